@@ -1,0 +1,87 @@
+//! The names of things. Each id is its own type, so that one can never stand for another.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+/// A topic's public id (KIP-516): random, given at creation, never used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TopicUuid(pub Uuid);
+
+/// A topic's short id inside one metastore: dense, given at creation, never used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TopicKey(pub i32);
+
+/// One partition of one topic. Ordered, because log heads are locked in ascending order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PartitionKey {
+    /// The topic.
+    pub topic: TopicKey,
+    /// The partition's index, from 0.
+    pub partition: i32,
+}
+
+/// The node id that Kafka clients see. It belongs to an agent's name, not to its incarnation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NodeId(pub i32);
+
+/// One life of an agent: random, 128 bits. A fenced incarnation can never commit again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct IncarnationId(pub Uuid);
+
+/// The number in `cluster.json`, raised by a restore; also Kafka's leader epoch. Starts at 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ClusterEpoch(pub i32);
+
+/// The cluster's id as clients see it: 22 characters of URL-safe base 64, as Kafka prints its own.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct ClusterId(pub String);
+
+/// A producer id (KIP-98), 0 or higher.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ProducerId(pub i64);
+
+/// A producer's epoch (KIP-98), 0 or higher.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ProducerEpoch(pub i16);
+
+/// An ingest segment. Its object key follows from these three and is never bound to other bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SegmentId {
+    /// The cluster epoch in which the segment was written.
+    pub epoch: ClusterEpoch,
+    /// The incarnation that wrote it.
+    pub incarnation: IncarnationId,
+    /// Its number in the order in which that incarnation sealed its segments, from 1.
+    pub seq: u64,
+}
+
+macro_rules! display_inner {
+    ($($id:ident),+) => {
+        $(impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        })+
+    };
+}
+
+display_inner!(TopicUuid, TopicKey, NodeId, ClusterEpoch, ClusterId, ProducerId, ProducerEpoch);
+
+impl fmt::Display for IncarnationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.simple().fmt(f)
+    }
+}
+
+impl fmt::Display for PartitionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic, self.partition)
+    }
+}
+
+impl fmt::Display for SegmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.epoch, self.incarnation, self.seq)
+    }
+}
