@@ -1,1 +1,143 @@
-//! Esker: metastore.
+//! The metastore: the seam to Postgres (production) or SQLite (one process).
+//!
+//! It holds what must be agreed on: which agents live, which topics exist, where each partition's log
+//! ends and which bytes of which segment hold its records. Small traits by consumer, batch-shaped:
+//! reply `i` answers request `i`. **One method is one transaction** and one round trip.
+//!
+//! What always holds, whatever fails:
+//! - offsets of a partition are dense; an offset is given once;
+//! - a fenced incarnation changes nothing any more;
+//! - a segment is either committed once, with one reply that can be read back, or tombstoned;
+//! - ordering and expiry follow the database's clock or an epoch, never an agent's clock.
+//!
+//! A method that fails with [`MetastoreError::Unavailable`] had no effect. One that fails with
+//! [`MetastoreError::UnknownOutcome`] may have taken effect: a commit is then settled
+//! ([`Commits::settle`]), everything else is idempotent and may be repeated.
+
+mod error;
+mod metrics;
+pub mod postgres;
+pub mod sqlite;
+mod types;
+
+use async_trait::async_trait;
+use esker_model::{ClusterId, IncarnationId, PartitionKey, TopicUuid};
+
+pub use error::{MetastoreError, Result};
+pub use metrics::MetastoreMetrics;
+pub use types::agents::*;
+pub use types::cluster::*;
+pub use types::commit::*;
+pub use types::read::*;
+pub use types::topics::*;
+
+/// Everything an agent needs of a metastore.
+pub trait Metastore: Commits + Reads + Topics + Producers + Agents + Clusters + Send + Sync {}
+
+impl<T: Commits + Reads + Topics + Producers + Agents + Clusters + Send + Sync> Metastore for T {}
+
+/// The write path.
+#[async_trait]
+pub trait Commits: Send + Sync {
+    /// Commits segments in the order given: the group commit.
+    ///
+    /// Checks the cluster epoch and the past, takes the incarnation's fence row, locks the log heads in
+    /// key order, judges the runs batch by batch in order ([`esker_model::sequence::judge`]), assigns
+    /// offsets, and inserts extents and one segment row each with its reply. A partition that does not
+    /// exist refuses its runs and nothing else.
+    ///
+    /// Errors: `Fenced`, `WrongEpoch`, `DifferentPast`, and `AlreadySettled` if a segment has a row
+    /// (a tombstone, or a commit of the same segment): then nothing was changed.
+    async fn commit(&self, request: CommitRequest) -> Result<CommitReply>;
+
+    /// Settles segments whose commit has an unknown outcome, or whose upload gave up: one transaction
+    /// inserts a tombstone for each. Where it wins, the segment can never be committed; where it
+    /// conflicts, the stored reply is read back (or the tombstone was there already).
+    ///
+    /// Errors: `Fenced`: then nothing was changed, and the outcome stays unknown to this agent.
+    async fn settle(&self, incarnation: IncarnationId, seqs: &[u64]) -> Result<Vec<Settled>>;
+}
+
+/// The read path.
+#[async_trait]
+pub trait Reads: Send + Sync {
+    /// The log heads of partitions; `None` for one that does not exist.
+    async fn heads(&self, partitions: &[PartitionKey]) -> Result<Vec<Option<Head>>>;
+
+    /// For each request the log head and the extents from an offset on, seen in one snapshot.
+    async fn plan(&self, requests: &[PlanRequest]) -> Result<Vec<Plan>>;
+
+    /// For each request the head and the first extent that may hold the answer of a query by time.
+    async fn find_by_time(&self, requests: &[TimeRequest]) -> Result<Vec<TimeReply>>;
+}
+
+/// Topics and their configs.
+#[async_trait]
+pub trait Topics: Send + Sync {
+    /// What changed in the catalog after version `since` (0: everything).
+    async fn catalog(&self, since: i64) -> Result<Catalog>;
+
+    /// Creates topics, each on its own: one that fails does not stop the others.
+    async fn create_topics(
+        &self,
+        topics: &[NewTopic],
+    ) -> Result<Vec<std::result::Result<Topic, CreateTopicRefusal>>>;
+
+    /// Deletes topics with their log heads; `false` for one that does not exist. Their ids and keys are
+    /// never used again.
+    async fn delete_topics(&self, topics: &[TopicUuid]) -> Result<Vec<bool>>;
+
+    /// Raises the number of partitions of topics.
+    async fn create_partitions(
+        &self,
+        requests: &[NewPartitions],
+    ) -> Result<Vec<std::result::Result<Topic, CreatePartitionsRefusal>>>;
+
+    /// Sets and removes topic configs; `None` for a topic that does not exist.
+    async fn alter_configs(&self, changes: &[ConfigChange]) -> Result<Vec<Option<Topic>>>;
+}
+
+/// Producer ids.
+#[async_trait]
+pub trait Producers: Send + Sync {
+    /// Takes `count` producer ids that nobody else will ever get; returns the first.
+    async fn allocate_producer_ids(&self, count: u32) -> Result<i64>;
+
+    /// Forgets what partitions know of producers that appended nothing for `idle_ms`, at most `limit`
+    /// pairs; returns how many were forgotten. The heads remember up to which producer id they forgot.
+    async fn forget_idle_producers(&self, idle_ms: i64, limit: u32) -> Result<u64>;
+}
+
+/// Who is alive.
+#[async_trait]
+pub trait Agents: Send + Sync {
+    /// Registers a new incarnation under a node name and fences the name's earlier ones.
+    async fn register(&self, registration: &Registration) -> Result<Registered>;
+
+    /// Renews a registration and says who else is alive. `Fenced` if this incarnation is not any more.
+    async fn heartbeat(&self, incarnation: IncarnationId, liveness_ms: i64) -> Result<Heartbeat>;
+
+    /// Fences those of the incarnations whose last heartbeat is older than `liveness_ms`, checked
+    /// under the lock of their fence row; returns the ones that are fenced now.
+    async fn fence_expired(
+        &self,
+        incarnations: &[IncarnationId],
+        liveness_ms: i64,
+    ) -> Result<Vec<IncarnationId>>;
+
+    /// Ends a registration in good order: the incarnation can never commit again.
+    async fn leave(&self, incarnation: IncarnationId) -> Result<()>;
+}
+
+/// The cluster's identity.
+#[async_trait]
+pub trait Clusters: Send + Sync {
+    /// The cluster as the metastore knows it; `None` before the first start.
+    async fn cluster(&self) -> Result<Option<Cluster>>;
+
+    /// Records the cluster's id and epoch unless there are some; returns what stands there now.
+    async fn init_cluster(&self, id: &ClusterId) -> Result<Cluster>;
+
+    /// Records that `cluster.json` was seen in the bucket: from now on its absence is an error.
+    async fn bucket_bound(&self) -> Result<()>;
+}

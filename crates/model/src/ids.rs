@@ -66,7 +66,15 @@ macro_rules! display_inner {
     };
 }
 
-display_inner!(TopicUuid, TopicKey, NodeId, ClusterEpoch, ClusterId, ProducerId, ProducerEpoch);
+display_inner!(
+    TopicUuid,
+    TopicKey,
+    NodeId,
+    ClusterEpoch,
+    ClusterId,
+    ProducerId,
+    ProducerEpoch
+);
 
 impl fmt::Display for IncarnationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

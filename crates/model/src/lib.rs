@@ -13,6 +13,6 @@ pub mod seams;
 pub mod sequence;
 
 pub use ids::{
-    ClusterEpoch, ClusterId, IncarnationId, NodeId, PartitionKey, ProducerEpoch, ProducerId, SegmentId, TopicKey,
-    TopicUuid,
+    ClusterEpoch, ClusterId, IncarnationId, NodeId, PartitionKey, ProducerEpoch, ProducerId, SegmentId,
+    TopicKey, TopicUuid,
 };

@@ -8,12 +8,18 @@ use crate::{NodeId, TopicUuid};
 
 /// The node of `nodes` that rendezvous hashing picks for a partition; `None` if there are none.
 pub fn leader(topic: TopicUuid, partition: i32, nodes: &[NodeId]) -> Option<NodeId> {
-    nodes.iter().copied().max_by_key(|node| (weight(topic, partition, *node), *node))
+    nodes
+        .iter()
+        .copied()
+        .max_by_key(|node| (weight(topic, partition, *node), *node))
 }
 
 /// The nodes of `nodes`, the most preferred first, at most `count` of them.
 pub fn preference(topic: TopicUuid, partition: i32, nodes: &[NodeId], count: usize) -> Vec<NodeId> {
-    let mut ranked: Vec<_> = nodes.iter().map(|node| (weight(topic, partition, *node), *node)).collect();
+    let mut ranked: Vec<_> = nodes
+        .iter()
+        .map(|node| (weight(topic, partition, *node), *node))
+        .collect();
     ranked.sort_unstable_by(|a, b| b.cmp(a));
     ranked.into_iter().take(count).map(|(_, node)| node).collect()
 }
@@ -51,7 +57,10 @@ mod tests {
             let node = leader(topic, partition, &nodes(4)).unwrap();
             counts[node.0 as usize - 1] += 1;
         }
-        assert!(counts.iter().all(|count| (850..1150).contains(count)), "{counts:?}");
+        assert!(
+            counts.iter().all(|count| (850..1150).contains(count)),
+            "{counts:?}"
+        );
     }
 
     #[test]

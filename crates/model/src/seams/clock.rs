@@ -45,7 +45,9 @@ impl SystemClock {
     /// Starts counting now.
     #[allow(clippy::disallowed_methods)]
     pub fn new() -> Self {
-        Self { start: tokio::time::Instant::now() }
+        Self {
+            start: tokio::time::Instant::now(),
+        }
     }
 }
 

@@ -138,23 +138,43 @@ pub struct Piece {
 ///
 /// The pieces cover the offer in order: leading duplicates, one piece per batch; then either all
 /// remaining batches appended, or all remaining ones refused.
-pub fn judge(memory: &mut Option<Memory>, forgotten: bool, offer: &Offer<'_>, next_offset: i64) -> Vec<Piece> {
+pub fn judge(
+    memory: &mut Option<Memory>,
+    forgotten: bool,
+    offer: &Offer<'_>,
+    next_offset: i64,
+) -> Vec<Piece> {
     let mut pieces = Vec::with_capacity(1);
     let mut sequence = offer.first;
     for (index, records) in offer.batches.iter().copied().enumerate() {
         let outcome = judge_batch(memory, forgotten, offer.epoch, sequence, records, next_offset);
         if let Outcome::Duplicate { .. } = outcome {
-            pieces.push(Piece { first_batch: index, batches: 1, outcome });
+            pieces.push(Piece {
+                first_batch: index,
+                batches: 1,
+                outcome,
+            });
             sequence = advance(sequence, i64::from(records));
             continue;
         }
         if let Outcome::Appended { base_offset } = outcome {
-            let records = offer.batches[index..].iter().map(|records| i64::from(*records)).sum::<i64>();
-            let run =
-                RememberedRun { first: sequence, records: records as i32, base_offset, max_timestamp: offer.max_timestamp };
+            let records = offer.batches[index..]
+                .iter()
+                .map(|records| i64::from(*records))
+                .sum::<i64>();
+            let run = RememberedRun {
+                first: sequence,
+                records: records as i32,
+                base_offset,
+                max_timestamp: offer.max_timestamp,
+            };
             remember(memory, offer.epoch, run);
         }
-        pieces.push(Piece { first_batch: index, batches: offer.batches.len() - index, outcome });
+        pieces.push(Piece {
+            first_batch: index,
+            batches: offer.batches.len() - index,
+            outcome,
+        });
         break;
     }
     pieces
@@ -168,7 +188,9 @@ fn judge_batch(
     records: i32,
     next_offset: i64,
 ) -> Outcome {
-    let appended = Outcome::Appended { base_offset: next_offset };
+    let appended = Outcome::Appended {
+        base_offset: next_offset,
+    };
     match memory {
         None if first == 0 => appended,
         None if forgotten => {
@@ -205,12 +227,17 @@ impl Known {
         for run in self.runs.iter().rev() {
             let into = distance(run.first, first);
             if into + i64::from(records) <= i64::from(run.records) {
-                return Outcome::Duplicate { base_offset: run.base_offset + into, max_timestamp: run.max_timestamp };
+                return Outcome::Duplicate {
+                    base_offset: run.base_offset + into,
+                    max_timestamp: run.max_timestamp,
+                };
             }
         }
         let ahead = distance(advance(self.last, 1), first);
         if ahead == 0 {
-            Outcome::Appended { base_offset: next_offset }
+            Outcome::Appended {
+                base_offset: next_offset,
+            }
         } else if ahead < SEQUENCES / 2 {
             Outcome::Refused(Refusal::Gap)
         } else {
@@ -229,6 +256,12 @@ fn remember(memory: &mut Option<Memory>, epoch: ProducerEpoch, run: RememberedRu
             }
             known.runs.push_back(run);
         }
-        _ => *memory = Some(Memory::Known(Known { epoch, last, runs: VecDeque::from([run]) })),
+        _ => {
+            *memory = Some(Memory::Known(Known {
+                epoch,
+                last,
+                runs: VecDeque::from([run]),
+            }))
+        }
     }
 }

@@ -3,7 +3,12 @@ use super::*;
 const EPOCH: ProducerEpoch = ProducerEpoch(3);
 
 fn offer(first: i32, batches: &[i32]) -> Offer<'_> {
-    Offer { epoch: EPOCH, first, batches, max_timestamp: 77 }
+    Offer {
+        epoch: EPOCH,
+        first,
+        batches,
+        max_timestamp: 77,
+    }
 }
 
 struct Partition {
@@ -14,7 +19,11 @@ struct Partition {
 
 impl Partition {
     fn new() -> Self {
-        Self { memory: None, forgotten: false, next_offset: 100 }
+        Self {
+            memory: None,
+            forgotten: false,
+            next_offset: 100,
+        }
     }
 
     fn offer(&mut self, offer: &Offer<'_>) -> Vec<Piece> {
@@ -34,7 +43,10 @@ fn appended(base_offset: i64) -> Outcome {
 }
 
 fn duplicate(base_offset: i64) -> Outcome {
-    Outcome::Duplicate { base_offset, max_timestamp: 77 }
+    Outcome::Duplicate {
+        base_offset,
+        max_timestamp: 77,
+    }
 }
 
 fn refused(refusal: Refusal) -> Outcome {
@@ -42,13 +54,20 @@ fn refused(refusal: Refusal) -> Outcome {
 }
 
 fn piece(first_batch: usize, batches: usize, outcome: Outcome) -> Piece {
-    Piece { first_batch, batches, outcome }
+    Piece {
+        first_batch,
+        batches,
+        outcome,
+    }
 }
 
 #[test]
 fn a_new_producer_starts_at_zero() {
     let mut partition = Partition::new();
-    assert_eq!(partition.offer(&offer(4, &[1])), [piece(0, 1, refused(Refusal::Gap))]);
+    assert_eq!(
+        partition.offer(&offer(4, &[1])),
+        [piece(0, 1, refused(Refusal::Gap))]
+    );
     assert_eq!(partition.offer(&offer(0, &[2, 3])), [piece(0, 2, appended(100))]);
     assert_eq!(partition.offer(&offer(5, &[1])), [piece(0, 1, appended(105))]);
 }
@@ -59,11 +78,19 @@ fn leading_duplicates_are_peeled_off() {
     partition.offer(&offer(0, &[2, 3]));
     assert_eq!(
         partition.offer(&offer(0, &[2, 3, 4])),
-        [piece(0, 1, duplicate(100)), piece(1, 1, duplicate(102)), piece(2, 1, appended(105))]
+        [
+            piece(0, 1, duplicate(100)),
+            piece(1, 1, duplicate(102)),
+            piece(2, 1, appended(105))
+        ]
     );
     assert_eq!(
         partition.offer(&offer(2, &[3, 4, 1, 1])),
-        [piece(0, 1, duplicate(102)), piece(1, 1, duplicate(105)), piece(2, 2, appended(109))]
+        [
+            piece(0, 1, duplicate(102)),
+            piece(1, 1, duplicate(105)),
+            piece(2, 2, appended(109))
+        ]
     );
 }
 
@@ -72,7 +99,10 @@ fn a_gap_is_retriable_and_leaves_no_trace() {
     let mut partition = Partition::new();
     partition.offer(&offer(0, &[5]));
     let before = partition.memory.clone();
-    assert_eq!(partition.offer(&offer(6, &[1, 1])), [piece(0, 2, refused(Refusal::Gap))]);
+    assert_eq!(
+        partition.offer(&offer(6, &[1, 1])),
+        [piece(0, 2, refused(Refusal::Gap))]
+    );
     assert_eq!(partition.memory, before);
 }
 
@@ -82,9 +112,16 @@ fn old_sequences_outside_the_remembered_runs_are_out_of_order() {
     for first in 0..7 {
         partition.offer(&offer(first, &[1]));
     }
-    assert_eq!(partition.offer(&offer(1, &[1])), [piece(0, 1, refused(Refusal::OutOfOrder))]);
+    assert_eq!(
+        partition.offer(&offer(1, &[1])),
+        [piece(0, 1, refused(Refusal::OutOfOrder))]
+    );
     assert_eq!(partition.offer(&offer(2, &[1])), [piece(0, 1, duplicate(102))]);
-    assert_eq!(partition.offer(&offer(6, &[2])), [piece(0, 1, refused(Refusal::OutOfOrder))], "overlaps the end");
+    assert_eq!(
+        partition.offer(&offer(6, &[2])),
+        [piece(0, 1, refused(Refusal::OutOfOrder))],
+        "overlaps the end"
+    );
 }
 
 #[test]
@@ -92,10 +129,18 @@ fn a_higher_epoch_starts_again_at_zero() {
     let mut partition = Partition::new();
     partition.offer(&offer(0, &[5]));
     let newer = ProducerEpoch(EPOCH.0 + 1);
-    let at = |first| Offer { epoch: newer, first, batches: &[1], max_timestamp: 1 };
+    let at = |first| Offer {
+        epoch: newer,
+        first,
+        batches: &[1],
+        max_timestamp: 1,
+    };
     assert_eq!(partition.offer(&at(5)), [piece(0, 1, refused(Refusal::Gap))]);
     assert_eq!(partition.offer(&at(0)), [piece(0, 1, appended(105))]);
-    assert_eq!(partition.offer(&offer(5, &[1])), [piece(0, 1, refused(Refusal::StaleEpoch))]);
+    assert_eq!(
+        partition.offer(&offer(5, &[1])),
+        [piece(0, 1, refused(Refusal::StaleEpoch))]
+    );
 }
 
 #[test]
@@ -123,11 +168,17 @@ fn sequences_wrap() {
             max_timestamp: 77,
         }]),
     }));
-    assert_eq!(partition.offer(&offer(i32::MAX - 1, &[4])), [piece(0, 1, appended(100))]);
+    assert_eq!(
+        partition.offer(&offer(i32::MAX - 1, &[4])),
+        [piece(0, 1, appended(100))]
+    );
     assert_eq!(partition.offer(&offer(2, &[1])), [piece(0, 1, appended(104))]);
-    assert_eq!(partition.offer(&offer(i32::MAX - 1, &[4, 1])), [
-        piece(0, 1, duplicate(100)),
-        piece(1, 1, duplicate(104))
-    ]);
-    assert_eq!(partition.offer(&offer(4, &[1])), [piece(0, 1, refused(Refusal::Gap))]);
+    assert_eq!(
+        partition.offer(&offer(i32::MAX - 1, &[4, 1])),
+        [piece(0, 1, duplicate(100)), piece(1, 1, duplicate(104))]
+    );
+    assert_eq!(
+        partition.offer(&offer(4, &[1])),
+        [piece(0, 1, refused(Refusal::Gap))]
+    );
 }

@@ -1,0 +1,1 @@
+//! SQLite: the metastore of one process, and of the simulator (in memory).

@@ -1,0 +1,94 @@
+//! What the read path says to the metastore and hears from it.
+
+use esker_model::{PartitionKey, ProducerEpoch, ProducerId, SegmentId};
+
+/// Where a partition's log begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// First offset that can be read.
+    pub log_start: i64,
+    /// Offset of the next record: the high watermark.
+    pub next_offset: i64,
+    /// First offset of the oldest open transaction; `next_offset` if none is open.
+    pub last_stable_offset: i64,
+    /// Offsets below this are in archive segments.
+    pub archived_to: i64,
+}
+
+/// Part of a segment that holds consecutive records of one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Offset of the first record.
+    pub base_offset: i64,
+    /// Offset after the last record.
+    pub end_offset: i64,
+    /// The object that holds the bytes.
+    pub segment: SegmentId,
+    /// Size of that object in bytes.
+    pub object_bytes: u64,
+    /// Byte position of the first batch in the object.
+    pub position: u64,
+    /// Bytes of all batches.
+    pub bytes: u64,
+    /// Largest record timestamp, or -1.
+    pub max_timestamp: i64,
+    /// The idempotent producer, if there is one.
+    pub producer: Option<(ProducerId, ProducerEpoch)>,
+    /// The batches belong to a transaction.
+    pub transactional: bool,
+}
+
+/// Asks for a partition's extents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanRequest {
+    /// The partition.
+    pub partition: PartitionKey,
+    /// The first offset wanted.
+    pub from: i64,
+    /// Stop after this many bytes (at least one extent is returned if there is one).
+    pub bytes_max: u64,
+    /// Stop after this many extents.
+    pub extents_max: usize,
+}
+
+/// A partition's head and extents, seen in one snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// `None`: the partition does not exist.
+    pub head: Option<Head>,
+    /// Ascending by offset; those whose `end_offset` lies above `from`. Usually contiguous: the reader
+    /// checks.
+    pub extents: Vec<Extent>,
+}
+
+/// Asks where to look for a timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeRequest {
+    /// The partition.
+    pub partition: PartitionKey,
+    /// What to look for.
+    pub query: TimeQuery,
+}
+
+/// A query by time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeQuery {
+    /// The first extent, at or above an offset, whose largest timestamp is at least `timestamp`.
+    AtOrAfter {
+        /// Milliseconds since 1970.
+        timestamp: i64,
+        /// Look from this offset on.
+        from: i64,
+    },
+    /// The first of the extents with the largest timestamp of the partition.
+    Max,
+}
+
+/// Where to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeReply {
+    /// `None`: the partition does not exist.
+    pub head: Option<Head>,
+    /// `None`: there is no such extent.
+    pub extent: Option<Extent>,
+}
