@@ -1,0 +1,126 @@
+//! One incarnation of an agent: its parts, and its life from registration to leave.
+
+use std::sync::Arc;
+
+use esker_metastore::Metastore;
+use esker_model::seams::Seams;
+use esker_storage::bucket::Bucket;
+use esker_storage::cache::SegmentCache;
+
+use crate::authorizer::Authorizer;
+use crate::budget::Budget;
+use crate::config::BrokerConfig;
+use crate::fetch::{HeadWatch, HotIndex};
+use crate::membership::{self, EpochGate, Membership};
+use crate::metrics::BrokerMetrics;
+use crate::produce::{ProducePath, RecentSegments};
+use crate::producers::ProducerIds;
+use crate::topics::Catalog;
+
+pub use crate::membership::{StartError, StopReason};
+
+/// What a broker is built on.
+#[derive(Clone)]
+pub struct Dependencies {
+    /// Time, randomness, tasks.
+    pub seams: Seams,
+    /// Offsets and metadata.
+    pub metastore: Arc<dyn Metastore>,
+    /// Segments.
+    pub bucket: Bucket,
+    /// Segments read from the bucket.
+    pub cache: Arc<dyn SegmentCache>,
+    /// Who may do what.
+    pub authorizer: Arc<dyn Authorizer>,
+    /// Counters.
+    pub metrics: BrokerMetrics,
+}
+
+/// One incarnation of an agent.
+pub struct Broker {
+    pub(crate) config: BrokerConfig,
+    pub(crate) seams: Seams,
+    pub(crate) metastore: Arc<dyn Metastore>,
+    pub(crate) bucket: Bucket,
+    pub(crate) cache: Arc<dyn SegmentCache>,
+    pub(crate) authorizer: Arc<dyn Authorizer>,
+    pub(crate) metrics: BrokerMetrics,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) member: Arc<Membership>,
+    pub(crate) gate: Arc<EpochGate>,
+    pub(crate) hot_index: Arc<HotIndex>,
+    pub(crate) heads: Arc<HeadWatch>,
+    pub(crate) recent: Arc<RecentSegments>,
+    pub(crate) produce: Arc<ProducePath>,
+    pub(crate) producer_ids: ProducerIds,
+}
+
+impl Broker {
+    /// Proves the cluster's identity, registers a new incarnation and starts its background work.
+    pub async fn start(config: BrokerConfig, on: Dependencies) -> Result<Arc<Self>, StartError> {
+        let catalog = Arc::new(Catalog::new(Arc::clone(&on.metastore), on.metrics.clone()));
+        let (member, gate) = membership::join(
+            &config,
+            Arc::clone(&on.metastore),
+            on.bucket.clone(),
+            Arc::clone(&catalog),
+            &on.seams,
+        )
+        .await?;
+        let budget = Arc::new(Budget::new(config.memory_bytes));
+        let hot_index = Arc::new(HotIndex::default());
+        let recent = Arc::new(RecentSegments::new(budget.produce.bytes() / 2));
+        budget.produce.on_pressure({
+            let recent = Arc::clone(&recent);
+            move |bytes| recent.shrink(bytes)
+        });
+        let produce = ProducePath::start(&config, &on, &member, &gate, &hot_index, &recent);
+        let heads = HeadWatch::start(&on, &member, &gate, &hot_index);
+        Ok(Arc::new(Self {
+            producer_ids: ProducerIds::new(Arc::clone(&on.metastore)),
+            config,
+            seams: on.seams,
+            metastore: on.metastore,
+            bucket: on.bucket,
+            cache: on.cache,
+            authorizer: on.authorizer,
+            metrics: on.metrics,
+            budget,
+            catalog,
+            member,
+            gate,
+            hot_index,
+            heads,
+            recent,
+            produce,
+        }))
+    }
+
+    /// Who this incarnation is, and who else is alive.
+    pub fn membership(&self) -> &Membership {
+        &self.member
+    }
+
+    /// Whether acknowledgements pass the epoch gate now.
+    pub fn gate_is_open(&self) -> bool {
+        self.gate.is_open()
+    }
+
+    /// Waits until this incarnation ends, and says why.
+    pub async fn stopped(&self) -> StopReason {
+        self.member.until_stopped().await
+    }
+
+    /// Ends in good order: seals, uploads, commits and acknowledges what was taken, then leaves. Bounded
+    /// by the grace of the configuration; what could not be acknowledged by then gets a retriable error.
+    pub async fn drain(&self) {
+        if tokio::time::timeout(self.config.shutdown_grace, self.produce.drain()).await.is_err() {
+            tracing::warn!("the grace is over: some produce requests were not acknowledged");
+        }
+        if let Err(err) = self.metastore.leave(self.member.incarnation()).await {
+            tracing::warn!(%err, "could not sign off; other agents will notice");
+        }
+        self.member.stop(StopReason::Drained);
+    }
+}

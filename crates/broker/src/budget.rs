@@ -1,0 +1,130 @@
+//! The agent's memory budget.
+//!
+//! What holds: the bytes of request frames, of fetch responses being written and of the cache together
+//! stay below `memory_bytes`, because each has a share of its own and nothing is read into memory
+//! before its size was reserved. A share that is used up makes its callers wait, in order: sockets are
+//! not read, which slows clients down. Shares are separate, so that producers can starve neither
+//! administration nor readers. Before producers have to wait, recent segments are dropped from memory:
+//! what is kept for readers yields first.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Parts of 16 that each use gets of `memory_bytes`.
+const CONTROL_PARTS: u64 = 1;
+const PRODUCE_PARTS: u64 = 8;
+const FETCH_PARTS: u64 = 3;
+const CACHE_PARTS: u64 = 4;
+const PARTS: u64 = 16;
+
+const _: () = assert!(CONTROL_PARTS + PRODUCE_PARTS + FETCH_PARTS + CACHE_PARTS == PARTS);
+
+/// The smallest budget that an agent starts with.
+pub const MEMORY_BYTES_MIN: u64 = 64 * 1024 * 1024;
+
+/// The shares of one agent.
+pub struct Budget {
+    /// Frames of every request that carries no records.
+    pub control: Arc<Pool>,
+    /// Frames of produce requests, until their last batch has left memory.
+    pub produce: Arc<Pool>,
+    /// Fetch responses until they are written.
+    pub fetch: Arc<Pool>,
+    /// What the cache may weigh.
+    pub cache_bytes: u64,
+}
+
+impl Budget {
+    /// Divides `memory_bytes`.
+    pub fn new(memory_bytes: u64) -> Self {
+        let part = memory_bytes.max(MEMORY_BYTES_MIN) / PARTS;
+        Self {
+            control: Arc::new(Pool::new(part * CONTROL_PARTS)),
+            produce: Arc::new(Pool::new(part * PRODUCE_PARTS)),
+            fetch: Arc::new(Pool::new(part * FETCH_PARTS)),
+            cache_bytes: Self::cache_bytes(memory_bytes),
+        }
+    }
+
+    /// The cache's share of `memory_bytes`.
+    pub fn cache_bytes(memory_bytes: u64) -> u64 {
+        memory_bytes.max(MEMORY_BYTES_MIN) / PARTS * CACHE_PARTS
+    }
+}
+
+type Yield = Box<dyn Fn(u64) + Send + Sync>;
+
+/// One share.
+pub struct Pool {
+    bytes: u64,
+    free: Arc<Semaphore>,
+    yield_memory: OnceLock<Yield>,
+}
+
+/// Reserved bytes; dropping it gives them back.
+#[derive(Debug)]
+pub struct Reservation {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// More was asked for than the whole share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{asked} bytes do not fit into a memory share of {share} bytes")]
+pub struct TooLarge {
+    /// Bytes asked for.
+    pub asked: u64,
+    /// Bytes of the whole share.
+    pub share: u64,
+}
+
+impl Pool {
+    fn new(bytes: u64) -> Self {
+        let bytes = bytes.min(u64::from(u32::MAX));
+        Self { bytes, free: Arc::new(Semaphore::new(bytes as usize)), yield_memory: OnceLock::new() }
+    }
+
+    /// Bytes of the whole share.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Bytes reserved now.
+    pub fn used(&self) -> u64 {
+        self.bytes.saturating_sub(self.free.available_permits() as u64)
+    }
+
+    /// Names who can free memory of this share when somebody would have to wait for that many bytes.
+    pub fn on_pressure(&self, yield_memory: impl Fn(u64) + Send + Sync + 'static) {
+        let _ = self.yield_memory.set(Box::new(yield_memory));
+    }
+
+    /// Reserves `bytes`, waiting for its turn. Dropping the future gives up the place in the queue.
+    pub async fn reserve(&self, bytes: u64) -> Result<Reservation, TooLarge> {
+        let permits = self.permits(bytes)?;
+        if let Ok(permit) = Arc::clone(&self.free).try_acquire_many_owned(permits) {
+            return Ok(Reservation { _permit: permit });
+        }
+        if let Some(yield_memory) = self.yield_memory.get() {
+            yield_memory(bytes);
+        }
+        match Arc::clone(&self.free).acquire_many_owned(permits).await {
+            Ok(permit) => Ok(Reservation { _permit: permit }),
+            Err(_) => Err(TooLarge { asked: bytes, share: 0 }),
+        }
+    }
+
+    /// Reserves `bytes` if they are free now.
+    pub fn try_reserve(&self, bytes: u64) -> Option<Reservation> {
+        let permits = self.permits(bytes).ok()?;
+        let permit = Arc::clone(&self.free).try_acquire_many_owned(permits).ok()?;
+        Some(Reservation { _permit: permit })
+    }
+
+    fn permits(&self, bytes: u64) -> Result<u32, TooLarge> {
+        match u32::try_from(bytes) {
+            Ok(permits) if bytes <= self.bytes => Ok(permits),
+            _ => Err(TooLarge { asked: bytes, share: self.bytes }),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What an agent is told before it starts. Parsing and precedence are the binary's business.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use esker_model::limits;
+
+/// Settings of one agent.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    /// Stable name; the node id belongs to it.
+    pub node_name: String,
+    /// Id for a cluster that does not exist yet; drawn at random if there is none. An existing cluster
+    /// with another id is an error.
+    pub cluster_id: Option<String>,
+    /// Where clients connect.
+    pub listeners: Vec<Arc<ListenerConfig>>,
+    /// Availability zone of this agent.
+    pub zone: Option<String>,
+    /// What this agent does: `serve`, `upkeep`.
+    pub roles: Vec<String>,
+    /// Version shown to others.
+    pub version: String,
+    /// A hot segment is sealed at this size.
+    pub segment_bytes: u64,
+    /// Price ceiling of small flushes: on average one per interval; zero: whenever something waits.
+    pub flush_interval: Duration,
+    /// One budget: hot segments, requests in flight, cache.
+    pub memory_bytes: u64,
+    /// Create a topic when a client first asks for it.
+    pub auto_create_topics: bool,
+    /// Partitions of a topic created without saying how many (`num.partitions`).
+    pub num_partitions: i32,
+    /// How long [`crate::Broker::drain`] may take.
+    pub shutdown_grace: Duration,
+}
+
+/// One listener. Each has its name, its protocol and the address that its clients are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerConfig {
+    /// Name, e.g. `PLAINTEXT`.
+    pub name: String,
+    /// Security protocol, e.g. `PLAINTEXT`.
+    pub security_protocol: String,
+    /// Host that clients are told.
+    pub advertised_host: String,
+    /// Port that clients are told.
+    pub advertised_port: u16,
+    /// Zone of the clients that use this listener, if it says so.
+    pub zone: Option<String>,
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        Self {
+            node_name: "dev".into(),
+            cluster_id: None,
+            listeners: Vec::new(),
+            zone: None,
+            roles: vec!["serve".into(), "upkeep".into()],
+            version: env!("CARGO_PKG_VERSION").into(),
+            segment_bytes: limits::SEGMENT_BYTES,
+            flush_interval: Duration::from_millis(100),
+            memory_bytes: 1 << 30,
+            auto_create_topics: false,
+            num_partitions: 1,
+            shutdown_grace: Duration::from_secs(30),
+        }
+    }
+}

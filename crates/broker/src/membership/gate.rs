@@ -1,0 +1,109 @@
+//! The epoch gate: nothing is acknowledged, and no new offset becomes visible, unless *after* its commit
+//! a read of `cluster.json` that began less than T ago showed our epoch.
+//!
+//! A restore raises the epoch in the bucket first, waits longer than T, and only then lists what is
+//! there. So whatever an old agent acknowledged, the restore has seen; an agent that went on against an
+//! old database acknowledges nothing more. Time is the agent's own monotonic clock; one read every few
+//! seconds serves all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use esker_model::ClusterEpoch;
+use esker_model::limits::{EPOCH_GATE, EPOCH_READ_INTERVAL};
+use esker_model::seams::{Clock, Instant, Seams};
+use esker_storage::bucket::Bucket;
+use esker_storage::cluster_file;
+use tokio::sync::watch;
+use tracing::{error, warn};
+
+use super::{Membership, StopReason};
+
+/// The gate did not open in time: the outcome is as unknown to the client as a lost reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the bucket did not confirm the cluster epoch in time")]
+pub struct GateClosed;
+
+/// When a read that showed our epoch began last.
+pub struct EpochGate {
+    clock: Arc<dyn Clock>,
+    confirmed: watch::Sender<Option<Instant>>,
+}
+
+impl EpochGate {
+    /// A gate that is open from a read that began at `confirmed`.
+    pub fn new(clock: Arc<dyn Clock>, confirmed: Instant) -> Self {
+        Self { clock, confirmed: watch::Sender::new(Some(confirmed)) }
+    }
+
+    /// Whether acknowledgements may pass now.
+    pub fn is_open(&self) -> bool {
+        self.confirmed.borrow().is_some_and(|began| self.clock.now() - began < EPOCH_GATE)
+    }
+
+    /// Waits until the gate is open, at most for `patience`.
+    pub async fn pass(&self, patience: Duration) -> Result<(), GateClosed> {
+        if self.is_open() {
+            return Ok(());
+        }
+        let mut confirmed = self.confirmed.subscribe();
+        let opened = tokio::time::timeout(patience, async {
+            while !self.is_open() {
+                if confirmed.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+        match opened.await {
+            Ok(()) if self.is_open() => Ok(()),
+            _ => Err(GateClosed),
+        }
+    }
+
+    fn confirm(&self, began: Instant) {
+        self.confirmed.send_replace(Some(began));
+    }
+
+    fn close(&self) {
+        self.confirmed.send_replace(None);
+    }
+}
+
+/// Reads `cluster.json` every few seconds until the incarnation ends.
+pub(super) async fn watch_epoch(gate: Arc<EpochGate>, member: Arc<Membership>, bucket: Bucket, seams: Seams) {
+    let ours: ClusterEpoch = member.epoch();
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            biased;
+            _ = member.until_stopped() => return,
+            () = tokio::time::sleep(EPOCH_READ_INTERVAL) => {}
+        }
+        let began = seams.clock.now();
+        match cluster_file::read(&bucket).await {
+            Ok(Some(file)) if file.epoch == ours => {
+                gate.confirm(began);
+                if failing {
+                    warn!("the bucket answers again: acknowledgements go on");
+                    failing = false;
+                }
+            }
+            Ok(Some(file)) => {
+                gate.close();
+                error!(ours = ours.0, found = file.epoch.0, "the bucket is in another cluster epoch: stopping");
+                member.stop(StopReason::HigherEpoch { found: file.epoch.0 });
+                return;
+            }
+            Ok(None) => {
+                gate.close();
+                error!("cluster.json is gone from the bucket: nothing is acknowledged until it is back");
+                failing = true;
+            }
+            Err(err) if !failing => {
+                warn!(%err, "cannot read cluster.json: acknowledgements stop in {} s", EPOCH_GATE.as_secs());
+                failing = true;
+            }
+            Err(_) => {}
+        }
+    }
+}

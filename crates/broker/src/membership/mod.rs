@@ -1,0 +1,117 @@
+//! Who is alive, in which epoch, and whether this incarnation may still speak.
+//!
+//! What holds: an incarnation that was fenced, that sees a higher cluster epoch, or that could not renew
+//! its registration for [`LIVENESS_TIMEOUT`] by its own monotonic clock answers nothing that must be
+//! current (no ListOffsets, no OFFSET_OUT_OF_RANGE). The first two end it for good.
+
+mod gate;
+mod heartbeat;
+mod start;
+
+use std::sync::Arc;
+
+use esker_metastore::Agent;
+use esker_model::limits::LIVENESS_TIMEOUT;
+use esker_model::seams::{Clock, Instant};
+use esker_model::{ClusterEpoch, ClusterId, IncarnationId, NodeId};
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+pub use gate::{EpochGate, GateClosed};
+pub use start::{Identity, StartError, join};
+
+/// Why an incarnation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// Another incarnation took its place, or its peers thought it dead. The process may start anew.
+    Fenced,
+    /// The bucket is in a higher epoch: a restore took over. The process must stop.
+    HigherEpoch {
+        /// The epoch in the bucket.
+        found: i32,
+    },
+    /// It left in good order.
+    Drained,
+}
+
+/// This incarnation among the others.
+pub struct Membership {
+    identity: Identity,
+    clock: Arc<dyn Clock>,
+    live: RwLock<Arc<Vec<Agent>>>,
+    renewed: RwLock<Instant>,
+    stopped: watch::Sender<Option<StopReason>>,
+}
+
+impl Membership {
+    /// A member that registered just now.
+    pub fn new(identity: Identity, clock: Arc<dyn Clock>, registered: Instant) -> Self {
+        Self {
+            identity,
+            clock,
+            live: RwLock::new(Arc::new(Vec::new())),
+            renewed: RwLock::new(registered),
+            stopped: watch::Sender::new(None),
+        }
+    }
+
+    /// The id of this incarnation.
+    pub fn incarnation(&self) -> IncarnationId {
+        self.identity.incarnation
+    }
+
+    /// The node id that clients see.
+    pub fn node_id(&self) -> NodeId {
+        self.identity.node_id
+    }
+
+    /// The cluster's id.
+    pub fn cluster_id(&self) -> &ClusterId {
+        &self.identity.cluster_id
+    }
+
+    /// The epoch that this incarnation lives in.
+    pub fn epoch(&self) -> ClusterEpoch {
+        self.identity.epoch
+    }
+
+    /// The agents that are alive as far as this one knows, ascending by node id; itself always among them.
+    pub fn live(&self) -> Arc<Vec<Agent>> {
+        Arc::clone(&self.live.read())
+    }
+
+    /// Whether this incarnation may give answers that must be current.
+    pub fn is_current(&self) -> bool {
+        self.stopped.borrow().is_none() && self.clock.now() - *self.renewed.read() < LIVENESS_TIMEOUT
+    }
+
+    /// Ends this incarnation. The first reason stands.
+    pub fn stop(&self, reason: StopReason) {
+        self.stopped.send_if_modified(|stopped| {
+            let first = stopped.is_none();
+            if first {
+                *stopped = Some(reason);
+            }
+            first
+        });
+    }
+
+    /// Why this incarnation ended, if it did.
+    pub fn stopped(&self) -> Option<StopReason> {
+        self.stopped.borrow().clone()
+    }
+
+    /// Waits until this incarnation ends.
+    pub async fn until_stopped(&self) -> StopReason {
+        let mut stopped = self.stopped.subscribe();
+        match stopped.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or(StopReason::Drained),
+            Err(_) => StopReason::Drained,
+        }
+    }
+
+    fn renew(&self, began: Instant, live: Vec<Agent>) {
+        *self.renewed.write() = began;
+        *self.live.write() = Arc::new(live);
+    }
+}

@@ -1,0 +1,111 @@
+//! What an agent counts. Names are part of the interface; times are in seconds, sizes in bytes.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Label of per-topic counters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TopicLabels {
+    /// Topic name.
+    pub topic: String,
+}
+
+/// Labels of fetched bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct FetchLabels {
+    /// Topic name.
+    pub topic: String,
+    /// `memory`, `cache`, `peer` or `store`.
+    pub source: &'static str,
+}
+
+/// Labels of requests.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// The API's name.
+    pub api: &'static str,
+    /// `NONE`, or the name of the request's first error.
+    pub error: &'static str,
+}
+
+/// Label of request times.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ApiLabels {
+    /// The API's name.
+    pub api: &'static str,
+}
+
+/// Label of memory.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct MemoryLabels {
+    /// `control`, `produce`, `fetch` or `cache`.
+    pub r#use: &'static str,
+}
+
+/// The counters of one process. Cheap to clone; clones count together.
+#[derive(Clone)]
+pub struct BrokerMetrics {
+    /// Bytes of record batches acknowledged, per topic.
+    pub produce_bytes: Family<TopicLabels, Counter>,
+    /// Bytes of record batches sent to consumers, per topic and source.
+    pub fetch_bytes: Family<FetchLabels, Counter>,
+    /// Requests answered.
+    pub requests: Family<RequestLabels, Counter>,
+    /// Time from a request's last byte to its reply.
+    pub request_seconds: Family<ApiLabels, Histogram>,
+    /// Time of commit calls.
+    pub commit_seconds: Histogram,
+    /// Time from append to acknowledgement.
+    pub ack_seconds: Histogram,
+    /// Bytes in the hot segment.
+    pub hot_segment_bytes: Gauge,
+    /// Bytes reserved.
+    pub memory_bytes: Family<MemoryLabels, Gauge>,
+    /// Open client connections.
+    pub connections: Gauge,
+    /// Segments sealed.
+    pub segments: Counter,
+}
+
+fn seconds() -> Histogram {
+    Histogram::new([
+        0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    ])
+}
+
+impl Default for BrokerMetrics {
+    fn default() -> Self {
+        Self {
+            produce_bytes: Family::default(),
+            fetch_bytes: Family::default(),
+            requests: Family::default(),
+            request_seconds: Family::new_with_constructor(seconds),
+            commit_seconds: seconds(),
+            ack_seconds: seconds(),
+            hot_segment_bytes: Gauge::default(),
+            memory_bytes: Family::default(),
+            connections: Gauge::default(),
+            segments: Counter::default(),
+        }
+    }
+}
+
+impl BrokerMetrics {
+    /// Makes the counters visible under their public names.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("esker_produce_bytes", "Bytes of record batches acknowledged", self.produce_bytes.clone());
+        registry.register("esker_fetch_bytes", "Bytes of record batches sent to consumers", self.fetch_bytes.clone());
+        registry.register("esker_requests", "Requests answered, by API and first error", self.requests.clone());
+        registry.register("esker_request_seconds", "Time from request to reply", self.request_seconds.clone());
+        registry.register("esker_commit_seconds", "Time of commit calls", self.commit_seconds.clone());
+        registry.register("esker_ack_seconds", "Time from append to acknowledgement", self.ack_seconds.clone());
+        registry.register("esker_hot_segment_bytes", "Bytes in the hot segment", self.hot_segment_bytes.clone());
+        registry.register("esker_memory_bytes", "Bytes of the memory budget in use", self.memory_bytes.clone());
+        registry.register("esker_connections", "Open client connections", self.connections.clone());
+        registry.register("esker_segments", "Segments sealed", self.segments.clone());
+    }
+}
