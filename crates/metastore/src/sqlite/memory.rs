@@ -1,0 +1,106 @@
+//! What partitions remember of producers: rows to [`Memory`] and back, and the forgetting.
+
+use std::collections::VecDeque;
+
+use esker_model::sequence::{Known, Memory};
+use esker_model::{PartitionKey, ProducerEpoch, ProducerId};
+use rusqlite::{OptionalExtension, params};
+
+use super::codec;
+use super::database::Transaction;
+use crate::{MetastoreError, Result};
+
+pub(super) fn load(
+    tx: &Transaction<'_>,
+    partition: PartitionKey,
+    producer: ProducerId,
+) -> Result<Option<Memory>> {
+    let row = tx
+        .prepare_cached(
+            "SELECT epoch, noted_lowest, last_sequence, runs FROM producer_partition
+             WHERE topic = ?1 AND partition = ?2 AND producer_id = ?3",
+        )?
+        .query_row(
+            params![partition.topic.0, partition.partition, producer.0],
+            |row| {
+                Ok((
+                    ProducerEpoch(row.get(0)?),
+                    row.get::<_, Option<i32>>(1)?,
+                    row.get::<_, Option<i32>>(2)?,
+                    row.get::<_, Vec<u8>>(3)?,
+                ))
+            },
+        )
+        .optional()?;
+    match row {
+        None => Ok(None),
+        Some((epoch, Some(lowest), None, _)) => Ok(Some(Memory::Noted { epoch, lowest })),
+        Some((epoch, None, Some(last), runs)) => Ok(Some(Memory::Known(Known {
+            epoch,
+            last,
+            runs: codec::decode_runs(&runs)?,
+        }))),
+        Some(_) => Err(MetastoreError::Corrupt(format!(
+            "partition {partition} has contradictory notes of producer {producer}"
+        ))),
+    }
+}
+
+pub(super) fn save(
+    tx: &Transaction<'_>,
+    partition: PartitionKey,
+    producer: ProducerId,
+    memory: &Memory,
+) -> Result<()> {
+    let none = VecDeque::new();
+    let (epoch, lowest, last, runs) = match memory {
+        Memory::Noted { epoch, lowest } => (epoch, Some(*lowest), None, &none),
+        Memory::Known(known) => (&known.epoch, None, Some(known.last), &known.runs),
+    };
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO producer_partition
+             (topic, partition, producer_id, epoch, noted_lowest, last_sequence, runs, touched_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        partition.topic.0,
+        partition.partition,
+        producer.0,
+        epoch.0,
+        lowest,
+        last,
+        codec::encode_runs(runs),
+        tx.now_ms,
+    ])?;
+    Ok(())
+}
+
+/// Forgets pairs that were not touched for `idle_ms`, the longest idle first.
+pub(super) fn forget_idle(tx: &Transaction<'_>, idle_ms: i64, limit: u32) -> Result<u64> {
+    let idle = tx
+        .prepare_cached(
+            "SELECT topic, partition, producer_id FROM producer_partition
+             WHERE touched_ms <= ?1
+             ORDER BY touched_ms, topic, partition, producer_id LIMIT ?2",
+        )?
+        .query_map(params![tx.now_ms.saturating_sub(idle_ms), limit], |row| {
+            Ok((
+                row.get::<_, i32>(0)?,
+                row.get::<_, i32>(1)?,
+                row.get::<_, i64>(2)?,
+            ))
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut delete = tx.prepare_cached(
+        "DELETE FROM producer_partition WHERE topic = ?1 AND partition = ?2 AND producer_id = ?3",
+    )?;
+    let mut mark = tx.prepare_cached(
+        "UPDATE log_head SET forgotten_through = max(forgotten_through, ?3)
+         WHERE topic = ?1 AND partition = ?2",
+    )?;
+    for pair in &idle {
+        delete.execute(*pair)?;
+        mark.execute(*pair)?;
+    }
+    Ok(idle.len() as u64)
+}

@@ -1,0 +1,92 @@
+//! Opening: the directory, its lock, the file, the settings, the schema. Everything that can be wrong
+//! with them is said in one sentence.
+//!
+//! The lock is the operating system's, on a file beside the database: it goes when the process goes,
+//! however it dies, and it also covers whatever else one process keeps in that directory.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use esker_model::seams::Clock;
+use rusqlite::{Connection, ErrorCode};
+
+use super::database::Database;
+use super::migrate::{self, Problem};
+use crate::{MetastoreError, Result};
+
+/// Name of the lock file in the database's directory.
+const LOCK_FILE: &str = "esker.lock";
+
+/// How long a call waits for a tool of the operator that locks the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub(super) fn open_memory(clock: Arc<dyn Clock>) -> Result<Database> {
+    let mut connection = Connection::open_in_memory()?;
+    migrate::migrate(&mut connection).map_err(|problem| explain(Path::new(":memory:"), problem))?;
+    Database::new(connection, clock)
+}
+
+/// Opens the database at `path`; the returned file holds the directory's lock.
+pub(super) fn open_file(path: &Path, clock: Arc<dyn Clock>) -> Result<(Database, File)> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let lock = lock(directory)?;
+    let connection = connect(path).map_err(|problem| explain(path, problem))?;
+    Ok((Database::new(connection, clock)?, lock))
+}
+
+fn lock(directory: &Path) -> Result<File> {
+    let misconfigured = |what: &str, error: std::io::Error| {
+        MetastoreError::Misconfigured(format!("{what} {}: {error}", directory.display()))
+    };
+    std::fs::create_dir_all(directory)
+        .map_err(|error| misconfigured("cannot create the directory", error))?;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(directory.join(LOCK_FILE))
+        .map_err(|error| misconfigured("cannot write to the directory", error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(MetastoreError::Misconfigured(format!(
+            "another esker process is using {}",
+            directory.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(misconfigured("cannot lock the directory", error)),
+    }
+}
+
+fn connect(path: &Path) -> std::result::Result<Connection, Problem> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // Before anything is written: the file may be somebody else's.
+    migrate::version(&connection)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // On macOS a plain fsync does not reach the disk.
+    connection.pragma_update(None, "fullfsync", true)?;
+    migrate::migrate(&mut connection)?;
+    Ok(connection)
+}
+
+fn explain(path: &Path, problem: Problem) -> MetastoreError {
+    let path = path.display();
+    match problem {
+        Problem::TooNew { found, known } => MetastoreError::TooNew { found, known },
+        Problem::NotOurs => MetastoreError::Misconfigured(format!("{path} is not an esker database")),
+        Problem::Sqlite(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => {
+                MetastoreError::Misconfigured(format!("{path} is not an esker database"))
+            }
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+                MetastoreError::Misconfigured(format!("cannot open {path} for writing: {error}"))
+            }
+            _ => error.into(),
+        },
+    }
+}

@@ -1,0 +1,85 @@
+use std::collections::VecDeque;
+
+use esker_model::sequence::{Outcome, Piece, Refusal, RememberedRun};
+
+use super::codec;
+
+/// One of everything.
+fn reply() -> Vec<Vec<Piece>> {
+    let outcomes = [
+        Outcome::Duplicate {
+            base_offset: 7,
+            max_timestamp: -1,
+        },
+        Outcome::Appended {
+            base_offset: i64::MAX,
+        },
+        Outcome::Refused(Refusal::Gap),
+        Outcome::Refused(Refusal::OutOfOrder),
+        Outcome::Refused(Refusal::StaleEpoch),
+        Outcome::Refused(Refusal::UnknownPartition),
+    ];
+    let pieces = outcomes.into_iter().enumerate().map(|(index, outcome)| Piece {
+        first_batch: index * 3,
+        batches: 3,
+        outcome,
+    });
+    vec![pieces.collect(), vec![]]
+}
+
+#[test]
+fn replies_are_read_back_as_they_were_written() {
+    let blob = codec::encode_reply(&reply());
+    assert_eq!(codec::decode_reply(&blob), Ok(reply()));
+}
+
+#[test]
+fn a_stored_reply_keeps_its_bytes() {
+    // A file written by an earlier version must stay readable: these bytes never change.
+    let blob = codec::encode_reply(&[vec![
+        Piece {
+            first_batch: 0,
+            batches: 1,
+            outcome: Outcome::Duplicate {
+                base_offset: 5,
+                max_timestamp: 9,
+            },
+        },
+        Piece {
+            first_batch: 1,
+            batches: 2,
+            outcome: Outcome::Refused(Refusal::Gap),
+        },
+    ]]);
+    let expected = [
+        1, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 2,
+        2,
+    ];
+    assert_eq!(blob, expected);
+}
+
+#[test]
+fn damaged_blobs_are_errors() {
+    let blob = codec::encode_reply(&reply());
+    for end in 0..blob.len() {
+        assert!(codec::decode_reply(&blob[..end]).is_err(), "cut at {end}");
+    }
+    let mut longer = blob.clone();
+    longer.push(0);
+    assert!(codec::decode_reply(&longer).is_err());
+    assert!(codec::decode_reply(&[1, 255, 255, 255, 255]).is_err());
+    assert!(codec::decode_runs(&[2]).is_err());
+}
+
+#[test]
+fn remembered_runs_are_read_back_as_they_were_written() {
+    let runs: VecDeque<_> = (0..5)
+        .map(|n| RememberedRun {
+            first: i32::MAX - n,
+            records: n + 1,
+            base_offset: i64::from(n) << 40,
+            max_timestamp: -1,
+        })
+        .collect();
+    assert_eq!(codec::decode_runs(&codec::encode_runs(&runs)), Ok(runs));
+}

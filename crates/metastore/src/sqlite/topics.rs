@@ -1,0 +1,193 @@
+//! Topics, their configs and the catalog's version, which every change raises by one.
+
+use std::collections::BTreeMap;
+
+use esker_model::{TopicKey, TopicUuid};
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::database::Transaction;
+use super::values::{get_topic_uuid, topic_uuid};
+use crate::{
+    Catalog, ConfigChange, CreatePartitionsRefusal, CreateTopicRefusal, MetastoreError, NewPartitions,
+    NewTopic, Result, Topic,
+};
+
+/// Selects topics as [`topic`] reads them.
+macro_rules! topics_sql {
+    ($condition:literal) => {
+        concat!(
+            "SELECT key, uuid, name, partitions, replication_factor, configs, version FROM topic ",
+            $condition
+        )
+    };
+}
+
+pub(super) fn version(tx: &Transaction<'_>) -> Result<i64> {
+    let version = tx
+        .prepare_cached("SELECT catalog_version FROM counter")?
+        .query_row([], |row| row.get(0))?;
+    Ok(version)
+}
+
+fn raise_version(tx: &Transaction<'_>) -> Result<i64> {
+    let version = tx
+        .prepare_cached("UPDATE counter SET catalog_version = catalog_version + 1 RETURNING catalog_version")?
+        .query_row([], |row| row.get(0))?;
+    Ok(version)
+}
+
+pub(super) fn catalog(tx: &Transaction<'_>, since: i64) -> Result<Catalog> {
+    let mut catalog = Catalog {
+        version: version(tx)?,
+        changed: Vec::new(),
+        deleted: Vec::new(),
+    };
+    let mut statement = tx.prepare_cached(topics_sql!("WHERE version > ?1 ORDER BY version"))?;
+    let mut rows = statement.query([since])?;
+    while let Some(row) = rows.next()? {
+        catalog.changed.push(topic(row)?);
+    }
+    catalog.deleted = tx
+        .prepare_cached("SELECT uuid FROM topic_deleted WHERE version > ?1 ORDER BY version")?
+        .query_map([since], |row| get_topic_uuid(row, 0))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(catalog)
+}
+
+pub(super) fn create(
+    tx: &Transaction<'_>,
+    new: &NewTopic,
+) -> Result<std::result::Result<Topic, CreateTopicRefusal>> {
+    let collision_name = new.name.replace('.', "_");
+    let existing = find(
+        tx,
+        topics_sql!("WHERE collision_name = ?1"),
+        collision_name.as_str(),
+    )?;
+    if let Some(existing) = existing {
+        return Ok(if existing.name != new.name {
+            Err(CreateTopicRefusal::Collides(existing.name))
+        } else if existing.uuid == new.uuid {
+            // The same call again, after an unknown outcome.
+            Ok(existing)
+        } else {
+            Err(CreateTopicRefusal::Exists)
+        });
+    }
+    tx.prepare_cached(
+        "INSERT INTO topic (uuid, name, collision_name, partitions, replication_factor, configs, version)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        topic_uuid(&new.uuid),
+        new.name,
+        collision_name,
+        new.partitions,
+        new.replication_factor,
+        encode_configs(&new.configs)?,
+        raise_version(tx)?,
+    ])?;
+    let created = by_uuid(tx, new.uuid)?.ok_or_else(vanished)?;
+    insert_heads(tx, created.key, 0..new.partitions)?;
+    Ok(Ok(created))
+}
+
+fn insert_heads(tx: &Transaction<'_>, topic: TopicKey, partitions: std::ops::Range<i32>) -> Result<()> {
+    let mut insert = tx.prepare_cached("INSERT INTO log_head (topic, partition) VALUES (?1, ?2)")?;
+    for partition in partitions {
+        insert.execute((topic.0, partition))?;
+    }
+    Ok(())
+}
+
+/// Deletes a topic with its heads and what they remember of producers. Its extents have no head any
+/// more, so that nobody is given them; they go with their buckets.
+pub(super) fn delete(tx: &Transaction<'_>, uuid: TopicUuid) -> Result<bool> {
+    let Some(topic) = by_uuid(tx, uuid)? else {
+        return Ok(false);
+    };
+    let version = raise_version(tx)?;
+    tx.prepare_cached("INSERT INTO topic_deleted (version, uuid) VALUES (?1, ?2)")?
+        .execute(params![version, topic_uuid(&uuid)])?;
+    for statement in [
+        "DELETE FROM topic WHERE key = ?1",
+        "DELETE FROM log_head WHERE topic = ?1",
+        "DELETE FROM producer_partition WHERE topic = ?1",
+    ] {
+        tx.prepare_cached(statement)?.execute([topic.key.0])?;
+    }
+    Ok(true)
+}
+
+pub(super) fn create_partitions(
+    tx: &Transaction<'_>,
+    request: &NewPartitions,
+) -> Result<std::result::Result<Topic, CreatePartitionsRefusal>> {
+    let Some(topic) = by_uuid(tx, request.topic)? else {
+        return Ok(Err(CreatePartitionsRefusal::UnknownTopic));
+    };
+    if request.partitions <= topic.partitions {
+        return Ok(Err(CreatePartitionsRefusal::NotMore(topic.partitions)));
+    }
+    tx.prepare_cached("UPDATE topic SET partitions = ?2, version = ?3 WHERE key = ?1")?
+        .execute((topic.key.0, request.partitions, raise_version(tx)?))?;
+    insert_heads(tx, topic.key, topic.partitions..request.partitions)?;
+    Ok(Ok(by_uuid(tx, request.topic)?.ok_or_else(vanished)?))
+}
+
+pub(super) fn alter_configs(tx: &Transaction<'_>, change: &ConfigChange) -> Result<Option<Topic>> {
+    let Some(topic) = by_uuid(tx, change.topic)? else {
+        return Ok(None);
+    };
+    let mut configs = if change.replace_all {
+        BTreeMap::new()
+    } else {
+        topic.configs
+    };
+    for (name, value) in &change.changes {
+        match value {
+            Some(value) => configs.insert(name.clone(), value.clone()),
+            None => configs.remove(name),
+        };
+    }
+    tx.prepare_cached("UPDATE topic SET configs = ?2, version = ?3 WHERE key = ?1")?
+        .execute(params![
+            topic.key.0,
+            encode_configs(&configs)?,
+            raise_version(tx)?
+        ])?;
+    by_uuid(tx, change.topic)
+}
+
+fn by_uuid(tx: &Transaction<'_>, uuid: TopicUuid) -> Result<Option<Topic>> {
+    find(tx, topics_sql!("WHERE uuid = ?1"), topic_uuid(&uuid))
+}
+
+fn find(tx: &Transaction<'_>, sql: &str, by: impl rusqlite::ToSql) -> Result<Option<Topic>> {
+    tx.prepare_cached(sql)?
+        .query_row([by], |row| Ok(topic(row)))
+        .optional()?
+        .transpose()
+}
+
+fn topic(row: &Row<'_>) -> Result<Topic> {
+    let configs = row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?;
+    Ok(Topic {
+        key: TopicKey(row.get(0)?),
+        uuid: get_topic_uuid(row, 1)?,
+        name: row.get(2)?,
+        partitions: row.get(3)?,
+        replication_factor: row.get(4)?,
+        configs: serde_json::from_str(configs)
+            .map_err(|error| MetastoreError::Corrupt(format!("the configs of a topic: {error}")))?,
+        version: row.get(6)?,
+    })
+}
+
+fn encode_configs(configs: &BTreeMap<String, String>) -> Result<String> {
+    serde_json::to_string(configs).map_err(|error| MetastoreError::Corrupt(format!("configs: {error}")))
+}
+
+fn vanished() -> MetastoreError {
+    MetastoreError::Corrupt("a topic vanished inside a transaction".to_owned())
+}
