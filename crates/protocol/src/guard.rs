@@ -210,4 +210,4 @@ impl Walk<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

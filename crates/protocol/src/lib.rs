@@ -27,6 +27,8 @@ pub mod limits;
 pub mod records;
 pub mod request;
 pub mod response;
+#[cfg(test)]
+mod test_rng;
 pub mod versions;
 mod wire;
 
