@@ -15,6 +15,7 @@ pub mod budget;
 pub mod config;
 pub mod connection;
 pub mod context;
+pub mod cluster;
 mod dispatch;
 pub mod errors;
 pub mod fetch;

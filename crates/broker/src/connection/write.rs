@@ -1,0 +1,112 @@
+//! Writes replies in request order, as slices: records are not copied into one buffer.
+
+use std::io::{self, IoSlice};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+
+use super::{ConnectionEnd, Outcome, Pending, Reply, WRITE_STALL_MAX};
+
+/// Slices handed to the system in one call; Linux takes up to 1,024.
+const SLICES_MAX: usize = 64;
+
+/// Writes until the queue is closed and empty, or the connection fails.
+pub(super) async fn write_replies<W: AsyncWrite + Unpin>(
+    mut writer: W,
+    mut queue: mpsc::Receiver<Pending>,
+) -> ConnectionEnd {
+    while let Some(pending) = queue.recv().await {
+        let outcome = match pending {
+            Pending::Now(outcome) => outcome,
+            Pending::Later(outcome) => outcome.await,
+        };
+        match outcome {
+            Outcome::Silence => {}
+            Outcome::Close(reason) => return ConnectionEnd::Refused(reason),
+            Outcome::Reply(reply) => {
+                if let Err(end) = write_reply(&mut writer, reply).await {
+                    return end;
+                }
+            }
+        }
+    }
+    let _ = writer.shutdown().await;
+    ConnectionEnd::Eof
+}
+
+async fn write_reply<W: AsyncWrite + Unpin>(writer: &mut W, reply: Reply) -> Result<(), ConnectionEnd> {
+    let Reply { mut slices, hold } = reply;
+    let mut next = 0;
+    while next < slices.len() {
+        let written = tokio::time::timeout(WRITE_STALL_MAX, write_some(writer, &slices[next..]))
+            .await
+            .map_err(|_| ConnectionEnd::SlowReader)??;
+        next = advance(&mut slices, next, written);
+    }
+    tokio::time::timeout(WRITE_STALL_MAX, writer.flush()).await.map_err(|_| ConnectionEnd::SlowReader)??;
+    drop(hold);
+    Ok(())
+}
+
+async fn write_some<W: AsyncWrite + Unpin>(writer: &mut W, slices: &[Bytes]) -> io::Result<usize> {
+    let mut vector = [IoSlice::new(&[]); SLICES_MAX];
+    let count = slices.len().min(SLICES_MAX);
+    for (place, slice) in vector.iter_mut().zip(slices) {
+        *place = IoSlice::new(slice);
+    }
+    match writer.write_vectored(&vector[..count]).await? {
+        0 if slices.iter().take(count).any(|slice| !slice.is_empty()) => {
+            Err(io::Error::from(io::ErrorKind::WriteZero))
+        }
+        written => Ok(written),
+    }
+}
+
+/// Drops what was written, so that its memory is free before the rest is; returns the first unwritten slice.
+fn advance(slices: &mut [Bytes], mut next: usize, mut written: usize) -> usize {
+    while let Some(slice) = slices.get_mut(next) {
+        if slice.len() > written {
+            slice.advance(written);
+            break;
+        }
+        written -= slice.len();
+        *slice = Bytes::new();
+        next += 1;
+    }
+    next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advances_over_whole_and_partial_slices() {
+        let mut slices = vec![Bytes::from_static(b"ab"), Bytes::new(), Bytes::from_static(b"cdef")];
+        let next = advance(&mut slices, 0, 3);
+        assert_eq!((next, &slices[2][..]), (2, &b"def"[..]));
+        assert_eq!(advance(&mut slices, next, 3), 3);
+    }
+
+    #[tokio::test]
+    async fn writes_more_slices_than_one_call_takes_through_a_narrow_stream() {
+        let (client, server) = tokio::io::duplex(7);
+        let slices: Vec<_> = (0..200u8).map(|byte| Bytes::from(vec![byte; usize::from(byte % 5)])).collect();
+        let expected: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+        let (sender, queue) = mpsc::channel(1);
+        let read = async {
+            use tokio::io::AsyncReadExt;
+            let mut client = client;
+            let mut bytes = Vec::new();
+            client.read_to_end(&mut bytes).await.unwrap();
+            bytes
+        };
+        let write = async {
+            sender.send(Pending::Now(Outcome::Reply(Reply { slices, hold: None }))).await.ok().unwrap();
+            drop(sender);
+        };
+        let (_, bytes, ()) = tokio::join!(write_replies(server, queue), read, write);
+        assert_eq!(bytes, expected);
+    }
+}

@@ -1,0 +1,158 @@
+//! From a frame to the handler of its API, and from the handler's answer to a frame.
+//!
+//! Unknown APIs and versions, unreadable headers and bodies close the connection without a reply, as
+//! Kafka does; ApiVersions of an unknown version gets the one answer that every client understands.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use esker_model::seams::Instant;
+use esker_protocol::header::{self, Incoming};
+use esker_protocol::response::{self, ResponseBody};
+use esker_protocol::{ErrorCode, Request, RequestHeader, request, versions};
+use tracing::error;
+
+use crate::Broker;
+use crate::budget::Reservation;
+use crate::connection::{Outcome, Pending, Reply};
+use crate::context::{ConnectionContext, RequestContext, zone_of_client_id};
+use crate::metrics::{ApiLabels, RequestLabels};
+use crate::{cluster, fetch, produce, producers, topics};
+
+/// A connection as its requests see it.
+pub(crate) struct Session {
+    broker: Arc<Broker>,
+    connection: Arc<ConnectionContext>,
+    /// The last client id seen, so that a client that repeats itself costs nothing.
+    client: Option<(Arc<str>, Option<Arc<str>>)>,
+}
+
+impl Session {
+    pub(crate) fn new(broker: Arc<Broker>, connection: Arc<ConnectionContext>) -> Self {
+        Self { broker, connection, client: None }
+    }
+
+    /// Handles one frame. For a produce request this returns when its batches are in the hot segment.
+    pub(crate) async fn handle(&mut self, frame: Bytes) -> Pending {
+        let began = self.broker.seams.clock.now();
+        let (header, body) = match header::decode_request_header(frame) {
+            Ok(Incoming::Request(header, body)) => (header, body),
+            Ok(Incoming::UnsupportedApiVersions(header)) => {
+                let reply = response::encode_unsupported_api_versions(header.correlation_id);
+                return Pending::Now(Outcome::Reply(Reply { slices: vec![reply], hold: None }));
+            }
+            Err(err) => return Pending::Now(Outcome::Close(err.to_string())),
+        };
+        let request = match request::decode_request(&header, body) {
+            Ok(request) => request,
+            Err(err) => return Pending::Now(Outcome::Close(err.to_string())),
+        };
+        let context = self.context(&header);
+        let answer = Answer { broker: Arc::clone(&self.broker), header, began };
+        self.route(context, request, answer).await
+    }
+
+    fn context(&mut self, header: &RequestHeader) -> RequestContext {
+        let id = header.client_id.as_deref().unwrap_or("");
+        let (client_id, zone) = match &self.client {
+            Some((known, zone)) if &**known == id => (Arc::clone(known), zone.clone()),
+            _ => {
+                let zone = zone_of_client_id(id).or(self.connection.listener.zone.as_deref()).map(Arc::from);
+                let client_id: Arc<str> = Arc::from(id);
+                self.client = Some((Arc::clone(&client_id), zone.clone()));
+                (client_id, zone)
+            }
+        };
+        RequestContext { connection: Arc::clone(&self.connection), client_id, zone, api_version: header.api_version }
+    }
+
+    async fn route(&self, context: RequestContext, request: Request, answer: Answer) -> Pending {
+        let broker = &self.broker;
+        macro_rules! answer_with {
+            ($handler:path, $request:expr) => {
+                Pending::Now(answer.encode(&$handler(broker, &context, $request).await))
+            };
+        }
+        match request {
+            Request::Produce(request) => {
+                let acks = request.acks;
+                let taken = produce::accept(broker, &context, request).await;
+                if acks == 0 {
+                    return Pending::Now(answer.silence(taken.refused()));
+                }
+                Pending::Later(Box::pin(async move { answer.encode(&taken.answer().await) }))
+            }
+            Request::Fetch(request) => {
+                let reply = fetch::handle(broker, &context, request).await;
+                let error = reply.first_error();
+                let (parts, hold) = reply.into_parts();
+                Pending::Now(answer.finish(parts.encode(&answer.header), error, hold))
+            }
+            Request::ListOffsets(request) => answer_with!(fetch::list_offsets::handle, request),
+            Request::OffsetForLeaderEpoch(request) => answer_with!(fetch::leader_epoch::handle, request),
+            Request::Metadata(request) => answer_with!(topics::metadata::handle, request),
+            Request::DescribeTopicPartitions(request) => answer_with!(topics::describe_partitions::handle, request),
+            Request::CreateTopics(request) => answer_with!(topics::create::handle, request),
+            Request::DeleteTopics(request) => answer_with!(topics::delete::handle, request),
+            Request::CreatePartitions(request) => answer_with!(topics::create_partitions::handle, request),
+            Request::DescribeConfigs(request) => answer_with!(topics::describe_configs::handle, request),
+            Request::AlterConfigs(request) => answer_with!(topics::alter_configs::handle, request),
+            Request::IncrementalAlterConfigs(request) => {
+                answer_with!(topics::incremental_alter_configs::handle, request)
+            }
+            Request::InitProducerId(request) => answer_with!(producers::init_producer_id::handle, request),
+            Request::ApiVersions(request) => answer_with!(cluster::api_versions::handle, request),
+            Request::DescribeCluster(request) => answer_with!(cluster::describe_cluster::handle, request),
+            Request::FindCoordinator(request) => answer_with!(cluster::find_coordinator::handle, request),
+        }
+    }
+}
+
+/// What is needed to answer a request.
+struct Answer {
+    broker: Arc<Broker>,
+    header: RequestHeader,
+    began: Instant,
+}
+
+impl Answer {
+    fn encode<B: ResponseBody + FirstError>(&self, body: &B) -> Outcome {
+        let encoded = response::encode_response(&self.header, body).map(|frame| vec![frame]);
+        self.finish(encoded, body.first_error(), None)
+    }
+
+    fn finish(
+        &self,
+        encoded: Result<Vec<Bytes>, response::EncodeError>,
+        error: ErrorCode,
+        hold: Option<Reservation>,
+    ) -> Outcome {
+        self.count(error);
+        match encoded {
+            Ok(slices) => Outcome::Reply(Reply { slices, hold }),
+            Err(err) => {
+                error!(%err, "a response could not be encoded: closing the connection");
+                Outcome::Close(err.to_string())
+            }
+        }
+    }
+
+    fn silence(&self, refused: Option<ErrorCode>) -> Outcome {
+        self.count(refused.unwrap_or(ErrorCode::None));
+        match refused {
+            Some(error) => Outcome::Close(format!("a produce request with acks=0 failed: {}", error.name())),
+            None => Outcome::Silence,
+        }
+    }
+
+    fn count(&self, error: ErrorCode) {
+        let api = versions::api_name(self.header.api_key).unwrap_or("unknown");
+        let metrics = &self.broker.metrics;
+        metrics.requests.get_or_create(&RequestLabels { api, error: error.name() }).inc();
+        let took = self.broker.seams.clock.now() - self.began;
+        metrics.request_seconds.get_or_create(&ApiLabels { api }).observe(took.as_secs_f64());
+    }
+}
+
+mod first_error;
+use first_error::FirstError;

@@ -1,0 +1,46 @@
+//! Where each response keeps its errors: the first one found is the request's label in the metrics.
+
+use esker_protocol::ErrorCode;
+use esker_protocol::messages::*;
+
+/// The first error of a response.
+pub(crate) trait FirstError {
+    /// `ErrorCode::None` if everything went well.
+    fn first_error(&self) -> ErrorCode;
+}
+
+fn first(codes: impl IntoIterator<Item = i16>) -> ErrorCode {
+    codes
+        .into_iter()
+        .find(|code| *code != 0)
+        .map_or(ErrorCode::None, |code| ErrorCode::from_code(code).unwrap_or(ErrorCode::UnknownServerError))
+}
+
+macro_rules! first_error {
+    ($($response:ident: |$this:ident| $codes:expr;)*) => {
+        $(impl FirstError for $response {
+            fn first_error(&self) -> ErrorCode {
+                let $this = self;
+                first($codes)
+            }
+        })*
+    };
+}
+
+first_error! {
+    ProduceResponse: |r| r.responses.iter().flat_map(|topic| topic.partition_responses.iter().map(|p| p.error_code));
+    ListOffsetsResponse: |r| r.topics.iter().flat_map(|topic| topic.partitions.iter().map(|p| p.error_code));
+    OffsetForLeaderEpochResponse: |r| r.topics.iter().flat_map(|topic| topic.partitions.iter().map(|p| p.error_code));
+    MetadataResponse: |r| r.topics.iter().map(|topic| topic.error_code);
+    DescribeTopicPartitionsResponse: |r| r.topics.iter().map(|topic| topic.error_code);
+    CreateTopicsResponse: |r| r.topics.iter().map(|topic| topic.error_code);
+    DeleteTopicsResponse: |r| r.responses.iter().map(|topic| topic.error_code);
+    CreatePartitionsResponse: |r| r.results.iter().map(|topic| topic.error_code);
+    DescribeConfigsResponse: |r| r.results.iter().map(|resource| resource.error_code);
+    AlterConfigsResponse: |r| r.responses.iter().map(|resource| resource.error_code);
+    IncrementalAlterConfigsResponse: |r| r.responses.iter().map(|resource| resource.error_code);
+    InitProducerIdResponse: |r| [r.error_code];
+    ApiVersionsResponse: |r| [r.error_code];
+    DescribeClusterResponse: |r| [r.error_code];
+    FindCoordinatorResponse: |r| std::iter::once(r.error_code).chain(r.coordinators.iter().map(|c| c.error_code));
+}

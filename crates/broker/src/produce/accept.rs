@@ -1,0 +1,246 @@
+//! Takes a produce request: validates its batches, appends them in order, and answers when all have their
+//! fate.
+//!
+//! [`accept`] ends when the batches lie in the hot segment, so a connection that awaits it before it reads
+//! the next frame keeps its order. Dropping a [`PendingProduce`] gives up the answer, not the batches.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use esker_metastore::MetastoreError;
+use esker_model::TopicUuid;
+use esker_model::limits::PRODUCE_AGE_MAX;
+use esker_model::seams::{Clock, Instant};
+use esker_protocol::messages::produce_request::TopicProduceData;
+use esker_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+};
+use esker_protocol::messages::{ProduceRequest, ProduceResponse};
+use esker_protocol::{ErrorCode, StrBytes};
+use tokio::sync::oneshot;
+
+use super::hot_segment::{Placed, ValidBatch, Verdict};
+use super::validate::{self, Refused, Terms};
+use crate::Broker;
+use crate::authorizer::{Operation, Resource};
+use crate::context::RequestContext;
+use crate::errors;
+use crate::topics::TopicState;
+
+/// First version that names topics by id (KIP-516).
+const TOPIC_ID_VERSION: i16 = 13;
+
+/// A produce request whose batches are in the hot segment.
+pub(crate) struct PendingProduce {
+    clock: Arc<dyn Clock>,
+    deadline: Instant,
+    topics: Vec<PendingTopic>,
+}
+
+struct PendingTopic {
+    response: TopicProduceResponse,
+    by_id: bool,
+    partitions: Vec<(i32, Fate)>,
+}
+
+enum Fate {
+    Refused(Refused),
+    Pending(oneshot::Receiver<Verdict>),
+}
+
+/// Takes a request.
+pub(crate) async fn accept(broker: &Broker, context: &RequestContext, request: ProduceRequest) -> PendingProduce {
+    let now = broker.seams.clock.now();
+    let terms = Terms {
+        api_version: context.api_version,
+        acks: request.acks,
+        has_transactional_id: request.transactional_id.is_some(),
+        internal_allowed: &*context.client_id == "__admin_client",
+        now_ms: broker.seams.clock.wall_ms(),
+    };
+    let asked = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+    // An answer given at the limit may come from a commit that was already under way.
+    let deadline = now.plus(asked.min(PRODUCE_AGE_MAX + Duration::from_secs(5)));
+    let mut topics = Vec::with_capacity(request.topic_data.len());
+    let mut valid = Vec::new();
+    let mut seen = BTreeSet::new();
+    for data in request.topic_data {
+        let by_id = context.api_version >= TOPIC_ID_VERSION;
+        let topic = find_topic(broker, context, &data, by_id).await;
+        let mut partitions = Vec::with_capacity(data.partition_data.len());
+        for partition in data.partition_data {
+            let fate = if broker.produce.refuses() {
+                Err(ErrorCode::NotLeaderOrFollower.into())
+            } else {
+                match &topic {
+                    Err(error) => Err((*error).into()),
+                    Ok(topic) => {
+                        let unknown = errors::unknown_topic(by_id);
+                        validate::validate(&terms, topic.as_ref(), unknown, partition.index, partition.records)
+                    }
+                }
+            };
+            let fate = match fate {
+                Ok(batch) if !seen.insert(batch.partition) => Err(ErrorCode::InvalidRequest.into()),
+                fate => fate,
+            };
+            let refused = match fate {
+                Ok(batch) => {
+                    valid.push(batch);
+                    None
+                }
+                Err(refused) => Some(refused),
+            };
+            partitions.push((partition.index, refused));
+        }
+        let response = TopicProduceResponse::default().with_name(data.name).with_topic_id(data.topic_id);
+        topics.push((response, by_id, partitions));
+    }
+    let verdicts = broker.produce.append(valid, now);
+    PendingProduce { clock: Arc::clone(&broker.seams.clock), deadline, topics: join(topics, verdicts) }
+}
+
+type JudgedTopic = (TopicProduceResponse, bool, Vec<(i32, Option<Refused>)>);
+
+/// Gives every partition its fate; `verdicts` are those of the partitions that were not refused, in order.
+fn join(topics: Vec<JudgedTopic>, verdicts: Vec<oneshot::Receiver<Verdict>>) -> Vec<PendingTopic> {
+    let mut verdicts = verdicts.into_iter();
+    topics
+        .into_iter()
+        .map(|(response, by_id, partitions)| PendingTopic {
+            response,
+            by_id,
+            partitions: partitions
+                .into_iter()
+                .map(|(index, refused)| {
+                    let fate = match refused {
+                        Some(refused) => Fate::Refused(refused),
+                        None => match verdicts.next() {
+                            Some(verdict) => Fate::Pending(verdict),
+                            None => Fate::Refused(ErrorCode::UnknownServerError.into()),
+                        },
+                    };
+                    (index, fate)
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+async fn find_topic(
+    broker: &Broker,
+    context: &RequestContext,
+    data: &TopicProduceData,
+    by_id: bool,
+) -> Result<Option<Arc<TopicState>>, ErrorCode> {
+    let found = if by_id {
+        broker.catalog.find_uuid(TopicUuid(data.topic_id)).await
+    } else {
+        broker.catalog.find_name(&data.name).await
+    };
+    let topic = match found {
+        Ok(topic) => topic,
+        Err(MetastoreError::Fenced) => return Err(ErrorCode::NotLeaderOrFollower),
+        Err(_) => return Err(errors::surely_not_written()),
+    };
+    if let Some(topic) = &topic
+        && !broker.authorizer.allows(context, Operation::Write, Resource::Topic(&topic.topic.name))
+    {
+        return Err(ErrorCode::TopicAuthorizationFailed);
+    }
+    Ok(topic)
+}
+
+impl super::ProducePath {
+    /// Whether this incarnation takes no batches any more.
+    fn refuses(&self) -> bool {
+        self.stages.is_draining() || self.stages.member.stopped().is_some()
+    }
+
+    /// Appends batches in order.
+    fn append(&self, valid: Vec<ValidBatch>, now: Instant) -> Vec<oneshot::Receiver<Verdict>> {
+        if valid.is_empty() {
+            return Vec::new();
+        }
+        let stages = &self.stages;
+        let batches = valid.len() as u64;
+        stages.outstanding.send_modify(|count| *count += batches);
+        let verdicts = {
+            let mut hot = stages.hot.lock();
+            let verdicts = valid.into_iter().map(|batch| hot.append(batch, now)).collect();
+            stages.metrics.hot_segment_bytes.set(hot.bytes() as i64);
+            verdicts
+        };
+        stages.appended.notify_one();
+        verdicts
+    }
+}
+
+impl PendingProduce {
+    /// The first error among those known already: with acks=0 it closes the connection.
+    pub(crate) fn refused(&self) -> Option<ErrorCode> {
+        self.topics.iter().flat_map(|topic| &topic.partitions).find_map(|(_, fate)| match fate {
+            Fate::Refused(refused) => Some(refused.error),
+            Fate::Pending(_) => None,
+        })
+    }
+
+    /// Waits for every batch's fate, at most until the request's own timeout.
+    pub(crate) async fn answer(self) -> ProduceResponse {
+        let mut responses = Vec::with_capacity(self.topics.len());
+        for topic in self.topics {
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for (index, fate) in topic.partitions {
+                let response = PartitionProduceResponse::default().with_index(index);
+                partitions.push(match fate {
+                    Fate::Refused(refused) => with_refusal(response, refused),
+                    Fate::Pending(verdict) => {
+                        let left = self.deadline - self.clock.now();
+                        match tokio::time::timeout(left, verdict).await {
+                            Ok(Ok(Ok(placed))) => with_place(response, placed),
+                            Ok(Ok(Err(error))) => with_refusal(response, unknown_by_id(error, topic.by_id).into()),
+                            // Nobody will ever tell, or not in time: it may yet be committed.
+                            Ok(Err(_)) | Err(_) => with_refusal(response, errors::outcome_unknown().into()),
+                        }
+                    }
+                });
+            }
+            responses.push(topic.response.with_partition_responses(partitions));
+        }
+        ProduceResponse::default().with_responses(responses)
+    }
+}
+
+/// A topic that went away after validation is unknown by whatever the client called it.
+fn unknown_by_id(error: ErrorCode, by_id: bool) -> ErrorCode {
+    match error {
+        ErrorCode::UnknownTopicOrPartition => errors::unknown_topic(by_id),
+        error => error,
+    }
+}
+
+fn with_place(response: PartitionProduceResponse, placed: Placed) -> PartitionProduceResponse {
+    response
+        .with_base_offset(placed.base_offset)
+        .with_log_append_time_ms(placed.append_time_ms)
+        .with_log_start_offset(placed.log_start)
+}
+
+fn with_refusal(response: PartitionProduceResponse, refused: Refused) -> PartitionProduceResponse {
+    let message = refused.message.map(StrBytes::from_string);
+    let records = refused
+        .records
+        .into_iter()
+        .map(|index| {
+            BatchIndexAndErrorMessage::default()
+                .with_batch_index(index)
+                .with_batch_index_error_message(message.clone())
+        })
+        .collect();
+    response
+        .with_error_code(refused.error.code())
+        .with_base_offset(-1)
+        .with_record_errors(records)
+        .with_error_message(message)
+}

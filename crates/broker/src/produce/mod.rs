@@ -1,0 +1,135 @@
+//! The write path: `validate → hot segment → seal → upload → commit → ack`.
+//!
+//! A produce request is [`accept`]ed when its batches lie in the hot segment, in the order in which its
+//! connection sent them; [`PendingProduce::answer`] waits for the rest. What holds:
+//!
+//! - a batch is acknowledged only after its segment is in the bucket, its offsets are committed in the
+//!   metastore and the epoch gate was open after that;
+//! - segments are committed in the order in which they were sealed, one call at a time;
+//! - a batch whose fate is unknown to this agent is never answered with an offset, and never with an
+//!   error that would make an idempotent client give up;
+//! - the bytes of a batch are never copied: hot segment, upload and recent segments share the frame's
+//!   memory, and the frame stays charged until the last of them lets go.
+//!
+//! On a crash at any point nothing acknowledged is lost: what was not committed is an object that nobody
+//! refers to.
+
+mod ack;
+mod accept;
+mod commit;
+mod failures;
+mod flush;
+mod hot_segment;
+mod recent;
+mod seal;
+mod upload;
+mod validate;
+
+use std::sync::Arc;
+
+use esker_metastore::Metastore;
+use esker_model::seams::Seams;
+use esker_storage::bucket::Bucket;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+
+use crate::broker::Dependencies;
+use crate::config::BrokerConfig;
+use crate::fetch::HotIndex;
+use crate::membership::{EpochGate, Membership};
+use crate::metrics::BrokerMetrics;
+
+pub(crate) use accept::accept;
+pub use recent::RecentSegments;
+
+use failures::Failures;
+use hot_segment::HotSegment;
+use seal::Receipts;
+
+/// Uploads under way at once. Further segments wait in the hot segment, which grows meanwhile.
+pub const UPLOADS_MAX: usize = 16;
+
+/// Segments that are sealed but not committed. At the limit nothing more is sealed, the hot segment
+/// fills the produce share of the budget, and sockets are not read.
+pub const SEALED_MAX: usize = 64;
+
+/// What the stages of one incarnation share.
+struct Stages {
+    config: BrokerConfig,
+    seams: Seams,
+    metastore: Arc<dyn Metastore>,
+    bucket: Bucket,
+    metrics: BrokerMetrics,
+    member: Arc<Membership>,
+    gate: Arc<EpochGate>,
+    hot_index: Arc<HotIndex>,
+    recent: Arc<RecentSegments>,
+    hot: Mutex<HotSegment>,
+    appended: Notify,
+    upload_slots: Arc<Semaphore>,
+    failures: Failures,
+    receipts: Receipts,
+    /// Batches appended and neither acknowledged nor failed yet.
+    outstanding: watch::Sender<u64>,
+    draining: watch::Sender<bool>,
+}
+
+/// The write path of one incarnation.
+pub struct ProducePath {
+    stages: Arc<Stages>,
+}
+
+impl ProducePath {
+    /// Starts the stages' tasks.
+    pub(crate) fn start(
+        config: &BrokerConfig,
+        on: &Dependencies,
+        member: &Arc<Membership>,
+        gate: &Arc<EpochGate>,
+        hot_index: &Arc<HotIndex>,
+        recent: &Arc<RecentSegments>,
+    ) -> Arc<Self> {
+        let stages = Arc::new(Stages {
+            config: config.clone(),
+            seams: on.seams.clone(),
+            metastore: Arc::clone(&on.metastore),
+            bucket: on.bucket.clone(),
+            metrics: on.metrics.clone(),
+            member: Arc::clone(member),
+            gate: Arc::clone(gate),
+            hot_index: Arc::clone(hot_index),
+            recent: Arc::clone(recent),
+            hot: Mutex::new(HotSegment::default()),
+            appended: Notify::new(),
+            upload_slots: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            failures: Failures::default(),
+            receipts: Receipts::default(),
+            outstanding: watch::Sender::new(0),
+            draining: watch::Sender::new(false),
+        });
+        let (sealed, queue) = mpsc::channel(SEALED_MAX);
+        let spawner = &on.seams.spawner;
+        spawner.spawn("flush", Box::pin(flush::run(Arc::clone(&stages), sealed)));
+        spawner.spawn("commit", Box::pin(commit::run(Arc::clone(&stages), queue)));
+        Arc::new(Self { stages })
+    }
+
+    /// Refuses new batches, seals what is there and waits until every batch taken has its answer.
+    pub(crate) async fn drain(&self) {
+        self.stages.draining.send_replace(true);
+        self.stages.appended.notify_one();
+        let mut outstanding = self.stages.outstanding.subscribe();
+        // The sender lives as long as `self`.
+        let _ = outstanding.wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Stages {
+    fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    fn resolved(&self, batches: u64) {
+        self.outstanding.send_modify(|count| *count = count.saturating_sub(batches));
+    }
+}
