@@ -2,21 +2,17 @@
 -- clock. WITHOUT ROWID: each table is one tree in the order in which it is read.
 -- No foreign keys: the commit would pay for them, and every method is one transaction anyway.
 
--- One row once the cluster was first started.
+-- One row: the cluster, and what it gives out by counting.
 CREATE TABLE cluster (
-    only_row     INTEGER PRIMARY KEY CHECK (only_row = 1),
-    id           TEXT    NOT NULL,
-    epoch        INTEGER NOT NULL,
-    bucket_bound INTEGER NOT NULL DEFAULT 0
-) STRICT;
-
--- One row: what is given out by counting.
-CREATE TABLE counter (
     only_row         INTEGER PRIMARY KEY CHECK (only_row = 1),
-    catalog_version  INTEGER NOT NULL,
-    next_producer_id INTEGER NOT NULL
+    -- NULL until the first start.
+    id               TEXT,
+    epoch            INTEGER NOT NULL DEFAULT 1,
+    bucket_bound     INTEGER NOT NULL DEFAULT 0,
+    catalog_version  INTEGER NOT NULL DEFAULT 0,
+    next_producer_id INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-INSERT INTO counter VALUES (1, 0, 0);
+INSERT INTO cluster (only_row) VALUES (1);
 
 -- Node ids belong to names and outlive incarnations.
 CREATE TABLE node (

@@ -7,7 +7,7 @@ use prometheus_client::registry::Registry;
 
 /// Label of a statement counter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct StatementLabels {
+pub(crate) struct StatementLabels {
     statement: &'static str,
 }
 

@@ -6,12 +6,10 @@ use rusqlite::OptionalExtension;
 use super::database::Transaction;
 use crate::{Cluster, MetastoreError, Result};
 
-/// Epochs begin here; only a restore raises them.
-const FIRST_EPOCH: i32 = 1;
-
+/// The cluster, once it was first started.
 pub(super) fn cluster(tx: &Transaction<'_>) -> Result<Option<Cluster>> {
     let cluster = tx
-        .prepare_cached("SELECT id, epoch, bucket_bound FROM cluster")?
+        .prepare_cached("SELECT id, epoch, bucket_bound FROM cluster WHERE id IS NOT NULL")?
         .query_row([], |row| {
             Ok(Cluster {
                 id: ClusterId(row.get(0)?),
@@ -23,9 +21,11 @@ pub(super) fn cluster(tx: &Transaction<'_>) -> Result<Option<Cluster>> {
     Ok(cluster)
 }
 
-/// The epoch; 0 before the first start.
 pub(super) fn epoch(tx: &Transaction<'_>) -> Result<ClusterEpoch> {
-    Ok(cluster(tx)?.map_or(ClusterEpoch(0), |cluster| cluster.epoch))
+    let epoch = tx
+        .prepare_cached("SELECT epoch FROM cluster")?
+        .query_row([], |row| row.get(0))?;
+    Ok(ClusterEpoch(epoch))
 }
 
 /// Refuses a caller of another epoch.
@@ -41,8 +41,8 @@ pub(super) fn check_epoch(tx: &Transaction<'_>, expected: ClusterEpoch) -> Resul
 }
 
 pub(super) fn init(tx: &Transaction<'_>, id: &ClusterId) -> Result<Cluster> {
-    tx.prepare_cached("INSERT INTO cluster (only_row, id, epoch) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING")?
-        .execute((&id.0, FIRST_EPOCH))?;
+    tx.prepare_cached("UPDATE cluster SET id = ?1 WHERE id IS NULL")?
+        .execute([&id.0])?;
     cluster(tx)?.ok_or_else(|| MetastoreError::Corrupt("the cluster's row is missing".to_owned()))
 }
 

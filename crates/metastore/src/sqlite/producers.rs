@@ -7,7 +7,7 @@ use crate::Result;
 pub(super) fn allocate(tx: &Transaction<'_>, count: u32) -> Result<i64> {
     let first = tx
         .prepare_cached(
-            "UPDATE counter SET next_producer_id = next_producer_id + ?1
+            "UPDATE cluster SET next_producer_id = next_producer_id + ?1
              RETURNING next_producer_id - ?1",
         )?
         .query_row([count], |row| row.get(0))?;

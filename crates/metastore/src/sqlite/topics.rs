@@ -24,14 +24,14 @@ macro_rules! topics_sql {
 
 pub(super) fn version(tx: &Transaction<'_>) -> Result<i64> {
     let version = tx
-        .prepare_cached("SELECT catalog_version FROM counter")?
+        .prepare_cached("SELECT catalog_version FROM cluster")?
         .query_row([], |row| row.get(0))?;
     Ok(version)
 }
 
 fn raise_version(tx: &Transaction<'_>) -> Result<i64> {
     let version = tx
-        .prepare_cached("UPDATE counter SET catalog_version = catalog_version + 1 RETURNING catalog_version")?
+        .prepare_cached("UPDATE cluster SET catalog_version = catalog_version + 1 RETURNING catalog_version")?
         .query_row([], |row| row.get(0))?;
     Ok(version)
 }

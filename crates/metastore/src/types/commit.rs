@@ -3,6 +3,8 @@
 use esker_model::sequence::Piece;
 use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, ProducerEpoch, ProducerId};
 
+use super::read::Head;
+
 /// Segments to commit, in seal order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommitRequest {
@@ -91,5 +93,3 @@ pub enum Settled {
     /// It was committed, with this reply.
     Committed(SegmentReply),
 }
-
-pub use super::read::Head;

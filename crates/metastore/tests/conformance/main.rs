@@ -1,0 +1,143 @@
+//! What every metastore must do: one list of cases, run on SQLite in memory, SQLite in a file and
+//! Postgres, each case on a fresh and empty store.
+//!
+//! A case is an `async fn case(world: &World)`. The files follow the traits' consumers. `property`
+//! feeds random command sequences to all of them and to a reference made of the pure rules.
+//! What a seam's documentation leaves open is settled here:
+//! - epoch before fence: a caller of another epoch hears `WrongEpoch`, fenced or not;
+//! - an incarnation that never registered is `Fenced`;
+//! - a run for a partition that does not exist is refused with one piece over all its batches;
+//! - `CreateTopics` repeated with the same uuid and name finds its topic, as after an unknown outcome;
+//! - `fence_expired` names those of the list that are fenced, whoever fenced them and when;
+//! - an idle pair is one that was not appended to (or noted) for at least `idle_ms`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    unreachable_pub
+)]
+
+mod agents;
+mod cluster;
+mod commits;
+mod commits_refused;
+#[path = "../support/postgres.rs"]
+mod postgres_server;
+mod producers;
+mod reads;
+mod runs;
+mod settle;
+mod topics;
+mod world;
+
+use world::World;
+
+macro_rules! conformance {
+    ($($group:ident: $($case:ident),+ $(,)?;)+) => {
+        mod sqlite_memory {
+            $(mod $group {
+                $(#[tokio::test]
+                async fn $case() {
+                    crate::$group::$case(&crate::World::sqlite_memory()).await;
+                })+
+            })+
+        }
+        mod sqlite_file {
+            $(mod $group {
+                $(#[tokio::test]
+                async fn $case() {
+                    crate::$group::$case(&crate::World::sqlite_file()).await;
+                })+
+            })+
+        }
+        mod postgres {
+            $(mod $group {
+                $(#[tokio::test]
+                async fn $case() {
+                    if let Some(world) = crate::World::postgres().await {
+                        crate::$group::$case(&world).await;
+                    }
+                })+
+            })+
+        }
+    };
+}
+
+conformance! {
+    commits:
+        offsets_are_dense_and_heads_follow,
+        nothing_to_commit_is_fine,
+        an_extent_says_where_its_bytes_are,
+        leading_duplicates_are_peeled_off,
+        a_duplicate_may_cover_part_of_a_run,
+        a_duplicate_inside_one_call_is_answered_from_that_call,
+        producers_interleave_in_one_call,
+        a_producer_goes_on_in_the_next_segment_of_a_call,
+        runs_of_one_producer_follow_on_each_other_in_one_segment,
+        partitions_know_producers_each_on_their_own,
+        sequences_wrap,
+        a_higher_epoch_starts_again_at_zero,
+        a_large_group_is_one_commit;
+    commits_refused:
+        a_gap_is_refused_and_leaves_nothing,
+        a_refused_run_stops_neither_later_runs_nor_other_partitions,
+        old_sequences_outside_the_remembered_runs_are_out_of_order,
+        an_old_epoch_is_stale,
+        an_unknown_partition_is_refused_beside_good_ones,
+        a_deleted_topic_is_an_unknown_partition,
+        a_fenced_incarnation_commits_nothing,
+        an_unregistered_incarnation_is_fenced,
+        another_epoch_commits_nothing,
+        another_epoch_is_said_before_fenced,
+        a_segment_is_committed_once,
+        one_settled_segment_refuses_the_whole_call;
+    settle:
+        an_uncommitted_segment_is_tombstoned_for_ever,
+        a_committed_segment_reads_back_the_identical_reply,
+        settling_twice_says_the_same,
+        segments_settle_each_on_their_own,
+        incarnations_have_their_own_segments,
+        a_fenced_incarnation_cannot_settle,
+        a_reply_outlives_its_topic;
+    reads:
+        heads_answer_in_order,
+        a_plan_is_contiguous_from_the_extent_that_holds_the_offset,
+        a_plan_stops_at_its_limits,
+        a_plan_ends_at_the_head,
+        plans_answer_in_order,
+        find_at_or_after_a_time,
+        find_the_largest_time,
+        find_by_time_in_an_empty_log;
+    topics:
+        a_topic_is_created_with_its_heads,
+        names_exist_once,
+        names_collide_when_dots_read_as_underscores,
+        creating_fails_topic_by_topic,
+        creating_again_with_the_same_uuid_finds_the_topic,
+        the_catalog_tells_what_changed,
+        a_name_is_created_again_as_another_topic,
+        partitions_are_only_added,
+        configs_are_set_and_removed;
+    producers:
+        producer_ids_never_overlap,
+        an_idle_producer_is_forgotten_and_taken_up_again,
+        a_forgotten_producer_may_start_at_zero,
+        a_producer_above_the_forgotten_ones_starts_at_zero,
+        active_producers_are_not_forgotten,
+        forgetting_stops_at_its_limit;
+    agents:
+        a_name_keeps_its_node_id,
+        a_new_life_fences_the_earlier_one,
+        registering_again_changes_nothing,
+        a_fenced_incarnation_does_not_come_back,
+        registering_needs_the_epoch,
+        a_heartbeat_tells_who_is_alive,
+        silence_expires_and_is_fenced,
+        a_heartbeat_keeps_alive,
+        leaving_ends_a_life;
+    cluster:
+        the_cluster_is_recorded_once,
+        the_bucket_is_bound_for_ever;
+}
