@@ -123,3 +123,6 @@ pub fn decode_response<R: ClientRequest>(
         .map_err(|error| DecodeError::Malformed(format!("{error:#}")))?;
     Ok((correlation_id, response))
 }
+
+#[cfg(test)]
+mod tests;

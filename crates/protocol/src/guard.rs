@@ -142,6 +142,7 @@ impl Walk<'_> {
                 }
             }
             Kind::Struct(schema) => self.message(schema),
+            // Kafka writes -1 and 1 only; the crate and Java disagree about every other byte.
             Kind::Nullable(schema) => match self.reader.i8()? {
                 -1 => Ok(()),
                 1 => self.message(schema),

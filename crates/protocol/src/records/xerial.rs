@@ -1,9 +1,9 @@
 //! Snappy as Kafka clients write it.
 //!
-//! Two forms are in use. Java, and whoever follows it, writes the framing of snappy-java: an 16-byte header (magic
+//! Two forms are in use. Java, and whoever follows it, writes the framing of snappy-java: a 16-byte header (magic
 //! `82 SNAPPY 00`, version, oldest compatible version), then blocks, each an i32 length and a raw snappy block.
-//! librdkafka and others write one raw block. The magic tells them apart: as a raw block it would declare a size
-//! but then contradict it.
+//! librdkafka and others write one raw block. The magic tells them apart: read as a raw block they would
+//! start with a copy from before the first byte, which no encoder writes.
 
 use bytes::Bytes;
 
