@@ -1,0 +1,96 @@
+//! Which server this is: has it the commits that the cluster's log heads were built from?
+//!
+//! A failover to a replica that lagged, or a recovery to an earlier point, loses commits: the server
+//! would give the same offsets out again. Such a server has another timeline (or system identifier) than
+//! the cluster last saw, which its own `cluster` row says. So a commit is refused while row and server
+//! differ, or while either differs from what this agent knows: the row of a superseded primary agrees
+//! with itself.
+
+use std::sync::PoisonError;
+
+use sqlx::Row;
+
+use super::error::Effect;
+use super::pool::Pool;
+use super::session::{self, Session};
+use super::{PostgresConfig, PostgresMetastore, schema};
+use crate::Result;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Past {
+    pub(super) system: i64,
+    pub(super) timeline: i32,
+}
+
+const RECORDED: &str = "SELECT system_identifier, timeline FROM cluster";
+
+const RECORDED_AND_ACTUAL: &str = "SELECT c.system_identifier, c.timeline, p.o_system, p.o_timeline
+     FROM cluster c, past_v1() p";
+
+/// What the cluster last saw, as the database says. Works on a standby too: reads go on there.
+pub(super) async fn recorded(session: &Session, pool: &Pool) -> Result<Past> {
+    let row = session
+        .row(pool, "past", Effect::Reads, || sqlx::query(RECORDED))
+        .await?;
+    Ok(Past {
+        system: row.try_get(0)?,
+        timeline: row.try_get(1)?,
+    })
+}
+
+impl PostgresMetastore {
+    pub(super) fn expected_past(&self) -> Past {
+        *self
+            .expected_past
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// After a refusal: whether the cluster has accepted the server since. Only a later timeline of the
+    /// same system is believed; anything else may be a server that was left behind, and needs a new start.
+    pub(super) async fn learn_accepted_past(&self) -> Result<bool> {
+        let query = || sqlx::query(RECORDED_AND_ACTUAL);
+        let row = self
+            .session
+            .row(&self.commits, "past", Effect::Reads, query)
+            .await?;
+        let recorded = Past {
+            system: row.try_get(0)?,
+            timeline: row.try_get(1)?,
+        };
+        let actual = Past {
+            system: row.try_get(2)?,
+            timeline: row.try_get(3)?,
+        };
+        let mut expected = self
+            .expected_past
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let accepted = recorded == actual
+            && actual.system == expected.system
+            && actual.timeline > expected.timeline;
+        if accepted {
+            *expected = actual;
+        }
+        Ok(accepted)
+    }
+}
+
+/// Declares that the server's log heads may be built upon, after a failover or a recovery: an operator's
+/// (or the reconciliation's) decision. Writes go on afterwards; agents that expect another system
+/// identifier have to be started anew.
+pub async fn accept_past(url: &str) -> Result<()> {
+    let config = PostgresConfig::new(url);
+    let options = session::connect_options(&config)?;
+    let pool = Pool::new(options, 1, config.connect_timeout);
+    let session = Session::new(&config);
+    schema::check(&session, &pool).await?;
+    let query = || {
+        sqlx::query(
+            "UPDATE cluster c SET system_identifier = p.o_system, timeline = p.o_timeline FROM past_v1() p",
+        )
+    };
+    session.rows(&pool, "accept_past", Effect::Writes, query).await?;
+    pool.close_idle().await;
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! The read path: log heads and extents.
+
+use async_trait::async_trait;
+use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, ProducerEpoch, ProducerId, SegmentId};
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
+use super::PostgresMetastore;
+use super::error::Effect;
+use crate::{
+    Extent, Head, MetastoreError, Plan, PlanRequest, Reads, Result, TimeQuery, TimeReply, TimeRequest,
+};
+
+const HEADS: &str = "SELECT * FROM heads_v1($1, $2)";
+const PLAN: &str = "SELECT * FROM plan_v1($1, $2, $3, $4, $5)";
+const FIND_BY_TIME: &str = "SELECT * FROM find_by_time_v1($1, $2, $3, $4, $5)";
+
+#[async_trait]
+impl Reads for PostgresMetastore {
+    async fn heads(&self, partitions: &[PartitionKey]) -> Result<Vec<Option<Head>>> {
+        let keys = Keys::new(partitions.iter().copied());
+        let query = || sqlx::query(HEADS).bind(&keys.topic).bind(&keys.partition);
+        let rows = self
+            .session
+            .rows(&self.general, "heads", Effect::Reads, query)
+            .await?;
+        let mut heads = vec![None; partitions.len()];
+        for row in &rows {
+            *slot(&mut heads, row)? = Some(head(row)?);
+        }
+        Ok(heads)
+    }
+
+    async fn plan(&self, requests: &[PlanRequest]) -> Result<Vec<Plan>> {
+        let keys = Keys::new(requests.iter().map(|request| request.partition));
+        let from: Vec<i64> = requests.iter().map(|request| request.from).collect();
+        let bytes_max: Vec<i64> = requests.iter().map(|request| limit(request.bytes_max)).collect();
+        let extents_max: Vec<i64> = requests
+            .iter()
+            .map(|request| limit(request.extents_max as u64))
+            .collect();
+        let query = || {
+            sqlx::query(PLAN)
+                .bind(&keys.topic)
+                .bind(&keys.partition)
+                .bind(&from)
+                .bind(&bytes_max)
+                .bind(&extents_max)
+        };
+        let rows = self
+            .session
+            .rows(&self.general, "plan", Effect::Reads, query)
+            .await?;
+        let nothing = Plan {
+            head: None,
+            extents: Vec::new(),
+        };
+        let mut plans = vec![nothing; requests.len()];
+        for row in &rows {
+            let plan = slot(&mut plans, row)?;
+            plan.head = Some(head(row)?);
+            plan.extents.extend(extent(row)?);
+        }
+        Ok(plans)
+    }
+
+    async fn find_by_time(&self, requests: &[TimeRequest]) -> Result<Vec<TimeReply>> {
+        let keys = Keys::new(requests.iter().map(|request| request.partition));
+        let mut by_max = Vec::with_capacity(requests.len());
+        let mut timestamps = Vec::with_capacity(requests.len());
+        let mut offsets = Vec::with_capacity(requests.len());
+        for request in requests {
+            let (max, timestamp, from) = match request.query {
+                TimeQuery::AtOrAfter { timestamp, from } => (false, timestamp, from),
+                TimeQuery::Max => (true, -1, 0),
+            };
+            by_max.push(max);
+            timestamps.push(timestamp);
+            offsets.push(from);
+        }
+        let query = || {
+            sqlx::query(FIND_BY_TIME)
+                .bind(&keys.topic)
+                .bind(&keys.partition)
+                .bind(&by_max)
+                .bind(&timestamps)
+                .bind(&offsets)
+        };
+        let rows = self
+            .session
+            .rows(&self.general, "find_by_time", Effect::Reads, query)
+            .await?;
+        let nothing = TimeReply {
+            head: None,
+            extent: None,
+        };
+        let mut replies = vec![nothing; requests.len()];
+        for row in &rows {
+            *slot(&mut replies, row)? = TimeReply {
+                head: Some(head(row)?),
+                extent: extent(row)?,
+            };
+        }
+        Ok(replies)
+    }
+}
+
+struct Keys {
+    topic: Vec<i32>,
+    partition: Vec<i32>,
+}
+
+impl Keys {
+    fn new(keys: impl Iterator<Item = PartitionKey>) -> Self {
+        let (topic, partition) = keys.map(|key| (key.topic.0, key.partition)).unzip();
+        Self { topic, partition }
+    }
+}
+
+/// A limit beyond what SQL can count is none.
+fn limit(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The reply that a row belongs to: the functions number the requests from 1.
+fn slot<'a, T>(replies: &'a mut [T], row: &PgRow) -> Result<&'a mut T> {
+    let index: i64 = row.try_get("o_index")?;
+    usize::try_from(index - 1)
+        .ok()
+        .and_then(|index| replies.get_mut(index))
+        .ok_or_else(|| MetastoreError::Corrupt(format!("a reply to request {index}, which was not sent")))
+}
+
+fn head(row: &PgRow) -> Result<Head> {
+    Ok(Head {
+        log_start: row.try_get("o_log_start")?,
+        next_offset: row.try_get("o_next_offset")?,
+        last_stable_offset: row.try_get("o_last_stable_offset")?,
+        archived_to: row.try_get("o_archived_to")?,
+    })
+}
+
+fn extent(row: &PgRow) -> Result<Option<Extent>> {
+    let Some(base_offset) = row.try_get("o_base_offset")? else {
+        return Ok(None);
+    };
+    let unsigned = |column| -> Result<u64> {
+        u64::try_from(row.try_get::<i64, _>(column)?)
+            .map_err(|_| MetastoreError::Corrupt("an extent with a negative number".to_owned()))
+    };
+    let producer_id: Option<i64> = row.try_get("o_producer_id")?;
+    let producer_epoch: Option<i16> = row.try_get("o_producer_epoch")?;
+    Ok(Some(Extent {
+        base_offset,
+        end_offset: row.try_get("o_end_offset")?,
+        segment: SegmentId {
+            epoch: ClusterEpoch(row.try_get("o_epoch")?),
+            incarnation: IncarnationId(row.try_get("o_incarnation")?),
+            seq: unsigned("o_seq")?,
+        },
+        object_bytes: unsigned("o_object_bytes")?,
+        position: unsigned("o_position")?,
+        bytes: unsigned("o_bytes")?,
+        max_timestamp: row.try_get("o_max_timestamp")?,
+        producer: producer_id
+            .zip(producer_epoch)
+            .map(|(id, epoch)| (ProducerId(id), ProducerEpoch(epoch))),
+        transactional: row.try_get("o_transactional")?,
+    }))
+}

@@ -1,0 +1,194 @@
+//! The schema: numbered migrations, forward only, embedded in the program.
+//!
+//! What holds: each migration is one transaction together with the row that records it; a lock lets one
+//! program migrate at a time; repeating is harmless. Migrations only add, so that agents of this release
+//! and the next work side by side: nothing here stops a running agent.
+//! A failure leaves the schema at the last migration that was recorded.
+
+use sqlx::postgres::PgConnection;
+use sqlx::{ConnectOptions, Connection, Row};
+
+use super::error::{self, Effect};
+use super::pool::Pool;
+use super::session::{self, Session};
+use crate::{MetastoreError, Result};
+
+/// The oldest schema that this program works with.
+pub const SCHEMA_NEEDED: i64 = 1;
+/// The newest schema that this program knows.
+pub const SCHEMA_KNOWN: i64 = 1;
+
+/// Programs that migrate at the same time wait for each other on this advisory lock ("eskermig").
+const LOCK: i64 = 0x6573_6b65_726d_6967;
+
+struct Migration {
+    version: i64,
+    name: &'static str,
+    parts: &'static [&'static str],
+}
+
+macro_rules! function {
+    ($name:literal) => {
+        include_str!(concat!("../../../../migrations/postgres/functions/", $name, ".sql"))
+    };
+}
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "base",
+    parts: &[
+        function!("past_v1"),
+        include_str!("../../../../migrations/postgres/0001_base.sql"),
+        function!("commit_v1"),
+        function!("settle_v1"),
+        function!("register_v1"),
+        function!("heartbeat_v1"),
+        function!("fence_expired_v1"),
+        function!("leave_v1"),
+        function!("heads_v1"),
+        function!("plan_v1"),
+        function!("find_by_time_v1"),
+        function!("catalog_v1"),
+        function!("create_topics_v1"),
+        function!("delete_topics_v1"),
+        function!("create_partitions_v1"),
+        function!("alter_configs_v1"),
+        function!("forget_idle_producers_v1"),
+    ],
+}];
+
+const RECORD: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
+    version    bigint      PRIMARY KEY,
+    name       text        NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+)";
+
+/// What a call of [`migrate`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MigrationReport {
+    /// The version found; 0 for an empty database.
+    pub from: i64,
+    /// The version left.
+    pub to: i64,
+    /// Names of the migrations applied, in order.
+    pub applied: Vec<&'static str>,
+}
+
+/// Brings a database's schema up to date. `TooNew` if it is beyond what this program knows.
+pub async fn migrate(url: &str) -> Result<MigrationReport> {
+    let mut connection = connect(url).await?;
+    // A waiting DDL statement blocks whoever comes after it: better to fail and be repeated.
+    execute(&mut connection, "SET lock_timeout = '60s'; SET statement_timeout = 0").await?;
+    sqlx::query("SELECT pg_advisory_lock($1)")
+        .bind(LOCK)
+        .execute(&mut connection)
+        .await
+        .map_err(failed)?;
+    execute(&mut connection, "SET lock_timeout = '5s'").await?;
+    if version(&mut connection).await? == 0 {
+        execute(&mut connection, RECORD).await?;
+    }
+    let from = version(&mut connection).await?;
+    if from > SCHEMA_KNOWN {
+        return Err(too_new(from));
+    }
+    let mut applied = Vec::new();
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version > from) {
+        apply(&mut connection, migration).await?;
+        applied.push(migration.name);
+    }
+    // Ending the session releases the lock.
+    let _ = connection.close().await;
+    Ok(MigrationReport {
+        from,
+        to: from.max(SCHEMA_KNOWN),
+        applied,
+    })
+}
+
+/// The version of a database's schema; 0 if it has none.
+pub async fn schema_version(url: &str) -> Result<i64> {
+    let mut connection = connect(url).await?;
+    let version = version(&mut connection).await?;
+    let _ = connection.close().await;
+    Ok(version)
+}
+
+async fn connect(url: &str) -> Result<PgConnection> {
+    let options = session::parse_url(url)?.application_name("esker migrate");
+    options
+        .connect()
+        .await
+        .map_err(|source| error::of_connect(&source, &options))
+}
+
+async fn apply(connection: &mut PgConnection, migration: &Migration) -> Result<()> {
+    let mut transaction = connection.begin().await.map_err(failed)?;
+    for part in migration.parts {
+        execute(&mut transaction, part).await?;
+    }
+    sqlx::query("INSERT INTO schema_migration (version, name) VALUES ($1, $2)")
+        .bind(migration.version)
+        .bind(migration.name)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    transaction.commit().await.map_err(failed)
+}
+
+async fn execute(connection: &mut PgConnection, sql: &'static str) -> Result<()> {
+    sqlx::raw_sql(sql).execute(connection).await.map_err(failed)?;
+    Ok(())
+}
+
+const EXISTS: &str = "SELECT to_regclass('schema_migration') IS NOT NULL";
+const VERSION: &str = "SELECT coalesce(max(version), 0) FROM schema_migration";
+
+async fn version(connection: &mut PgConnection) -> Result<i64> {
+    let exists = sqlx::query(EXISTS)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+    if !exists.try_get::<bool, _>(0)? {
+        return Ok(0);
+    }
+    let row = sqlx::query(VERSION).fetch_one(connection).await.map_err(failed)?;
+    Ok(row.try_get(0)?)
+}
+
+/// Repeating a migration is harmless, so whether it took effect matters to nobody.
+fn failed(error: sqlx::Error) -> MetastoreError {
+    error::of_statement(&error, Effect::Reads)
+}
+
+/// Fails unless the schema fits this program.
+pub(super) async fn check(session: &Session, pool: &Pool) -> Result<()> {
+    let exists = session
+        .row(pool, "schema", Effect::Reads, || sqlx::query(EXISTS))
+        .await?;
+    let found = if exists.try_get(0)? {
+        let row = session
+            .row(pool, "schema", Effect::Reads, || sqlx::query(VERSION))
+            .await?;
+        row.try_get(0)?
+    } else {
+        0
+    };
+    if found < SCHEMA_NEEDED {
+        return Err(MetastoreError::NotMigrated {
+            found,
+            needed: SCHEMA_NEEDED,
+        });
+    }
+    if found > SCHEMA_KNOWN {
+        return Err(too_new(found));
+    }
+    Ok(())
+}
+
+fn too_new(found: i64) -> MetastoreError {
+    MetastoreError::TooNew {
+        found,
+        known: SCHEMA_KNOWN,
+    }
+}

@@ -1,0 +1,174 @@
+//! Topics and their configs.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use esker_model::{TopicKey, TopicUuid};
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::PostgresMetastore;
+use super::error::Effect;
+use super::session::PgQuery;
+use crate::{
+    Catalog, ConfigChange, CreatePartitionsRefusal, CreateTopicRefusal, MetastoreError, NewPartitions,
+    NewTopic, Result, Topic, Topics,
+};
+
+const CREATE_TOPICS: &str = "SELECT * FROM create_topics_v1($1, $2, $3, $4, $5)";
+const CREATE_PARTITIONS: &str = "SELECT * FROM create_partitions_v1($1, $2)";
+const ALTER_CONFIGS: &str = "SELECT * FROM alter_configs_v1($1, $2, $3)";
+
+#[async_trait]
+impl Topics for PostgresMetastore {
+    async fn catalog(&self, since: i64) -> Result<Catalog> {
+        let query = || sqlx::query("SELECT * FROM catalog_v1($1)").bind(since);
+        let rows = self
+            .session
+            .rows(&self.general, "catalog", Effect::Reads, query)
+            .await?;
+        let Some(first) = rows.first() else {
+            return Err(MetastoreError::Corrupt("the cluster's row is missing".to_owned()));
+        };
+        let mut catalog = Catalog {
+            version: first.try_get("o_catalog_version")?,
+            changed: Vec::new(),
+            deleted: Vec::new(),
+        };
+        for row in &rows {
+            let Some(uuid) = row.try_get("o_topic_uuid")? else {
+                continue;
+            };
+            if row.try_get("o_deleted")? {
+                catalog.deleted.push(TopicUuid(uuid));
+            } else {
+                catalog.changed.push(topic(row)?);
+            }
+        }
+        Ok(catalog)
+    }
+
+    async fn create_topics(
+        &self,
+        topics: &[NewTopic],
+    ) -> Result<Vec<std::result::Result<Topic, CreateTopicRefusal>>> {
+        let uuids: Vec<Uuid> = topics.iter().map(|topic| topic.uuid.0).collect();
+        let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
+        let partitions: Vec<i32> = topics.iter().map(|topic| topic.partitions).collect();
+        let factors: Vec<i16> = topics.iter().map(|topic| topic.replication_factor).collect();
+        let configs = topics
+            .iter()
+            .map(|topic| json(&topic.configs))
+            .collect::<Result<Vec<_>>>()?;
+        let query = || {
+            sqlx::query(CREATE_TOPICS)
+                .bind(&uuids)
+                .bind(&names)
+                .bind(&partitions)
+                .bind(&factors)
+                .bind(&configs)
+        };
+        let rows = self.change("create_topics", topics.len(), query).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(match row.try_get("o_outcome")? {
+                    0 => Ok(topic(row)?),
+                    1 => Err(CreateTopicRefusal::Exists),
+                    _ => Err(CreateTopicRefusal::Collides(row.try_get("o_name")?)),
+                })
+            })
+            .collect()
+    }
+
+    async fn delete_topics(&self, topics: &[TopicUuid]) -> Result<Vec<bool>> {
+        let uuids: Vec<Uuid> = topics.iter().map(|uuid| uuid.0).collect();
+        let query = || sqlx::query("SELECT delete_topics_v1($1)").bind(&uuids);
+        let rows = self.change("delete_topics", topics.len(), query).await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    async fn create_partitions(
+        &self,
+        requests: &[NewPartitions],
+    ) -> Result<Vec<std::result::Result<Topic, CreatePartitionsRefusal>>> {
+        let uuids: Vec<Uuid> = requests.iter().map(|request| request.topic.0).collect();
+        let partitions: Vec<i32> = requests.iter().map(|request| request.partitions).collect();
+        let query = || sqlx::query(CREATE_PARTITIONS).bind(&uuids).bind(&partitions);
+        let rows = self
+            .change("create_partitions", requests.len(), query)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(match row.try_get("o_outcome")? {
+                    0 => Ok(topic(row)?),
+                    1 => Err(CreatePartitionsRefusal::UnknownTopic),
+                    _ => Err(CreatePartitionsRefusal::NotMore(row.try_get("o_partitions")?)),
+                })
+            })
+            .collect()
+    }
+
+    async fn alter_configs(&self, changes: &[ConfigChange]) -> Result<Vec<Option<Topic>>> {
+        let uuids: Vec<Uuid> = changes.iter().map(|change| change.topic.0).collect();
+        let replace_all: Vec<bool> = changes.iter().map(|change| change.replace_all).collect();
+        let objects = changes
+            .iter()
+            .map(|change| json(&change.changes))
+            .collect::<Result<Vec<_>>>()?;
+        let query = || {
+            sqlx::query(ALTER_CONFIGS)
+                .bind(&uuids)
+                .bind(&replace_all)
+                .bind(&objects)
+        };
+        let rows = self.change("alter_configs", changes.len(), query).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(match row.try_get("o_outcome")? {
+                    0 => Some(topic(row)?),
+                    _ => None,
+                })
+            })
+            .collect()
+    }
+}
+
+impl PostgresMetastore {
+    /// Sends a change of `count` topics: one row each comes back, in order.
+    async fn change<'q>(
+        &self,
+        method: &'static str,
+        count: usize,
+        query: impl Fn() -> PgQuery<'q> + Send + Sync,
+    ) -> Result<Vec<PgRow>> {
+        let rows = self
+            .session
+            .rows(&self.general, method, Effect::Writes, query)
+            .await?;
+        if rows.len() == count {
+            return Ok(rows);
+        }
+        Err(MetastoreError::Corrupt(format!(
+            "{method}: {} replies to {count} requests",
+            rows.len()
+        )))
+    }
+}
+
+fn topic(row: &PgRow) -> Result<Topic> {
+    Ok(Topic {
+        key: TopicKey(row.try_get("o_topic_id")?),
+        uuid: TopicUuid(row.try_get("o_topic_uuid")?),
+        name: row.try_get("o_name")?,
+        partitions: row.try_get("o_partitions")?,
+        replication_factor: row.try_get("o_replication_factor")?,
+        configs: serde_json::from_str(row.try_get("o_configs")?)
+            .map_err(|error| MetastoreError::Corrupt(format!("the configs of a topic: {error}")))?,
+        version: row.try_get("o_version")?,
+    })
+}
+
+fn json<V: serde::Serialize>(object: &BTreeMap<String, V>) -> Result<String> {
+    serde_json::to_string(object).map_err(|error| MetastoreError::Corrupt(format!("configs: {error}")))
+}
