@@ -7,7 +7,7 @@ ENV := . scripts/lib.sh;
 # Settings for `make run`, for example ARGS="--kafka-addr 127.0.0.1:9192".
 ARGS ?=
 
-.PHONY: help run install setup test lint e2e crash drivers
+.PHONY: help run install stores setup test lint e2e crash drivers
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +17,9 @@ run: ## build Esker and start it: one process, on 127.0.0.1:9092 (ARGS="…" add
 
 install: ## put the esker command into ~/.cargo/bin
 	@$(ENV) exec cargo install --locked --path crates/esker
+
+stores: setup ## start a Postgres and an S3 server for trying agents; Ctrl-C ends them
+	@exec scripts/stores
 
 setup: ## install what the tests need (test, lint, e2e, … do this by themselves)
 	@exec scripts/setup
