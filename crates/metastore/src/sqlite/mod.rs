@@ -17,6 +17,7 @@ mod agents;
 mod cluster;
 mod codec;
 mod commit;
+mod create;
 mod database;
 mod error;
 mod executor;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use esker_model::seams::Clock;
 use rusqlite::{Connection, ErrorCode};
 
+use super::create::{self, Failure};
 use super::database::Database;
 use super::migrate::{self, Problem};
 use crate::{MetastoreError, Result};
@@ -35,30 +36,37 @@ pub(super) fn open_file(path: &Path, clock: Arc<dyn Clock>) -> Result<(Database,
         _ => Path::new("."),
     };
     let lock = lock(directory)?;
+    if !path.exists() {
+        create::create(directory, path).map_err(|failure| match failure {
+            Failure::Schema(problem) => explain(path, problem),
+            Failure::File(error) => misconfigured("cannot write to the directory", directory, &error),
+        })?;
+    }
     let connection = connect(path).map_err(|problem| explain(path, problem))?;
     Ok((Database::new(connection, clock)?, lock))
 }
 
 fn lock(directory: &Path) -> Result<File> {
-    let misconfigured = |what: &str, error: std::io::Error| {
-        MetastoreError::Misconfigured(format!("{what} {}: {error}", directory.display()))
-    };
     std::fs::create_dir_all(directory)
-        .map_err(|error| misconfigured("cannot create the directory", error))?;
+        .map_err(|error| misconfigured("cannot create the directory", directory, &error))?;
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .open(directory.join(LOCK_FILE))
-        .map_err(|error| misconfigured("cannot write to the directory", error))?;
+        .map_err(|error| misconfigured("cannot write to the directory", directory, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(MetastoreError::Misconfigured(format!(
             "another esker process is using {}",
             directory.display()
         ))),
-        Err(TryLockError::Error(error)) => Err(misconfigured("cannot lock the directory", error)),
+        Err(TryLockError::Error(error)) => Err(misconfigured("cannot lock the directory", directory, &error)),
     }
+}
+
+fn misconfigured(what: &str, directory: &Path, error: &std::io::Error) -> MetastoreError {
+    MetastoreError::Misconfigured(format!("{what} {}: {error}", directory.display()))
 }
 
 fn connect(path: &Path) -> std::result::Result<Connection, Problem> {

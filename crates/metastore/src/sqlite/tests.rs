@@ -1,8 +1,11 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use esker_model::sequence::{Outcome, Piece, Refusal, RememberedRun};
 
-use super::codec;
+use esker_model::seams::SystemClock;
+
+use super::{codec, open};
 
 /// One of everything.
 fn reply() -> Vec<Vec<Piece>> {
@@ -82,4 +85,20 @@ fn remembered_runs_are_read_back_as_they_were_written() {
         })
         .collect();
     assert_eq!(codec::decode_runs(&codec::encode_runs(&runs)), Ok(runs));
+}
+
+#[test]
+fn every_commit_of_a_file_is_synced() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("esker.db");
+    let (mut database, _lock) = open::open_file(&path, Arc::new(SystemClock::new())).unwrap();
+    let pragma = |name: &'static str| {
+        move |tx: &super::database::Transaction<'_>| {
+            Ok(tx.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))?)
+        }
+    };
+    let full = rusqlite::types::Value::Integer(2);
+    assert_eq!(database.read(pragma("synchronous")), Ok(full));
+    let wal = rusqlite::types::Value::Text("wal".to_owned());
+    assert_eq!(database.read(pragma("journal_mode")), Ok(wal));
 }

@@ -23,6 +23,8 @@ mod agents;
 mod cluster;
 mod commits;
 mod commits_refused;
+mod figures;
+mod on_disk;
 #[path = "../support/postgres.rs"]
 mod postgres_server;
 mod producers;

@@ -44,6 +44,11 @@ impl World {
         }
     }
 
+    /// A store that lives in real time.
+    pub fn of(store: Box<dyn Metastore>) -> Self {
+        Self::new(store, None)
+    }
+
     pub fn sqlite_memory() -> Self {
         let clock = Arc::new(TestClock::default());
         let store = SqliteMetastore::in_memory(clock.clone(), MetastoreMetrics::default()).unwrap();
@@ -215,6 +220,14 @@ pub fn plan_from(partition: PartitionKey, from: i64) -> PlanRequest {
 #[derive(Default)]
 pub struct TestClock {
     ms: AtomicI64,
+}
+
+impl TestClock {
+    pub fn starting_at(ms: i64) -> Self {
+        Self {
+            ms: AtomicI64::new(ms),
+        }
+    }
 }
 
 impl Clock for TestClock {
