@@ -40,8 +40,10 @@ CREATE OR REPLACE FUNCTION commit_v1(
 )
 LANGUAGE plpgsql
 -- Row counts of arrays are unknown to the planner, and a plan made while tables are empty lives as long
--- as the session: only look-ups by primary key are right here.
+-- as the session: only look-ups by primary key are right here. Without JIT: a forbidden scan that is used
+-- after all (of the cluster's one row) counts as so dear that the statement would be compiled each time.
 SET plan_cache_mode = force_generic_plan
+SET jit = off
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off

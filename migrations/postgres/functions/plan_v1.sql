@@ -16,6 +16,7 @@ RETURNS TABLE (
 LANGUAGE plpgsql STABLE
 -- Each bucket's index has the order that is wanted: merge them, read no more than the limit.
 SET plan_cache_mode = force_generic_plan
+SET jit = off
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_hashjoin = off

@@ -7,6 +7,7 @@ CREATE OR REPLACE FUNCTION settle_v1(p_incarnation uuid, p_seq bigint[])
 RETURNS TABLE (o_seq bigint, o_state smallint, o_reply bigint[])
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
+SET jit = off
 SET enable_seqscan = off
 AS $function$
 DECLARE

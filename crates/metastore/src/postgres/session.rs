@@ -36,7 +36,9 @@ pub(super) fn connect_options(config: &PostgresConfig) -> Result<PgConnectOption
     Ok(options.application_name("esker").options([
         // A commit that is answered must survive a crash of the server, whatever the database's default.
         ("synchronous_commit", "on".to_owned()),
-        ("default_transaction_isolation", r"read\ committed".to_owned()),
+        ("default_transaction_isolation", "read committed".to_owned()),
+        // Statements here take milliseconds; compiling one takes longer.
+        ("jit", "off".to_owned()),
         ("statement_timeout", ms(config.statement_timeout)),
         ("lock_timeout", ms(config.lock_timeout)),
         (

@@ -214,7 +214,7 @@ fn is_root() -> bool {
 
 /// An empty directory that the server's user owns and can reach: in the build directory if possible.
 fn directory(port: u16) -> PathBuf {
-    let build = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let build = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let base = if !is_root() || reachable(&build) {
         build
     } else {
