@@ -1,0 +1,140 @@
+//! Reads, and deletes.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+use esker_model::SegmentId;
+use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
+
+use super::attempt::attempt_time;
+use super::{Bucket, OBJECT_BYTES_MAX, ObjectInfo};
+use crate::error::StoreError;
+use crate::metrics::Op;
+use crate::segment;
+
+/// What an attempt is allowed to read when the size is not known beforehand.
+const UNKNOWN_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A body, or the size of one that was not read because it is too large.
+enum Body {
+    Whole(Bytes),
+    TooLarge(u64),
+}
+
+impl Bucket {
+    /// Reads an object whole. One larger than [`OBJECT_BYTES_MAX`] is `Corrupt`: Esker writes none.
+    pub async fn get(&self, key: &str) -> Result<Bytes, StoreError> {
+        self.get_within(key, OBJECT_BYTES_MAX, self.0.options.read_patience)
+            .await
+    }
+
+    /// Reads an object of at most `bytes_max` whole, trying for `patience`.
+    pub(crate) async fn get_within(
+        &self,
+        key: &str,
+        bytes_max: u64,
+        patience: Duration,
+    ) -> Result<Bytes, StoreError> {
+        let path = self.path(key);
+        let time = attempt_time(bytes_max.min(UNKNOWN_BYTES));
+        let body = self
+            .retry(Op::Get, key, patience, time, || async {
+                let answer = self.0.store.get_opts(&path, GetOptions::default()).await?;
+                if answer.meta.size > bytes_max {
+                    return Ok(Body::TooLarge(answer.meta.size));
+                }
+                Ok(Body::Whole(answer.bytes().await?))
+            })
+            .await?;
+        match body {
+            Body::Whole(bytes) => {
+                self.metrics().moved(Op::Get, bytes.len() as u64);
+                Ok(bytes)
+            }
+            Body::TooLarge(bytes) => Err(StoreError::Corrupt {
+                key: key.to_owned(),
+                what: format!("{bytes} bytes where at most {bytes_max} were written"),
+            }),
+        }
+    }
+
+    /// Reads a range, given in bytes. An object that ends inside or before it is `Corrupt`.
+    pub async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let path = self.path(key);
+        let wanted = range.end - range.start;
+        let bytes = self
+            .retry(
+                Op::Get,
+                key,
+                self.0.options.read_patience,
+                attempt_time(wanted),
+                || self.0.store.get_range(&path, range.clone()),
+            )
+            .await?;
+        self.metrics().moved(Op::Get, bytes.len() as u64);
+        if bytes.len() as u64 == wanted {
+            Ok(bytes)
+        } else {
+            let what = format!("{} bytes where a range of {wanted} was asked for", bytes.len());
+            Err(StoreError::Corrupt {
+                key: key.to_owned(),
+                what,
+            })
+        }
+    }
+
+    /// Reads an ingest segment whole and verifies all of it: its tail, every checksum, that it is the
+    /// segment that its key names. `NotFound` and `Corrupt` are told apart.
+    pub async fn get_segment(&self, id: &SegmentId) -> Result<Bytes, StoreError> {
+        let key = segment::object_key(id);
+        let object = self.get(&key).await?;
+        match segment::verify(&object) {
+            Ok(footer) if footer.id == *id => Ok(object),
+            Ok(footer) => Err(StoreError::Corrupt {
+                key,
+                what: format!("it holds segment {}", footer.id),
+            }),
+            Err(err) => Err(StoreError::corrupt(&key, &err)),
+        }
+    }
+
+    /// Asks for an object's size.
+    pub async fn head(&self, key: &str) -> Result<ObjectInfo, StoreError> {
+        let path = self.path(key);
+        let meta = self
+            .retry(
+                Op::Head,
+                key,
+                self.0.options.read_patience,
+                attempt_time(0),
+                || self.0.store.head(&path),
+            )
+            .await?;
+        Ok(ObjectInfo {
+            key: key.to_owned(),
+            bytes: meta.size,
+        })
+    }
+
+    /// Removes an object. One that is not there is removed already.
+    pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let path = self.path(key);
+        let removed = self
+            .retry(
+                Op::Delete,
+                key,
+                self.0.options.read_patience,
+                attempt_time(0),
+                || self.0.store.delete(&path),
+            )
+            .await;
+        match removed {
+            Err(StoreError::NotFound { .. }) => Ok(()),
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Any object of the bucket, in words.
+
+use std::fmt::Write;
+
+use bytes::Bytes;
+use esker_model::sequence::{Outcome, Piece, Refusal};
+
+use crate::cluster_file::{CLUSTER_FILE, ClusterFile};
+use crate::segment::{self, Footer, Receipt, RunExtent, SegmentError, Tail};
+
+/// Describes an object. Never fails: what cannot be read is described as that.
+pub fn describe(key: &str, object: &Bytes) -> String {
+    let mut out = format!("{key}: {} bytes\n", object.len());
+    if key.rsplit('/').next() == Some(CLUSTER_FILE) {
+        describe_cluster_file(object, &mut out);
+    } else {
+        match Tail::of_object(object) {
+            Err(SegmentError::NotASegment | SegmentError::TooShort(_)) => {
+                line(&mut out, "not an object that this release of Esker writes");
+            }
+            Err(err) => line(&mut out, &format!("a damaged segment: {err}")),
+            Ok(tail) => describe_segment(key, &tail, object, &mut out),
+        }
+    }
+    out
+}
+
+fn line(out: &mut String, text: &str) {
+    out.push_str(text);
+    out.push('\n');
+}
+
+fn describe_cluster_file(object: &Bytes, out: &mut String) {
+    match ClusterFile::decode(object) {
+        Ok(file) => line(
+            out,
+            &format!(
+                "cluster {}, epoch {}, format version {}",
+                file.cluster_id, file.epoch, file.format_version
+            ),
+        ),
+        Err(err) => line(out, &err.to_string()),
+    }
+}
+
+fn describe_segment(key: &str, tail: &Tail, object: &Bytes, out: &mut String) {
+    let footer = match Footer::read(object) {
+        Ok(footer) => footer,
+        Err(err) => return line(out, &format!("a damaged segment: {err}")),
+    };
+    let id = &footer.id;
+    line(
+        out,
+        &format!(
+            "ingest segment {} of incarnation {}, cluster epoch {}",
+            id.seq, id.incarnation, id.epoch
+        ),
+    );
+    if let Some(named) = segment::parse_key(key)
+        && named != *id
+    {
+        line(out, &format!("MISPLACED: its key names segment {named}"));
+    }
+    match segment::verify(object) {
+        Ok(_) => line(out, "all checksums are right"),
+        Err(err) => line(out, &format!("DAMAGED: {err}")),
+    }
+    line(
+        out,
+        &format!(
+            "payload {} bytes, footer {} bytes",
+            tail.payload_bytes(),
+            tail.footer_bytes
+        ),
+    );
+    line(out, &format!("{} runs:", footer.runs.len()));
+    for (index, run) in footer.runs.iter().enumerate() {
+        line(out, &describe_run(index, run));
+    }
+    let receipts = &footer.receipts;
+    line(
+        out,
+        &format!(
+            "settled through {}; {} receipts:",
+            receipts.settled_through,
+            receipts.receipts.len()
+        ),
+    );
+    for receipt in &receipts.receipts {
+        describe_receipt(receipt, out);
+    }
+    for tag in &footer.skipped {
+        line(
+            out,
+            &format!("an optional section {tag} that this release does not know"),
+        );
+    }
+}
+
+fn describe_run(index: usize, run: &RunExtent) -> String {
+    let mut text = format!(
+        "  {index}: topic {} partition {}, bytes {}..{}, {} records in {} batches",
+        run.topic,
+        run.partition,
+        run.position,
+        run.position + run.bytes,
+        run.records(),
+        run.batches.len(),
+    );
+    if run.max_timestamp >= 0 {
+        let _ = write!(text, ", latest timestamp {}", run.max_timestamp);
+    }
+    if let Some(producer) = run.producer {
+        let _ = write!(
+            text,
+            ", producer {} epoch {} from sequence {}",
+            producer.id, producer.epoch, producer.first_sequence
+        );
+    }
+    for (set, word) in [(run.transactional, ", transactional"), (run.control, ", control")] {
+        if set {
+            text.push_str(word);
+        }
+    }
+    text
+}
+
+fn describe_receipt(receipt: &Receipt, out: &mut String) {
+    line(out, &format!("  segment {}:", receipt.seq));
+    for (index, pieces) in receipt.runs.iter().enumerate() {
+        let words: Vec<_> = pieces.iter().map(describe_piece).collect();
+        let words = if words.is_empty() {
+            "not offered".to_owned()
+        } else {
+            words.join("; ")
+        };
+        line(out, &format!("    run {index}: {words}"));
+    }
+}
+
+fn describe_piece(piece: &Piece) -> String {
+    let what = match piece.outcome {
+        Outcome::Appended { base_offset } => format!("appended at offset {base_offset}"),
+        Outcome::Duplicate { base_offset, .. } => format!("duplicate of offset {base_offset}"),
+        Outcome::Refused(Refusal::Gap) => "refused, gap before it".to_owned(),
+        Outcome::Refused(Refusal::OutOfOrder) => "refused, out of order".to_owned(),
+        Outcome::Refused(Refusal::StaleEpoch) => "refused, stale producer epoch".to_owned(),
+        Outcome::Refused(Refusal::UnknownPartition) => "refused, unknown partition".to_owned(),
+    };
+    format!("{} batches {what}", piece.batches)
+}

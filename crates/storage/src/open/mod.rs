@@ -1,0 +1,115 @@
+//! From a `bucket_url` to a [`Bucket`].
+//!
+//! | URL | store |
+//! |---|---|
+//! | `s3://bucket/prefix` | S3 or a server that speaks its API, by the `AWS_*` environment |
+//! | `gs://bucket/prefix` | Google Cloud Storage, by the `GOOGLE_*` environment |
+//! | `az://container/prefix` | Azure Blob Storage, by the `AZURE_*` environment |
+//! | `file:///directory` | a local directory ([`crate::local`]) |
+//! | `memory://` | memory, for tests |
+//!
+//! Opening checks the URL and the settings; only `file://` touches its directory. Whether the store
+//! answers is found out by the first request, or by [`crate::preflight`].
+
+mod cloud;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+
+use crate::bucket::{Bucket, BucketOptions};
+use crate::error::StoreError;
+use crate::local::LocalStore;
+
+/// Opens the bucket that a setting names.
+pub fn open(bucket_url: &str, options: BucketOptions) -> Result<Bucket, StoreError> {
+    let Some((scheme, rest)) = bucket_url.split_once("://") else {
+        return Err(wrong(bucket_url, "it has no scheme"));
+    };
+    if scheme == "memory" {
+        return Ok(Bucket::new(Arc::new(InMemory::new()), "", bucket_url, options));
+    }
+    if scheme == "file" {
+        return open_directory(bucket_url, rest, options);
+    }
+    let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let prefix = prefix.trim_matches('/');
+    if name.is_empty() {
+        return Err(wrong(bucket_url, "it names no bucket"));
+    }
+    if prefix
+        .split('/')
+        .any(|part| part.is_empty() || part == "." || part == "..")
+        && !prefix.is_empty()
+    {
+        return Err(wrong(bucket_url, "its prefix has an empty or relative part"));
+    }
+    let store: Result<Arc<dyn ObjectStore>, object_store::Error> = match scheme {
+        "s3" => cloud::s3(name),
+        "gs" => cloud::gcs(name),
+        "az" => cloud::azure(name),
+        _ => return Err(wrong(bucket_url, "its scheme is unknown")),
+    };
+    let store = store.map_err(|err| wrong(bucket_url, &err.to_string()))?;
+    let place = format!(
+        "the bucket {scheme}://{name}{}",
+        cloud::endpoint_for_people(scheme)
+    );
+    Ok(Bucket::new(store, prefix, &place, options))
+}
+
+fn open_directory(bucket_url: &str, rest: &str, options: BucketOptions) -> Result<Bucket, StoreError> {
+    if !rest.starts_with('/') {
+        return Err(wrong(
+            bucket_url,
+            "a directory is named by its absolute path: file:///dir",
+        ));
+    }
+    let store = LocalStore::open(Path::new(rest)).map_err(|err| {
+        StoreError::Misconfigured(format!("the directory {rest} cannot hold a bucket: {err}"))
+    })?;
+    Ok(Bucket::new(
+        Arc::new(store),
+        "",
+        &format!("the directory {rest}"),
+        options,
+    ))
+}
+
+fn wrong(bucket_url: &str, why: &str) -> StoreError {
+    StoreError::Misconfigured(format!(
+        "bucket_url {bucket_url:?} cannot be used: {why} (expected s3://bucket/prefix, gs://…, az://… or \
+         file:///dir)"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use esker_model::seams::Seams;
+
+    use super::*;
+    use crate::metrics::StoreMetrics;
+
+    #[tokio::test]
+    async fn urls_that_cannot_be_used_say_why() {
+        let options = || BucketOptions::new(Seams::real(), StoreMetrics::default());
+        for (url, why) in [
+            ("bucket", "no scheme"),
+            ("s3:///x", "names no bucket"),
+            ("ftp://x", "scheme is unknown"),
+            ("s3://b/a/../c", "relative part"),
+            ("file://relative", "absolute path"),
+            ("file:///proc/nowhere", "cannot hold a bucket"),
+        ] {
+            match open(url, options()) {
+                Err(StoreError::Misconfigured(sentence)) => assert!(sentence.contains(why), "{sentence}"),
+                Err(err) => panic!("{url}: {err}"),
+                Ok(_) => panic!("{url} was opened"),
+            }
+        }
+        assert!(open("memory://", options()).is_ok());
+        assert!(open("s3://bucket/some/prefix/", options()).is_ok());
+    }
+}

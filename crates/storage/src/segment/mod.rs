@@ -1,0 +1,47 @@
+//! Ingest segments: many partitions' batches in one immutable object.
+//!
+//! ```text
+//! | batches, as clients sent them, grouped by partition | footer: tagged sections | tail, 32 bytes |
+//! ```
+//!
+//! A reader starts at the tail, which says how long the footer is and carries a CRC-32C of the footer
+//! and one of the payload. `docs/format.md` gives every byte; the golden files of the tests pin them.
+//!
+//! What holds: the same runs, receipts and id always give the same bytes; nothing that was read is
+//! believed before its checksum and its bounds were checked; no stored number makes the reader allocate
+//! more than a small multiple of the bytes it was given.
+
+mod codec;
+mod crc;
+mod error;
+mod extents;
+mod footer;
+mod key;
+mod receipts;
+mod run;
+mod tail;
+mod write;
+
+pub use crc::crc32c_combine;
+pub use error::{InvalidRun, SegmentError};
+pub use footer::{Footer, SectionTag};
+pub use key::{INGEST, epoch_prefix, object_key, parse_key};
+pub use receipts::{Receipt, Receipts};
+pub use run::{Batch, BatchExtent, Run, RunExtent, RunProducer};
+pub use tail::{FORMAT_VERSION, TAIL_BYTES, Tail};
+pub use write::{RunPosition, Sealed, SegmentWriter};
+
+use bytes::Bytes;
+
+/// Reads a whole segment and verifies all of it: tail, footer, every section, and the checksum of the
+/// payload.
+pub fn verify(object: &Bytes) -> Result<Footer, SegmentError> {
+    let tail = Tail::of_object(object)?;
+    let footer = Footer::read(object)?;
+    let payload = &object[..tail.payload_bytes() as usize];
+    if crc32c::crc32c(payload) == tail.payload_crc {
+        Ok(footer)
+    } else {
+        Err(SegmentError::PayloadCrc)
+    }
+}
