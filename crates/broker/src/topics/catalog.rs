@@ -1,20 +1,37 @@
 //! The topics as this agent knows them.
 //!
 //! A hit may be as old as a heartbeat; what must be exact is decided in the metastore (a commit for a
-//! deleted topic is refused there). A miss always asks the metastore before it becomes an answer, and
-//! misses that come together share one question, so that unknown names cannot flood the metastore.
+//! deleted topic is refused there). A miss always asks the metastore before it becomes an answer.
+//!
+//! What holds:
+//! - at most one question is under way; callers that wait together are served by one, and by its failure
+//!   too, so that an outage does not make a queue of questions that fail one after the other;
+//! - questions that misses and listings cause begin at least [`MISS_INTERVAL`] apart, so that clients that
+//!   ask for unknown names again and again cost the metastore a fixed number of statements per second;
+//! - a caller that goes away loses nothing: the next one in line asks anew.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use esker_metastore::{Metastore, MetastoreError, Topic};
 use esker_model::collections::FixedMap;
 use esker_model::{PartitionKey, TopicKey, TopicUuid};
 use parking_lot::RwLock;
 use prometheus_client::metrics::counter::Counter;
+use tokio::sync::Mutex;
+use tokio::time::Sleep;
 
 use super::configs::TopicConfig;
 use crate::metrics::{BrokerMetrics, TopicLabels};
+
+#[cfg(test)]
+mod tests;
+
+/// Shortest time between two questions that misses cause.
+pub(crate) const MISS_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A topic with everything the data path needs of it.
 pub struct TopicState {
@@ -29,7 +46,12 @@ pub struct TopicState {
 impl TopicState {
     /// The key of a partition, if the topic has it.
     pub fn partition(&self, index: i32) -> Option<PartitionKey> {
-        (0..self.topic.partitions).contains(&index).then_some(PartitionKey { topic: self.topic.key, partition: index })
+        (0..self.topic.partitions)
+            .contains(&index)
+            .then_some(PartitionKey {
+                topic: self.topic.key,
+                partition: index,
+            })
     }
 }
 
@@ -46,9 +68,19 @@ pub struct Catalog {
     metastore: Arc<dyn Metastore>,
     metrics: BrokerMetrics,
     known: RwLock<Known>,
-    refreshing: tokio::sync::Mutex<u64>,
-    /// Refreshes that have begun; a caller that arrives later needs a later one.
-    begun: std::sync::atomic::AtomicU64,
+    /// Questions that have begun. A caller needs one that begins after its call.
+    begun: AtomicU64,
+    /// Held by the one who asks.
+    asking: Mutex<Last>,
+}
+
+/// The last question that was answered or failed.
+#[derive(Default)]
+struct Last {
+    question: u64,
+    failure: Option<MetastoreError>,
+    /// Passes [`MISS_INTERVAL`] after the last question began.
+    pace: Option<Pin<Box<Sleep>>>,
 }
 
 impl Catalog {
@@ -58,8 +90,8 @@ impl Catalog {
             metastore,
             metrics,
             known: RwLock::default(),
-            refreshing: tokio::sync::Mutex::new(0),
-            begun: std::sync::atomic::AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            asking: Mutex::default(),
         }
     }
 
@@ -88,12 +120,25 @@ impl Catalog {
         self.known.read().by_name.values().cloned().collect()
     }
 
+    /// A topic whose name is the same once `.` is read as `_`, but not this one.
+    pub(crate) fn colliding(&self, name: &str) -> Option<Arc<TopicState>> {
+        let collision = super::names::collision_name(name);
+        let known = self.known.read();
+        known
+            .by_name
+            .values()
+            .find(|state| {
+                state.topic.name != name && super::names::collision_name(&state.topic.name) == collision
+            })
+            .cloned()
+    }
+
     /// A topic by name; asks the metastore if it is not known.
     pub async fn find_name(&self, name: &str) -> Result<Option<Arc<TopicState>>, MetastoreError> {
         if let Some(topic) = self.by_name(name) {
             return Ok(Some(topic));
         }
-        self.refresh().await?;
+        self.refresh_paced().await?;
         Ok(self.by_name(name))
     }
 
@@ -102,55 +147,92 @@ impl Catalog {
         if let Some(topic) = self.by_uuid(uuid) {
             return Ok(Some(topic));
         }
-        self.refresh().await?;
+        self.refresh_paced().await?;
         Ok(self.by_uuid(uuid))
     }
 
-    /// Learns what changed. On return everything that was changed before the call is known. Callers that
-    /// wait together are served by one question.
+    /// Learns what changed. On return everything that was changed before the call is known.
     pub async fn refresh(&self) -> Result<(), MetastoreError> {
-        use std::sync::atomic::Ordering::SeqCst;
-        // A question that begins after this point serves this caller.
-        let needed = self.begun.load(SeqCst) + 1;
-        let mut done = self.refreshing.lock().await;
-        if *done >= needed {
-            return Ok(());
+        self.ask(false).await
+    }
+
+    /// Like [`Catalog::refresh`], for what clients can cause at will: may wait for [`MISS_INTERVAL`].
+    pub async fn refresh_paced(&self) -> Result<(), MetastoreError> {
+        self.ask(true).await
+    }
+
+    async fn ask(&self, paced: bool) -> Result<(), MetastoreError> {
+        // Only a question that begins after this point serves this caller.
+        let needed = self.begun.load(Ordering::SeqCst) + 1;
+        let mut last = self.asking.lock().await;
+        if last.question >= needed {
+            return last.failure.clone().map_or(Ok(()), Err);
         }
-        let turn = self.begun.fetch_add(1, SeqCst) + 1;
+        if paced && let Some(pace) = &mut last.pace {
+            pace.as_mut().await;
+        }
+        let question = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        last.pace = Some(Box::pin(tokio::time::sleep(MISS_INTERVAL)));
         let since = self.version();
-        let changes = self.metastore.catalog(since).await?;
-        *done = turn;
-        if changes.version > since {
-            let mut known = self.known.write();
-            for uuid in &changes.deleted {
-                known.forget(*uuid);
+        let answer = self.metastore.catalog(since).await;
+        last.question = question;
+        match answer {
+            Ok(changes) => {
+                last.failure = None;
+                if changes.version > since {
+                    self.learn(changes);
+                }
+                Ok(())
             }
-            for topic in changes.changed {
-                known.learn(self.state(topic));
+            Err(error) => {
+                last.failure = Some(error.clone());
+                Err(error)
             }
-            known.version = changes.version;
         }
-        Ok(())
+    }
+
+    fn learn(&self, changes: esker_metastore::Catalog) {
+        let mut known = self.known.write();
+        for uuid in &changes.deleted {
+            if let Some(name) = known.forget(*uuid) {
+                self.metrics.produce_bytes.remove(&TopicLabels { topic: name });
+            }
+        }
+        for topic in changes.changed {
+            known.insert(self.state(topic));
+        }
+        known.version = changes.version;
     }
 
     fn state(&self, topic: Topic) -> Arc<TopicState> {
-        let produced = self.metrics.produce_bytes.get_or_create(&TopicLabels { topic: topic.name.clone() }).clone();
-        Arc::new(TopicState { config: TopicConfig::of(&topic.configs), produced, topic })
+        let labels = TopicLabels {
+            topic: topic.name.clone(),
+        };
+        let produced = self.metrics.produce_bytes.get_or_create(&labels).clone();
+        Arc::new(TopicState {
+            config: TopicConfig::of(&topic.configs),
+            produced,
+            topic,
+        })
     }
 }
 
 impl Known {
-    fn learn(&mut self, state: Arc<TopicState>) {
+    fn insert(&mut self, state: Arc<TopicState>) {
         self.by_name.insert(state.topic.name.clone(), Arc::clone(&state));
         self.by_uuid.insert(state.topic.uuid, Arc::clone(&state));
         self.by_key.insert(state.topic.key, state);
     }
 
-    fn forget(&mut self, uuid: TopicUuid) {
-        let Some(state) = self.by_uuid.remove(&uuid) else { return };
+    /// The name that went, unless another topic has it by now.
+    fn forget(&mut self, uuid: TopicUuid) -> Option<String> {
+        let state = self.by_uuid.remove(&uuid)?;
         self.by_key.remove(&state.topic.key);
-        if self.by_name.get(&state.topic.name).is_some_and(|named| named.topic.uuid == uuid) {
-            self.by_name.remove(&state.topic.name);
+        let name = &state.topic.name;
+        if self.by_name.get(name).is_none_or(|named| named.topic.uuid != uuid) {
+            return None;
         }
+        self.by_name.remove(name);
+        Some(name.clone())
     }
 }

@@ -1,4 +1,7 @@
-//! Topic configs: the names that Kafka knows, their defaults and what they mean here.
+//! What a topic's configs mean to the data path.
+//!
+//! Which configs exist is [`super::config_table`]'s business, which values they take
+//! [`super::config_values`]'s.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +27,9 @@ impl TopicConfig {
     /// checked before they are stored).
     pub fn of(set: &BTreeMap<String, String>) -> Self {
         fn number<T: std::str::FromStr>(set: &BTreeMap<String, String>, name: &str, default: T) -> T {
-            set.get(name).and_then(|value| value.trim().parse().ok()).unwrap_or(default)
+            set.get(name)
+                .and_then(|value| value.trim().parse().ok())
+                .unwrap_or(default)
         }
         let is = |name: &str, value: &str| set.get(name).is_some_and(|set| set.trim() == value);
         Self {
@@ -37,5 +42,42 @@ impl TopicConfig {
                 .is_some_and(|policy| policy.split(',').any(|part| part.trim() == "compact")),
             validate_compressed: is("esker.validate.compressed", "full"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config_table;
+    use super::*;
+
+    #[test]
+    fn defaults_are_those_of_the_table() {
+        let all: BTreeMap<String, String> = config_table::TABLE
+            .iter()
+            .map(|config| (config.name.to_owned(), config.default.to_owned()))
+            .collect();
+        assert_eq!(TopicConfig::of(&all), TopicConfig::of(&BTreeMap::new()));
+    }
+
+    #[test]
+    fn reads_what_is_set() {
+        let set = [
+            ("max.message.bytes", " 100 "),
+            ("message.timestamp.type", "LogAppendTime"),
+            ("message.timestamp.before.max.ms", "5"),
+            ("message.timestamp.after.max.ms", "6"),
+            ("cleanup.policy", "delete, compact"),
+            ("esker.validate.compressed", "full"),
+        ];
+        let set = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let expected = TopicConfig {
+            max_message_bytes: 100,
+            log_append_time: true,
+            timestamp_before_max_ms: 5,
+            timestamp_after_max_ms: 6,
+            compact: true,
+            validate_compressed: true,
+        };
+        assert_eq!(TopicConfig::of(&set.into()), expected);
     }
 }

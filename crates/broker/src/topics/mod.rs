@@ -1,6 +1,30 @@
 //! Topics: the catalog that every agent keeps, what their configs mean, and the requests about them.
+//!
+//! Each request has its file, named after it. Changes are made in the metastore, one transaction per
+//! request; before a change is answered this agent has learned it, the others learn it with their next
+//! heartbeat, and a miss makes an agent ask at once. An item of a request that fails leaves the other
+//! items alone.
 
+pub(crate) mod alter_configs;
+mod assignments;
+mod broker_configs;
 mod catalog;
+mod config_changes;
+mod config_entries;
+mod config_table;
+mod config_values;
 pub mod configs;
+pub(crate) mod create;
+pub(crate) mod create_partitions;
+pub(crate) mod delete;
+pub(crate) mod describe_configs;
+pub(crate) mod describe_partitions;
+pub(crate) mod incremental_alter_configs;
+pub(crate) mod metadata;
+pub(crate) mod names;
+mod resources;
+
+#[cfg(test)]
+mod tests;
 
 pub use catalog::{Catalog, TopicState};

@@ -1,0 +1,71 @@
+//! AlterConfigs 0-2: sets all configs of a topic at once; what is not named goes back to its default.
+
+use std::collections::BTreeMap;
+
+use esker_metastore::ConfigChange;
+use esker_protocol::messages::alter_configs_request::AlterConfigsResource;
+use esker_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
+use esker_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
+use esker_protocol::{ErrorCode, StrBytes};
+
+use super::config_changes::{self, Change, ResourceId, invalid};
+use super::config_table;
+use crate::Broker;
+use crate::context::RequestContext;
+use crate::errors::Failure;
+
+/// Replaces configs, or only says whether it could.
+pub(crate) async fn handle(
+    broker: &Broker,
+    context: &RequestContext,
+    request: AlterConfigsRequest,
+) -> AlterConfigsResponse {
+    // A topic made or changed through another agent; if this fails, making the change says so.
+    let _ = broker.catalog.refresh_paced().await;
+    let all = request.resources.iter();
+    let repeated = config_changes::repeated(all.map(|one| (one.resource_type, &one.resource_name)));
+    let mut changes: Vec<(ResourceId, Change)> = Vec::with_capacity(request.resources.len());
+    for resource in request.resources {
+        let id = (resource.resource_type, resource.resource_name.clone());
+        let keys: Vec<&str> = resource.configs.iter().map(|config| config.name.as_str()).collect();
+        let change = config_changes::topic(broker, context, &id, &repeated, &keys).and_then(|state| {
+            let change = ConfigChange {
+                topic: state.topic.uuid,
+                replace_all: true,
+                changes: values(&resource)?,
+            };
+            config_changes::check_result(&BTreeMap::new(), &change)?;
+            Ok(change)
+        });
+        changes.push((id, change));
+    }
+    if !request.validate_only {
+        config_changes::apply(broker, &mut changes).await;
+    }
+    let responses = changes.into_iter().map(|((resource_type, name), change)| {
+        let response = AlterConfigsResourceResponse::default()
+            .with_resource_type(resource_type)
+            .with_resource_name(name);
+        match change {
+            Ok(_) => response,
+            Err(failure) => response
+                .with_error_code(failure.code.code())
+                .with_error_message(failure.text()),
+        }
+    });
+    AlterConfigsResponse::default().with_responses(responses.collect())
+}
+
+fn values(resource: &AlterConfigsResource) -> Result<BTreeMap<String, Option<String>>, Failure> {
+    let mut values = BTreeMap::new();
+    for config in &resource.configs {
+        let name = config.name.as_str();
+        let Some(value) = config.value.as_ref().map(StrBytes::as_str) else {
+            return invalid(format!("config {name} has no value"));
+        };
+        config_table::check(name, value)
+            .map_err(|message| Failure::new(ErrorCode::InvalidConfig, message))?;
+        values.insert(name.to_owned(), Some(value.to_owned()));
+    }
+    Ok(values)
+}

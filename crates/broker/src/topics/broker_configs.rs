@@ -1,0 +1,175 @@
+//! This agent's settings under Kafka's names, for tools that look there. Only what is true for this agent
+//! is shown, and nothing can be changed over the protocol: an agent's settings are given when it starts.
+
+use esker_protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
+use esker_protocol::{StrBytes, limits};
+
+use super::config_entries::{Source, synonym};
+use super::config_table;
+use super::config_values::Kind;
+use crate::Broker;
+
+/// Largest answer to a Fetch in bytes, whatever the client asks for.
+const FETCH_BYTES_MAX: u32 = 57_671_680;
+/// How long a partition remembers an idle producer.
+const PRODUCER_IDLE_MS: u32 = 86_400_000;
+
+/// One setting.
+struct Setting {
+    name: &'static str,
+    value: Option<String>,
+    kind: Kind,
+    source: Source,
+    documentation: &'static str,
+}
+
+/// All settings shown, ascending by name.
+fn settings(broker: &Broker) -> Vec<Setting> {
+    let config = &broker.config;
+    let given = |name, value: Option<String>, kind, documentation| Setting {
+        name,
+        value,
+        kind,
+        source: Source::Static,
+        documentation,
+    };
+    let fixed = |name, value: String, kind, documentation| Setting {
+        name,
+        value: Some(value),
+        kind,
+        source: Source::Default,
+        documentation,
+    };
+    let id = || Some(broker.member.node_id().0.to_string());
+    let listeners = |text: fn(&crate::ListenerConfig) -> String| {
+        let all: Vec<_> = config.listeners.iter().map(|listener| text(listener)).collect();
+        Some(all.join(","))
+    };
+    let mut settings = vec![
+        given(
+            "advertised.listeners",
+            listeners(|listener| {
+                let (host, port) = (&listener.advertised_host, listener.advertised_port);
+                format!("{}://{host}:{port}", listener.name)
+            }),
+            Kind::List,
+            "The addresses that clients of each listener are told.",
+        ),
+        given(
+            "listener.security.protocol.map",
+            listeners(|listener| format!("{}:{}", listener.name, listener.security_protocol)),
+            Kind::String,
+            "The security protocol of each listener.",
+        ),
+        given("broker.id", id(), Kind::Int, "The same as node.id."),
+        given(
+            "node.id",
+            id(),
+            Kind::Int,
+            "The id of this agent; it belongs to its name and outlives restarts.",
+        ),
+        given(
+            "broker.rack",
+            config.zone.clone(),
+            Kind::String,
+            "The availability zone of this agent.",
+        ),
+        given(
+            "num.partitions",
+            Some(config.num_partitions.to_string()),
+            Kind::Int,
+            "Partitions of a topic that is created without saying how many.",
+        ),
+        given(
+            "auto.create.topics.enable",
+            Some(config.auto_create_topics.to_string()),
+            Kind::Boolean,
+            "Whether a topic is created when a client first asks for it.",
+        ),
+        fixed(
+            "default.replication.factor",
+            "1".into(),
+            Kind::Int,
+            "Replicas that are shown of a topic created without saying how many; the bucket does the replicating.",
+        ),
+        fixed(
+            "delete.topic.enable",
+            "true".into(),
+            Kind::Boolean,
+            "Whether topics can be deleted.",
+        ),
+        fixed(
+            "fetch.max.bytes",
+            FETCH_BYTES_MAX.to_string(),
+            Kind::Int,
+            "Largest answer to a Fetch in bytes; one larger batch may exceed it.",
+        ),
+        fixed(
+            "log.retention.hours",
+            "168".into(),
+            Kind::Int,
+            "The default of retention.ms in hours.",
+        ),
+        fixed(
+            "producer.id.expiration.ms",
+            PRODUCER_IDLE_MS.to_string(),
+            Kind::Int,
+            "Milliseconds for which a partition remembers a producer that sends nothing.",
+        ),
+        fixed(
+            "socket.request.max.bytes",
+            limits::REQUEST_BYTES_MAX.to_string(),
+            Kind::Int,
+            "Largest request in bytes.",
+        ),
+    ];
+    // The defaults that topics inherit, by the names they have on a broker.
+    let inherited = [
+        "cleanup.policy",
+        "compression.type",
+        "max.message.bytes",
+        "message.timestamp.after.max.ms",
+        "message.timestamp.before.max.ms",
+        "message.timestamp.type",
+        "min.insync.replicas",
+        "retention.bytes",
+        "retention.ms",
+        "segment.bytes",
+    ];
+    for config in inherited.into_iter().filter_map(config_table::find) {
+        let value = config.default.to_owned();
+        settings.push(fixed(config.synonym, value, config.kind(), config.documentation));
+    }
+    settings.sort_unstable_by_key(|setting| setting.name);
+    settings
+}
+
+/// The settings that `wanted` asks for, as a response shows them.
+pub(super) fn describe(
+    broker: &Broker,
+    wanted: impl Fn(&str) -> bool,
+    synonyms: bool,
+    documentation: bool,
+) -> Vec<DescribeConfigsResourceResult> {
+    settings(broker)
+        .into_iter()
+        .filter(|setting| wanted(setting.name))
+        .map(|setting| {
+            let name = StrBytes::from_static_str(setting.name);
+            let value = setting.value.map(StrBytes::from_string);
+            let mut entry = DescribeConfigsResourceResult::default()
+                .with_name(name.clone())
+                .with_value(value.clone())
+                .with_read_only(true)
+                .with_config_source(setting.source as i8)
+                .with_config_type(setting.kind as i8);
+            if synonyms && let Some(value) = value {
+                entry.synonyms.push(synonym(name, value, setting.source));
+            }
+            if documentation {
+                entry.documentation = Some(StrBytes::from_static_str(setting.documentation));
+            }
+            entry
+        })
+        .collect()
+}

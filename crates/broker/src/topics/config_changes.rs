@@ -1,0 +1,116 @@
+//! Changing configs: what both calls share.
+//!
+//! Resources are judged one by one; the changes of all that are right are made in one call. An agent's own
+//! settings are read-only.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use esker_metastore::ConfigChange;
+use esker_protocol::{ErrorCode, StrBytes};
+use tracing::warn;
+
+use super::resources::{self, Target};
+use super::{TopicState, config_table};
+use crate::Broker;
+use crate::authorizer::Operation;
+use crate::context::RequestContext;
+use crate::errors::Failure;
+
+/// A resource by type and name.
+pub(super) type ResourceId = (i8, StrBytes);
+
+/// What shall be changed: of a topic, the changes to the metastore's row.
+pub(super) type Change = Result<ConfigChange, Failure>;
+
+/// Resources that a request names more than once.
+pub(super) fn repeated<'a>(resources: impl Iterator<Item = (i8, &'a StrBytes)>) -> BTreeSet<ResourceId> {
+    let mut seen = BTreeSet::new();
+    let mut twice = BTreeSet::new();
+    for (resource_type, name) in resources {
+        if !seen.insert((resource_type, name.as_str())) {
+            twice.insert((resource_type, name.clone()));
+        }
+    }
+    twice
+}
+
+/// The topic that a resource names, if it may be changed. `keys` are the configs to change.
+pub(super) fn topic(
+    broker: &Broker,
+    context: &RequestContext,
+    (resource_type, name): &ResourceId,
+    repeated: &BTreeSet<ResourceId>,
+    keys: &[&str],
+) -> Result<Arc<TopicState>, Failure> {
+    if repeated.contains(&(*resource_type, name.clone())) {
+        return invalid("the request names this resource twice");
+    }
+    let target = resources::target(broker, *resource_type, name)?;
+    resources::allow(broker, context, Operation::AlterConfigs, target, name)?;
+    let mut seen = BTreeSet::new();
+    if let Some(key) = keys.iter().find(|key| !seen.insert(**key)) {
+        return invalid(format!("the request changes {key} twice"));
+    }
+    match target {
+        Target::Topic => broker.catalog.by_name(name).ok_or_else(resources::unknown_topic),
+        Target::ThisBroker | Target::AllBrokers => invalid(format!(
+            "an agent's settings are given when it starts and cannot be changed: {}",
+            keys.join(", ")
+        )),
+        Target::Loggers => invalid("log levels cannot be changed over the protocol"),
+        Target::Nothing => invalid("resources of this type do not exist here"),
+    }
+}
+
+/// Whether a topic's configs would be right after a change.
+pub(super) fn check_result(current: &BTreeMap<String, String>, change: &ConfigChange) -> Result<(), Failure> {
+    let mut set = if change.replace_all { BTreeMap::new() } else { current.clone() };
+    for (name, value) in &change.changes {
+        match value {
+            Some(value) => set.insert(name.clone(), value.clone()),
+            None => set.remove(name),
+        };
+    }
+    config_table::check_together(&set).map_err(|message| Failure::new(ErrorCode::InvalidConfig, message))
+}
+
+/// Makes the changes that were found right, and puts failures in their place. On return this agent knows
+/// the new configs.
+pub(super) async fn apply(broker: &Broker, changes: &mut [(ResourceId, Change)]) {
+    let wanted: Vec<ConfigChange> = changes
+        .iter()
+        .filter_map(|(_, change)| change.as_ref().ok())
+        .filter(|change| change.replace_all || !change.changes.is_empty())
+        .cloned()
+        .collect();
+    if wanted.is_empty() {
+        return;
+    }
+    let slots = changes.iter_mut().map(|(_, change)| change).filter(|change| {
+        change
+            .as_ref()
+            .is_ok_and(|change| change.replace_all || !change.changes.is_empty())
+    });
+    match broker.metastore.alter_configs(&wanted).await {
+        Ok(outcomes) => {
+            for (slot, outcome) in slots.zip(outcomes) {
+                if outcome.is_none() {
+                    *slot = Err(resources::unknown_topic());
+                }
+            }
+            // The change is made; the next heartbeat brings it if this fails.
+            let _ = broker.catalog.refresh().await;
+        }
+        Err(err) => {
+            warn!(%err, "could not change configs");
+            for slot in slots {
+                *slot = Err(Failure::from(&err));
+            }
+        }
+    }
+}
+
+pub(super) fn invalid<T>(message: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure::new(ErrorCode::InvalidRequest, message))
+}

@@ -1,0 +1,118 @@
+//! IncrementalAlterConfigs 0-1 (KIP-339): sets, deletes, extends or shortens single configs.
+//!
+//! Extending and shortening start from the value that this agent knows, which it refreshes first; of two
+//! such changes to one list that come through two agents at the same moment the later one stands.
+
+use std::collections::BTreeMap;
+
+use esker_metastore::ConfigChange;
+use esker_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use esker_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
+use esker_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
+use esker_protocol::{ErrorCode, StrBytes};
+
+use super::config_changes::{self, Change, ResourceId, invalid};
+use super::config_table;
+use super::config_values::{Kind, parts};
+use crate::Broker;
+use crate::context::RequestContext;
+use crate::errors::Failure;
+
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+const SUBTRACT: i8 = 3;
+
+/// Changes configs, or only says whether it could.
+pub(crate) async fn handle(
+    broker: &Broker,
+    context: &RequestContext,
+    request: IncrementalAlterConfigsRequest,
+) -> IncrementalAlterConfigsResponse {
+    // A topic made or changed through another agent; if this fails, making the change says so.
+    let _ = broker.catalog.refresh_paced().await;
+    let all = request.resources.iter();
+    let repeated = config_changes::repeated(all.map(|one| (one.resource_type, &one.resource_name)));
+    let mut changes: Vec<(ResourceId, Change)> = Vec::with_capacity(request.resources.len());
+    for resource in request.resources {
+        let id = (resource.resource_type, resource.resource_name.clone());
+        let keys: Vec<&str> = resource.configs.iter().map(|config| config.name.as_str()).collect();
+        let change = config_changes::topic(broker, context, &id, &repeated, &keys).and_then(|state| {
+            let change = ConfigChange {
+                topic: state.topic.uuid,
+                replace_all: false,
+                changes: values(&resource, &state.topic.configs)?,
+            };
+            config_changes::check_result(&state.topic.configs, &change)?;
+            Ok(change)
+        });
+        changes.push((id, change));
+    }
+    if !request.validate_only {
+        config_changes::apply(broker, &mut changes).await;
+    }
+    let responses = changes.into_iter().map(|((resource_type, name), change)| {
+        let response = AlterConfigsResourceResponse::default()
+            .with_resource_type(resource_type)
+            .with_resource_name(name);
+        match change {
+            Ok(_) => response,
+            Err(failure) => response
+                .with_error_code(failure.code.code())
+                .with_error_message(failure.text()),
+        }
+    });
+    IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
+}
+
+fn values(
+    resource: &AlterConfigsResource,
+    current: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Option<String>>, Failure> {
+    let mut values = BTreeMap::new();
+    for config in &resource.configs {
+        let name = config.name.as_str();
+        if config.config_operation == DELETE {
+            // Deleting what does not exist is done already.
+            if config_table::find(name).is_some() {
+                values.insert(name.to_owned(), None);
+            }
+            continue;
+        }
+        let value = changed(config, current)?;
+        config_table::check(name, &value)
+            .map_err(|message| Failure::new(ErrorCode::InvalidConfig, message))?;
+        values.insert(name.to_owned(), Some(value));
+    }
+    Ok(values)
+}
+
+/// The value that a config shall have.
+fn changed(config: &AlterableConfig, current: &BTreeMap<String, String>) -> Result<String, Failure> {
+    let name = config.name.as_str();
+    let Some(value) = config.value.as_ref().map(StrBytes::as_str) else {
+        return invalid(format!("config {name} has no value"));
+    };
+    match config.config_operation {
+        SET => Ok(value.to_owned()),
+        APPEND | SUBTRACT => {
+            let Some(list) = config_table::find(name).filter(|config| config.kind() == Kind::List) else {
+                let message = format!("config {name} is not a list: nothing can be added to it or taken away");
+                return Err(Failure::new(ErrorCode::InvalidConfig, message));
+            };
+            let mut all: Vec<&str> = match current.get(name) {
+                Some(value) => parts(value).collect(),
+                None => config_table::default_parts(list),
+            };
+            for part in parts(value) {
+                if config.config_operation == SUBTRACT {
+                    all.retain(|known| *known != part);
+                } else if !all.contains(&part) {
+                    all.push(part);
+                }
+            }
+            Ok(all.join(","))
+        }
+        operation => invalid(format!("unknown operation {operation} on config {name}")),
+    }
+}
