@@ -21,9 +21,11 @@ pub mod errors;
 pub mod fetch;
 pub mod membership;
 pub mod metrics;
+mod observe;
 pub mod produce;
 pub mod producers;
 pub mod topics;
 
 pub use broker::{Broker, Dependencies, StartError, StopReason};
+pub use observe::MemoryUse;
 pub use config::{BrokerConfig, ListenerConfig};
