@@ -10,7 +10,8 @@ use esker_storage::cache::SegmentCache;
 use crate::authorizer::Authorizer;
 use crate::budget::Budget;
 use crate::config::BrokerConfig;
-use crate::fetch::{HeadWatch, HotIndex};
+use crate::connection::RefusalLog;
+use crate::fetch::{HeadWatch, HotIndex, SegmentPins};
 use crate::membership::{self, EpochGate, Membership};
 use crate::metrics::BrokerMetrics;
 use crate::produce::{ProducePath, RecentSegments};
@@ -52,8 +53,10 @@ pub struct Broker {
     pub(crate) hot_index: Arc<HotIndex>,
     pub(crate) heads: Arc<HeadWatch>,
     pub(crate) recent: Arc<RecentSegments>,
+    pub(crate) pins: SegmentPins,
     pub(crate) produce: Arc<ProducePath>,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) refusals: RefusalLog,
 }
 
 impl Broker {
@@ -69,7 +72,7 @@ impl Broker {
         )
         .await?;
         let budget = Arc::new(Budget::new(config.memory_bytes));
-        let hot_index = Arc::new(HotIndex::default());
+        let hot_index = Arc::new(HotIndex::new(Arc::clone(&on.seams.clock)));
         let recent = Arc::new(RecentSegments::new(budget.produce.bytes() / 2));
         budget.produce.on_pressure({
             let recent = Arc::clone(&recent);
@@ -78,7 +81,9 @@ impl Broker {
         let produce = ProducePath::start(&config, &on, &member, &gate, &hot_index, &recent);
         let heads = HeadWatch::start(&on, &member, &gate, &hot_index);
         Ok(Arc::new(Self {
+            pins: SegmentPins::new(Arc::clone(&budget.fetch)),
             producer_ids: ProducerIds::new(Arc::clone(&on.metastore)),
+            refusals: RefusalLog::new(Arc::clone(&on.seams.clock)),
             config,
             seams: on.seams,
             metastore: on.metastore,

@@ -66,6 +66,16 @@ pub struct Pool {
 #[derive(Debug)]
 pub struct Reservation {
     _permit: OwnedSemaphorePermit,
+    shared: Vec<Arc<Reservation>>,
+}
+
+impl Reservation {
+    /// The same reservation, which also keeps others that several hold together.
+    #[must_use]
+    pub fn sharing(mut self, others: impl IntoIterator<Item = Arc<Reservation>>) -> Self {
+        self.shared.extend(others);
+        self
+    }
 }
 
 /// More was asked for than the whole share.
@@ -103,13 +113,13 @@ impl Pool {
     pub async fn reserve(&self, bytes: u64) -> Result<Reservation, TooLarge> {
         let permits = self.permits(bytes)?;
         if let Ok(permit) = Arc::clone(&self.free).try_acquire_many_owned(permits) {
-            return Ok(Reservation { _permit: permit });
+            return Ok(Reservation { _permit: permit, shared: Vec::new() });
         }
         if let Some(yield_memory) = self.yield_memory.get() {
             yield_memory(bytes);
         }
         match Arc::clone(&self.free).acquire_many_owned(permits).await {
-            Ok(permit) => Ok(Reservation { _permit: permit }),
+            Ok(permit) => Ok(Reservation { _permit: permit, shared: Vec::new() }),
             Err(_) => Err(TooLarge { asked: bytes, share: 0 }),
         }
     }
@@ -118,7 +128,7 @@ impl Pool {
     pub fn try_reserve(&self, bytes: u64) -> Option<Reservation> {
         let permits = self.permits(bytes).ok()?;
         let permit = Arc::clone(&self.free).try_acquire_many_owned(permits).ok()?;
-        Some(Reservation { _permit: permit })
+        Some(Reservation { _permit: permit, shared: Vec::new() })
     }
 
     fn permits(&self, bytes: u64) -> Result<u32, TooLarge> {

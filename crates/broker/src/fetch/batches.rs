@@ -1,0 +1,360 @@
+//! From an extent's bytes to the batches of a response.
+//!
+//! Batches are stored as their producers sent them, with base offset 0. Which offsets they have follows
+//! from their extent: they lie back to back and their offsets are dense. So the headers are walked to the
+//! batch that holds the wanted offset, and each batch that is sent gets its base offset and leader epoch
+//! in 16 fresh bytes. Everything behind those goes out as it is stored: no copy, no decompression.
+//!
+//! What the headers say has to add up to what the extent promises; if it does not, the object is damaged
+//! and nothing of that extent beyond the damage is sent.
+
+use bytes::{Bytes, BytesMut};
+use esker_metastore::Extent;
+use esker_protocol::batch::{BATCH_HEADER_BYTES, Batch, BatchError, BatchHeader, PATCH_BYTES};
+
+/// The stored bytes are not what the extent says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Damage {
+    /// A batch cannot be read.
+    #[error("offset {offset}: {error}")]
+    Batch {
+        /// Offset of the batch.
+        offset: i64,
+        /// What is wrong with it.
+        error: BatchError,
+    },
+    /// The batches hold other offsets than the extent.
+    #[error("batches reach from {base} to {found}, the extent to {end}")]
+    Offsets {
+        /// Where the extent begins.
+        base: i64,
+        /// Where its batches end.
+        found: i64,
+        /// Where it ends.
+        end: i64,
+    },
+}
+
+/// The batches of an extent, one after the other.
+pub(super) struct ExtentBatches<'a> {
+    slices: &'a [Bytes],
+    /// Bytes of the first slice that were passed.
+    passed: usize,
+    extent: &'a Extent,
+    next_offset: i64,
+    bytes_left: u64,
+    failed: bool,
+}
+
+/// One stored batch with the offset it has in its partition.
+pub(super) struct StoredBatch {
+    /// Its header as it goes to readers: with its real base offset; the leader epoch is the stored one.
+    pub header: BatchHeader,
+    /// Its bytes as they are stored.
+    slices: Vec<Bytes>,
+}
+
+impl<'a> ExtentBatches<'a> {
+    /// `slices` are exactly the bytes of `extent`.
+    pub(super) fn new(extent: &'a Extent, slices: &'a [Bytes]) -> Self {
+        let bytes_left = slices.iter().map(|slice| slice.len() as u64).sum();
+        Self { slices, passed: 0, extent, next_offset: extent.base_offset, bytes_left, failed: false }
+    }
+
+    /// Looks at the next batch's header without passing it.
+    fn peek(&self) -> Result<BatchHeader, Damage> {
+        let damage = |error| Damage::Batch { offset: self.next_offset, error };
+        let first = self.slices.first().map(|slice| &slice[self.passed..]).unwrap_or_default();
+        let header = if first.len() >= BATCH_HEADER_BYTES {
+            BatchHeader::parse(first)
+        } else {
+            // A batch that was stamped on arrival lies in two slices.
+            let mut together = Vec::with_capacity(BATCH_HEADER_BYTES);
+            together.extend_from_slice(first);
+            for slice in self.slices.iter().skip(1) {
+                if together.len() >= BATCH_HEADER_BYTES {
+                    break;
+                }
+                let room = BATCH_HEADER_BYTES - together.len();
+                together.extend_from_slice(&slice[..slice.len().min(room)]);
+            }
+            BatchHeader::parse(&together)
+        };
+        let mut header = header.map_err(damage)?;
+        let bytes = header.total_bytes();
+        if bytes as u64 > self.bytes_left {
+            return Err(damage(BatchError::CutOff { expected: bytes, found: self.bytes_left as usize }));
+        }
+        header.base_offset = self.next_offset;
+        // A delta below 0 would make offsets go back.
+        if header.last_offset_delta < 0 || header.next_offset() > self.extent.end_offset {
+            return Err(self.wrong_offsets(header.next_offset()));
+        }
+        Ok(header)
+    }
+
+    fn wrong_offsets(&self, found: i64) -> Damage {
+        Damage::Offsets { base: self.extent.base_offset, found, end: self.extent.end_offset }
+    }
+
+    fn advance(&mut self, header: &BatchHeader) {
+        let mut left = header.total_bytes();
+        self.bytes_left -= left as u64;
+        self.next_offset = header.next_offset();
+        while let Some(first) = self.slices.first() {
+            let here = first.len() - self.passed;
+            if left < here {
+                self.passed += left;
+                return;
+            }
+            left -= here;
+            self.passed = 0;
+            self.slices = &self.slices[1..];
+        }
+    }
+
+    fn take(&mut self, header: BatchHeader) -> StoredBatch {
+        let (slices, passed) = (self.slices, self.passed);
+        self.advance(&header);
+        let mut left = header.total_bytes();
+        let mut from = passed;
+        let mut taken = Vec::with_capacity(1);
+        for slice in slices {
+            let to = slice.len().min(from + left);
+            if from < to {
+                taken.push(slice.slice(from..to));
+            }
+            left -= to - from;
+            from = 0;
+            if left == 0 {
+                break;
+            }
+        }
+        StoredBatch { header, slices: taken }
+    }
+
+    /// Passes the batches that end at or before `offset`.
+    pub(super) fn skip_to(&mut self, offset: i64) -> Result<(), Damage> {
+        while self.bytes_left > 0 {
+            let header = self.peek()?;
+            if header.next_offset() > offset {
+                return Ok(());
+            }
+            self.advance(&header);
+        }
+        Ok(())
+    }
+
+    /// The next batch if `wanted` says so, else it stays.
+    pub(super) fn next_if(
+        &mut self,
+        wanted: impl FnOnce(&BatchHeader) -> bool,
+    ) -> Result<Option<StoredBatch>, Damage> {
+        if self.bytes_left == 0 {
+            if self.next_offset != self.extent.end_offset && !self.failed {
+                self.failed = true;
+                return Err(self.wrong_offsets(self.next_offset));
+            }
+            return Ok(None);
+        }
+        let header = self.peek()?;
+        Ok(if wanted(&header) { Some(self.take(header)) } else { None })
+    }
+}
+
+impl StoredBatch {
+    /// Bytes on the wire.
+    pub(super) fn bytes(&self) -> u64 {
+        self.header.total_bytes() as u64
+    }
+
+    /// The batch in one piece, for opening it. Offsets of its records are real ones.
+    pub(super) fn into_batch(self) -> Batch {
+        let bytes = match <[Bytes; 1]>::try_from(self.slices) {
+            Ok([whole]) => whole,
+            Err(parts) => parts.concat().into(),
+        };
+        Batch { header: self.header, bytes }
+    }
+}
+
+/// Record slices of one partition, as they go out.
+pub(super) struct Outgoing {
+    leader_epoch: i32,
+    batches: Vec<StoredBatch>,
+    bytes: u64,
+}
+
+impl Outgoing {
+    /// Nothing yet.
+    pub(super) fn new(leader_epoch: i32) -> Self {
+        Self { leader_epoch, batches: Vec::new(), bytes: 0 }
+    }
+
+    /// Bytes on the wire so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Appends a batch.
+    pub(super) fn push(&mut self, batch: StoredBatch) {
+        self.bytes += batch.bytes();
+        self.batches.push(batch);
+    }
+
+    /// The slices in order: for each batch 16 new bytes and the untouched rest.
+    pub(super) fn into_slices(self) -> Vec<Bytes> {
+        let mut patches = BytesMut::with_capacity(self.batches.len() * PATCH_BYTES);
+        let mut out = Vec::with_capacity(self.batches.len() * 2);
+        for batch in self.batches {
+            let mut header = batch.header;
+            header.partition_leader_epoch = self.leader_epoch;
+            patches.extend_from_slice(&header.write()[..PATCH_BYTES]);
+            out.push(patches.split().freeze());
+            let mut patched = PATCH_BYTES;
+            for slice in batch.slices {
+                let here = patched.min(slice.len());
+                patched -= here;
+                if here < slice.len() {
+                    out.push(if here == 0 { slice } else { slice.slice(here..) });
+                }
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use esker_model::{ClusterEpoch, IncarnationId, SegmentId};
+    use esker_protocol::batch::Batches;
+    use esker_protocol::records::BatchBuilder;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn batch(records: usize, fill: u8) -> Bytes {
+        (0..records)
+            .fold(BatchBuilder::new(), |batch, i| batch.record(i as i64, None, Some(&[fill; 20]), &[]))
+            .build()
+            .unwrap()
+    }
+
+    fn extent(base_offset: i64, records: i64, bytes: usize) -> Extent {
+        Extent {
+            base_offset,
+            end_offset: base_offset + records,
+            segment: SegmentId { epoch: ClusterEpoch(1), incarnation: IncarnationId(Uuid::nil()), seq: 1 },
+            object_bytes: 1000,
+            position: 0,
+            bytes: bytes as u64,
+            max_timestamp: 0,
+            producer: None,
+            transactional: false,
+        }
+    }
+
+    /// Cuts `whole` at the given positions.
+    fn cut(whole: &Bytes, cuts: &[usize]) -> Vec<Bytes> {
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (whole.len() + 1)).collect();
+        cuts.push(whole.len());
+        cuts.sort_unstable();
+        let mut from = 0;
+        cuts.into_iter().map(|to| whole.slice(std::mem::replace(&mut from, to)..to)).collect()
+    }
+
+    proptest! {
+        /// Wherever the slices are cut, readers get the same batches with dense offsets from the one that
+        /// holds the wanted offset, and every checksum still fits.
+        #[test]
+        fn sends_the_batch_that_holds_the_offset_and_those_behind_it(
+            records in prop::collection::vec(1..4_usize, 1..8),
+            cuts in prop::collection::vec(0..2000_usize, 0..6),
+            base in 0..1000_i64,
+            wanted in 0..40_i64,
+        ) {
+            let stored: Vec<Bytes> = records.iter().enumerate().map(|(i, n)| batch(*n, i as u8)).collect();
+            let whole = Bytes::from(stored.concat());
+            let total: i64 = records.iter().map(|n| *n as i64).sum();
+            let wanted = base + wanted % total;
+            let extent = extent(base, total, whole.len());
+            let slices = cut(&whole, &cuts);
+            let mut batches = ExtentBatches::new(&extent, &slices);
+            batches.skip_to(wanted).unwrap();
+            let mut out = Outgoing::new(7);
+            while let Some(batch) = batches.next_if(|_| true).unwrap() {
+                out.push(batch);
+            }
+            let bytes = out.bytes();
+            let sent = Bytes::from(out.into_slices().concat());
+            prop_assert_eq!(sent.len() as u64, bytes);
+            let mut next = None;
+            let mut from = 0;
+            let mut bounds = Vec::new();
+            for n in &records {
+                bounds.push((base + from, *n));
+                from += *n as i64;
+            }
+            let first = bounds.iter().position(|(start, n)| start + *n as i64 > wanted).unwrap();
+            let mut count = 0;
+            for (batch, (start, _)) in Batches::new(sent).zip(&bounds[first..]) {
+                let batch = batch.unwrap();
+                prop_assert_eq!(batch.header.base_offset, *start);
+                prop_assert_eq!(batch.header.partition_leader_epoch, 7);
+                batch.check_crc().unwrap();
+                prop_assert!(next.is_none_or(|next| next == batch.header.base_offset));
+                next = Some(batch.header.next_offset());
+                count += 1;
+            }
+            prop_assert_eq!(count, bounds.len() - first);
+        }
+    }
+
+    #[test]
+    fn whole_batches_are_not_copied() {
+        let stored = batch(2, 1);
+        let extent = extent(5, 2, stored.len());
+        let slices = [stored.clone()];
+        let mut batches = ExtentBatches::new(&extent, &slices);
+        let mut out = Outgoing::new(1);
+        out.push(batches.next_if(|_| true).unwrap().unwrap());
+        let slices = out.into_slices();
+        assert_eq!(slices[1].as_ptr(), stored[PATCH_BYTES..].as_ptr());
+        assert!(batches.next_if(|_| true).unwrap().is_none());
+    }
+
+    #[test]
+    fn damage_is_told_and_nothing_behind_it_is_sent() {
+        let stored = [batch(2, 1), batch(1, 2)].concat();
+        // Offsets that do not add up.
+        for records in [2, 4] {
+            let extent = extent(0, records, stored.len());
+            let slices = [Bytes::from(stored.clone())];
+            let mut batches = ExtentBatches::new(&extent, &slices);
+            let first = batches.next_if(|_| true).unwrap();
+            assert_eq!(first.unwrap().header.next_offset(), 2);
+            let rest = batches.next_if(|_| true);
+            let rest = if records == 4 { batches.next_if(|_| true).map(|_| None) } else { rest };
+            assert!(matches!(rest, Err(Damage::Offsets { .. })));
+        }
+        // A batch that is cut off, and one that is no batch.
+        let mut cut_off = stored.clone();
+        cut_off.truncate(stored.len() - 1);
+        let mut overwritten = stored.clone();
+        overwritten[16] = 9;
+        for bytes in [cut_off, overwritten] {
+            let extent = extent(0, 3, bytes.len());
+            let slices = [Bytes::from(bytes)];
+            let mut batches = ExtentBatches::new(&extent, &slices);
+            let mut outcome = Ok(());
+            for _ in 0..3 {
+                if let Err(damage) = batches.next_if(|_| true) {
+                    outcome = Err(damage);
+                    break;
+                }
+            }
+            assert!(matches!(outcome, Err(Damage::Batch { .. })));
+        }
+    }
+}

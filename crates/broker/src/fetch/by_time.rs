@@ -1,0 +1,218 @@
+//! Records by time: which record of a partition is the first at or after a timestamp, and which has the
+//! largest.
+//!
+//! The metastore names an extent by its largest timestamp, the headers of its batches narrow it down, and
+//! the records of one batch are looked at (KIP-79, KIP-734: a timestamp names a record, not a batch). If
+//! the extent does not hold what its timestamp promised, because what was meant lies before the offset
+//! looked from, the search goes on behind it.
+//!
+//! A batch whose records cannot be opened answers as a whole, with its first offset and its header's
+//! timestamp: earlier than exact, but nothing is skipped, and the search does not end there for ever.
+
+use esker_metastore::{Extent, Head, TimeQuery, TimeRequest};
+use esker_model::PartitionKey;
+use esker_model::limits::QUERY_PARTITIONS_MAX;
+use esker_protocol::ErrorCode;
+use esker_protocol::batch::Batch;
+use esker_protocol::limits::DECOMPRESSED_BYTES_MAX;
+use esker_protocol::records::{OpenBatch, RecordsError};
+use futures::{StreamExt, stream};
+use tracing::{error, warn};
+
+use super::assemble::of_read_error;
+use super::batches::ExtentBatches;
+use super::read::{ReadError, read_extent};
+use super::resolve::may_answer_currently;
+use crate::{Broker, errors};
+
+/// Extents that one search looks into. More are needed only where headers promise timestamps that the
+/// records do not have.
+const HOPS_MAX: usize = 64;
+
+/// Extents that one request looks into at a time.
+const SEARCHES_MAX: usize = 4;
+
+/// A record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub offset: i64,
+    pub timestamp: i64,
+}
+
+/// The answer to a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub head: Head,
+    pub record: Option<Record>,
+}
+
+/// A search that goes on.
+#[derive(Clone, Copy)]
+struct Open {
+    at: usize,
+    query: TimeQuery,
+    /// The object that was not there when this was looked for before.
+    missing: Option<esker_model::SegmentId>,
+}
+
+/// Answers searches, linearizably: each rests on what the primary said after the request came, and on
+/// the epoch gate after that.
+pub(super) async fn search(
+    broker: &Broker,
+    wanted: &[(PartitionKey, TimeQuery)],
+) -> Vec<Result<Answer, ErrorCode>> {
+    let mut answers: Vec<Option<Result<Answer, ErrorCode>>> = vec![None; wanted.len()];
+    let mut open: Vec<Open> =
+        wanted.iter().enumerate().map(|(at, (_, query))| Open { at, query: *query, missing: None }).collect();
+    for _ in 0..HOPS_MAX {
+        if open.is_empty() {
+            break;
+        }
+        let mut found = Vec::new();
+        for part in open.chunks(QUERY_PARTITIONS_MAX) {
+            ask(broker, wanted, part, &mut answers, &mut found).await;
+        }
+        let looked: Vec<_> = stream::iter(found)
+            .map(|(one, head, extent)| async move {
+                (one, head, extent, look_into(broker, &extent, one.query, head.log_start).await)
+            })
+            .buffer_unordered(SEARCHES_MAX)
+            .collect()
+            .await;
+        open = Vec::new();
+        for (one, head, extent, outcome) in looked {
+            match (outcome, one.query) {
+                (Ok(None), TimeQuery::AtOrAfter { timestamp, .. }) => {
+                    let query = TimeQuery::AtOrAfter { timestamp, from: extent.end_offset };
+                    open.push(Open { query, missing: None, ..one });
+                }
+                (Ok(record), _) => answers[one.at] = Some(Ok(Answer { head, record })),
+                // Its records may have moved: the metastore knows where.
+                (Err(ReadError::Missing), _) if one.missing != Some(extent.segment) => {
+                    open.push(Open { missing: Some(extent.segment), ..one });
+                }
+                (Err(error), _) => answers[one.at] = Some(Err(of_read_error(error))),
+            }
+        }
+        open.sort_unstable_by_key(|one| one.at);
+    }
+    answers.into_iter().map(|answer| answer.unwrap_or(Err(ErrorCode::KafkaStorageError))).collect()
+}
+
+/// Asks the metastore where to look; what needs no look is answered.
+async fn ask(
+    broker: &Broker,
+    wanted: &[(PartitionKey, TimeQuery)],
+    open: &[Open],
+    answers: &mut [Option<Result<Answer, ErrorCode>>],
+    found: &mut Vec<(Open, Head, Extent)>,
+) {
+    let requests: Vec<_> =
+        open.iter().map(|one| TimeRequest { partition: wanted[one.at].0, query: one.query }).collect();
+    let replies = match broker.metastore.find_by_time(&requests).await {
+        Ok(replies) => replies,
+        Err(err) => {
+            warn!(%err, "cannot ask the metastore for records by time");
+            return open.iter().for_each(|one| answers[one.at] = Some(Err(errors::of_metastore(&err))));
+        }
+    };
+    if let Err(error) = may_answer_currently(broker) {
+        return open.iter().for_each(|one| answers[one.at] = Some(Err(error)));
+    }
+    for (one, reply) in open.iter().zip(replies) {
+        match (reply.head, reply.extent) {
+            (None, _) => answers[one.at] = Some(Err(ErrorCode::UnknownTopicOrPartition)),
+            (Some(head), None) => answers[one.at] = Some(Ok(Answer { head, record: None })),
+            (Some(head), Some(extent)) => found.push((*one, head, extent)),
+        }
+    }
+}
+
+/// Looks for the record in one extent, at or above `log_start` and above what the query excludes.
+async fn look_into(
+    broker: &Broker,
+    extent: &Extent,
+    query: TimeQuery,
+    log_start: i64,
+) -> Result<Option<Record>, ReadError> {
+    let (slices, _held) = read_extent(broker, extent).await?;
+    let damaged = |damage| {
+        error!(segment = %extent.segment, position = extent.position, %damage, "stored batches are damaged");
+        ReadError::Corrupt
+    };
+    let from = match query {
+        TimeQuery::AtOrAfter { from, .. } => from.max(log_start),
+        TimeQuery::Max => log_start,
+    };
+    let mut batches = ExtentBatches::new(extent, &slices);
+    batches.skip_to(from).map_err(damaged)?;
+    let mut largest: Option<Batch> = None;
+    while let Some(stored) = batches.next_if(|_| true).map_err(damaged)? {
+        let header = stored.header;
+        if header.attributes.is_control() {
+            continue;
+        }
+        match query {
+            TimeQuery::AtOrAfter { timestamp, .. } if header.max_timestamp >= timestamp => {
+                let batch = stored.into_batch();
+                if let Some(record) = first_at_or_after(&batch, timestamp, from) {
+                    return Ok(Some(record));
+                }
+                // Opening a batch takes a while: let others run.
+                tokio::task::yield_now().await;
+            }
+            TimeQuery::AtOrAfter { .. } => {}
+            TimeQuery::Max => {
+                if largest.as_ref().is_none_or(|best| header.max_timestamp > best.header.max_timestamp) {
+                    largest = Some(stored.into_batch());
+                }
+            }
+        }
+    }
+    Ok(largest.and_then(|batch| first_with_largest(&batch, from)))
+}
+
+fn first_at_or_after(batch: &Batch, timestamp: i64, from: i64) -> Option<Record> {
+    let found = records(batch, from, |record| {
+        if record.timestamp >= timestamp { Some(record) } else { None }
+    });
+    found.unwrap_or_else(|err| as_a_whole(batch, from, &err))
+}
+
+fn first_with_largest(batch: &Batch, from: i64) -> Option<Record> {
+    let mut best: Option<Record> = None;
+    let looked = records(batch, from, |record| {
+        if best.is_none_or(|best| record.timestamp > best.timestamp) {
+            best = Some(record);
+        }
+        None
+    });
+    match looked {
+        Ok(_) => best,
+        Err(err) => as_a_whole(batch, from, &err),
+    }
+}
+
+/// Visits the records from an offset on until one is picked.
+fn records(
+    batch: &Batch,
+    from: i64,
+    mut pick: impl FnMut(Record) -> Option<Record>,
+) -> Result<Option<Record>, RecordsError> {
+    for record in OpenBatch::open(batch, DECOMPRESSED_BYTES_MAX)?.records() {
+        let record = record?;
+        let record = Record { offset: record.offset, timestamp: record.timestamp };
+        if record.offset >= from
+            && let Some(picked) = pick(record)
+        {
+            return Ok(Some(picked));
+        }
+    }
+    Ok(None)
+}
+
+fn as_a_whole(batch: &Batch, from: i64, err: &RecordsError) -> Option<Record> {
+    warn!(offset = batch.header.base_offset, %err, "a batch cannot be opened: it is found by its header");
+    let offset = batch.header.base_offset.max(from);
+    Some(Record { offset, timestamp: batch.header.max_timestamp })
+}

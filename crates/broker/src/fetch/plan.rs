@@ -1,0 +1,242 @@
+//! The first stage: which extents hold the records that a reader wants.
+//!
+//! The hot index is asked first; for all partitions of a request that it does not cover, one call asks
+//! the metastore. What holds for an answer:
+//!
+//! - its extents lie end to end, and the first holds the wanted offset: nothing is skipped;
+//! - it shows nothing above the high watermark (the last stable offset for those who read committed
+//!   records), and nothing that a query showed while the epoch gate was closed after it;
+//! - OFFSET_OUT_OF_RANGE comes from the primary, through the gate, and only from a current member.
+//!
+//! A query that does not cover the offset, or has a gap, is repeated a few times: another agent may have
+//! written in between. If that does not help, what is contiguous from the offset on is served; if there
+//! is nothing, the client gets a retriable error. A failing metastore costs the partitions that need it
+//! a retriable error; those that the index covers go on.
+
+use std::time::Duration;
+
+use esker_metastore::{Extent, Head, Plan, PlanRequest};
+use esker_model::PartitionKey;
+use esker_model::limits::{PLAN_EXTENTS_MAX, QUERY_PARTITIONS_MAX};
+use esker_protocol::ErrorCode;
+use tracing::warn;
+
+use super::hot_index::{Known, bytes_from};
+use crate::{Broker, errors};
+
+/// Queries for one offset before its reader is sent away.
+const ATTEMPTS_MAX: usize = 4;
+
+/// The wait before a query is repeated, without jitter; doubles each time.
+const ATTEMPT_PAUSE: Duration = Duration::from_millis(5);
+
+/// Extents that the plans of one request may bring, all partitions together, unless there are so many
+/// partitions that [`EXTENTS_PER_PARTITION_MIN`] for each are more.
+const REQUEST_EXTENTS_MAX: usize = 65_536;
+const EXTENTS_PER_PARTITION_MIN: usize = 8;
+
+/// What a reader wants of one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// The partition.
+    pub partition: PartitionKey,
+    /// The first offset.
+    pub from: i64,
+    /// Bytes that are of use.
+    pub bytes_max: u64,
+    /// Only records of transactions that ended, and those outside of transactions.
+    pub committed_only: bool,
+}
+
+impl Wanted {
+    /// The first offset that this reader may not see.
+    fn end(&self, head: Head) -> i64 {
+        if self.committed_only { head.last_stable_offset.min(head.next_offset) } else { head.next_offset }
+    }
+}
+
+/// Where the records lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The partition's head as this agent reports it.
+    pub head: Head,
+    /// The reader may see offsets below this.
+    pub end: i64,
+    /// Contiguous, the first holds the wanted offset; none if there is nothing to read yet.
+    pub extents: Vec<Extent>,
+}
+
+impl Found {
+    /// Bytes that can be read from `from` on, about.
+    pub(super) fn bytes(&self, from: i64) -> u64 {
+        self.extents.iter().map(|extent| bytes_from(extent, from).max(1)).sum()
+    }
+}
+
+/// What is known now; `None`: the metastore has to be asked. With `fresh_only`, that nothing is there is
+/// believed only if it was the metastore's word a moment ago.
+pub(super) fn in_index(broker: &Broker, wanted: &Wanted, fresh_only: bool) -> Option<Found> {
+    let known = broker.hot_index.lookup(wanted.partition, wanted.from, wanted.bytes_max, PLAN_EXTENTS_MAX)?;
+    let fresh = !fresh_only || broker.heads.is_fresh(known.confirmed);
+    covered(wanted, known, fresh)
+}
+
+fn covered(wanted: &Wanted, known: Known, fresh: bool) -> Option<Found> {
+    let Known { head, extents, .. } = known;
+    if wanted.from < head.log_start || wanted.from > head.next_offset {
+        return None;
+    }
+    let end = wanted.end(head);
+    if wanted.from >= end {
+        return fresh.then_some(Found { head, end, extents: Vec::new() });
+    }
+    let mut extents = extents?;
+    extents.truncate(extents.partition_point(|extent| extent.base_offset < end));
+    Some(Found { head, end, extents })
+}
+
+/// Finds what readers want, in the index where that covers it.
+pub(super) async fn find(
+    broker: &Broker,
+    wanted: &[Wanted],
+    fresh_only: bool,
+) -> Vec<Result<Found, ErrorCode>> {
+    let known = wanted.iter().map(|one| in_index(broker, one, fresh_only).map(Ok)).collect();
+    ask(broker, wanted, known).await
+}
+
+/// Finds what readers want by asking the metastore.
+pub(super) async fn find_in_metastore(broker: &Broker, wanted: &[Wanted]) -> Vec<Result<Found, ErrorCode>> {
+    ask(broker, wanted, vec![None; wanted.len()]).await
+}
+
+/// Fills in what is not known yet.
+async fn ask(
+    broker: &Broker,
+    wanted: &[Wanted],
+    mut answers: Vec<Option<Result<Found, ErrorCode>>>,
+) -> Vec<Result<Found, ErrorCode>> {
+    for attempt in 1..=ATTEMPTS_MAX {
+        let open: Vec<usize> = (0..wanted.len()).filter(|at| answers[*at].is_none()).collect();
+        if open.is_empty() {
+            break;
+        }
+        if attempt > 1 {
+            let pause = ATTEMPT_PAUSE.saturating_mul(1 << (attempt - 2));
+            tokio::time::sleep(broker.seams.rng.jitter(pause)).await;
+        }
+        let extents_max =
+            (REQUEST_EXTENTS_MAX / open.len()).clamp(EXTENTS_PER_PARTITION_MIN, PLAN_EXTENTS_MAX);
+        for part in open.chunks(QUERY_PARTITIONS_MAX) {
+            let requests: Vec<_> = part
+                .iter()
+                .map(|at| PlanRequest {
+                    partition: wanted[*at].partition,
+                    from: wanted[*at].from,
+                    bytes_max: wanted[*at].bytes_max.max(1),
+                    extents_max,
+                })
+                .collect();
+            let read_at = broker.seams.clock.now();
+            let plans = match broker.metastore.plan(&requests).await {
+                Ok(plans) => plans,
+                Err(err) => {
+                    warn!(%err, "cannot ask the metastore where records lie");
+                    part.iter().for_each(|at| answers[*at] = Some(Err(errors::of_metastore(&err))));
+                    continue;
+                }
+            };
+            let seen = Seen {
+                gate_open: broker.gate.is_open(),
+                current: broker.member.is_current(),
+                last_attempt: attempt == ATTEMPTS_MAX,
+            };
+            for (at, plan) in part.iter().zip(plans) {
+                let head = visible_head(broker, &wanted[*at], &plan, read_at, seen);
+                answers[*at] = match head {
+                    Ok(head) => judge(&wanted[*at], head, plan.extents, seen),
+                    Err(error) => Some(Err(error)),
+                };
+            }
+        }
+    }
+    answers.into_iter().map(|answer| answer.unwrap_or(Err(ErrorCode::KafkaStorageError))).collect()
+}
+
+/// The circumstances of a query.
+#[derive(Clone, Copy)]
+struct Seen {
+    gate_open: bool,
+    current: bool,
+    last_attempt: bool,
+}
+
+/// Takes a plan into the index if the gate allows it, and says how far readers may see now.
+fn visible_head(
+    broker: &Broker,
+    wanted: &Wanted,
+    plan: &Plan,
+    read_at: esker_model::seams::Instant,
+    seen: Seen,
+) -> Result<Head, ErrorCode> {
+    let Some(head) = plan.head else {
+        broker.hot_index.forget(wanted.partition);
+        return Err(ErrorCode::UnknownTopicOrPartition);
+    };
+    if seen.gate_open {
+        return Ok(broker.hot_index.absorb(wanted.partition, &plan.extents, head, read_at));
+    }
+    // What was visible before stays so.
+    match broker.hot_index.head(wanted.partition) {
+        Some((known, _)) => Ok(known),
+        None => Err(ErrorCode::KafkaStorageError),
+    }
+}
+
+/// What a plan means for its reader; `None`: plan again.
+fn judge(
+    wanted: &Wanted,
+    head: Head,
+    mut extents: Vec<Extent>,
+    seen: Seen,
+) -> Option<Result<Found, ErrorCode>> {
+    if wanted.from < head.log_start || wanted.from > head.next_offset {
+        return Some(Err(match (seen.current, seen.gate_open) {
+            (true, true) => ErrorCode::OffsetOutOfRange,
+            (true, false) => ErrorCode::KafkaStorageError,
+            (false, _) => ErrorCode::NotLeaderOrFollower,
+        }));
+    }
+    let end = wanted.end(head);
+    if wanted.from >= end {
+        return Some(Ok(Found { head, end, extents: Vec::new() }));
+    }
+    // Above the visible high watermark lies only what a closed gate hides.
+    extents.truncate(extents.partition_point(|extent| extent.end_offset <= head.next_offset));
+    let whole = contiguous_from(&extents, wanted.from);
+    if (whole < extents.len() || whole == 0) && !seen.last_attempt {
+        return None;
+    }
+    if whole == 0 {
+        warn!(partition = %wanted.partition, from = wanted.from, "no extent holds this offset");
+        return Some(Err(ErrorCode::KafkaStorageError));
+    }
+    extents.truncate(whole);
+    extents.truncate(extents.partition_point(|extent| extent.base_offset < end));
+    Some(Ok(Found { head, end, extents }))
+}
+
+/// How many of the extents lie end to end, if the first holds `from`; else 0.
+fn contiguous_from(extents: &[Extent], from: i64) -> usize {
+    match extents.first() {
+        Some(first) if first.base_offset <= from && from < first.end_offset => {
+            let breaks = extents.windows(2).position(|pair| pair[0].end_offset != pair[1].base_offset);
+            breaks.map_or(extents.len(), |at| at + 1)
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+#[path = "plan/tests.rs"]
+mod tests;
