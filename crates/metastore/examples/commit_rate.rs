@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use esker_metastore::postgres::{self, PostgresConfig, PostgresMetastore};
 use esker_metastore::{
-    AgentProfile, Agents, Clusters, CommitRequest, Commits, NewTopic, Producers, Registration, RunBatch, RunCommit,
-    RunProducer, SegmentCommit, Topics,
+    AgentProfile, Agents, Clusters, CommitRequest, Commits, NewTopic, Producers, Registration, RunBatch,
+    RunCommit, RunProducer, SegmentCommit, Topics,
 };
 use esker_model::sequence::Outcome;
 use esker_model::{
@@ -111,7 +111,13 @@ async fn main() {
         for writer in 0..shape.writers {
             let topic = topics[if shape.shared { 0 } else { writer }];
             let id = Uuid::from_u128((number * 100 + writer + 1) as u128);
-            tasks.push(tokio::spawn(write(connect(&url).await, shape, id, topic, seconds)));
+            tasks.push(tokio::spawn(write(
+                connect(&url).await,
+                shape,
+                id,
+                topic,
+                seconds,
+            )));
         }
         let mut times = Vec::new();
         for task in tasks {
@@ -132,7 +138,9 @@ async fn main() {
 }
 
 async fn connect(url: &str) -> PostgresMetastore {
-    PostgresMetastore::connect(PostgresConfig::new(url)).await.unwrap()
+    PostgresMetastore::connect(PostgresConfig::new(url))
+        .await
+        .unwrap()
 }
 
 async fn create_topic(store: &PostgresMetastore, number: usize, partitions: i32) -> TopicKey {
@@ -143,7 +151,10 @@ async fn create_topic(store: &PostgresMetastore, number: usize, partitions: i32)
         replication_factor: 1,
         configs: BTreeMap::new(),
     };
-    store.create_topics(&[topic]).await.unwrap()[0].as_ref().unwrap().key
+    store.create_topics(&[topic]).await.unwrap()[0]
+        .as_ref()
+        .unwrap()
+        .key
 }
 
 async fn write(
@@ -173,7 +184,14 @@ async fn write(
             let mut runs = Vec::new();
             for index in 0..shape.extents / shape.segments {
                 let at = (segment * shape.extents / shape.segments + index) % shape.partitions as usize;
-                runs.push(run(topic, at, producer, next_sequence[at], index as u64, shape.idempotent));
+                runs.push(run(
+                    topic,
+                    at,
+                    producer,
+                    next_sequence[at],
+                    index as u64,
+                    shape.idempotent,
+                ));
                 next_sequence[at] += 20;
             }
             segments.push(SegmentCommit {

@@ -150,8 +150,10 @@ impl Layout {
         self.run_pair.push(pair);
         self.run_epoch
             .push(run.producer.map_or(-1, |producer| i32::from(producer.epoch.0)));
-        self.run_first
-            .push(run.producer.map_or(-1, |producer| i64::from(producer.first_sequence)));
+        self.run_first.push(
+            run.producer
+                .map_or(-1, |producer| i64::from(producer.first_sequence)),
+        );
         let records = run.batches.iter().map(|batch| i64::from(batch.records));
         self.run_records.push(records.sum());
         let bytes = run.batches.iter().map(|batch| i64::from(batch.bytes));

@@ -40,10 +40,7 @@ pub(super) async fn recorded(session: &Session, pool: &Pool) -> Result<Past> {
 
 impl PostgresMetastore {
     pub(super) fn expected_past(&self) -> Past {
-        *self
-            .expected_past
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        *self.expected_past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// After a refusal: whether the cluster has accepted the server since. Only a later timeline of the
@@ -62,13 +59,9 @@ impl PostgresMetastore {
             system: row.try_get(2)?,
             timeline: row.try_get(3)?,
         };
-        let mut expected = self
-            .expected_past
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let accepted = recorded == actual
-            && actual.system == expected.system
-            && actual.timeline > expected.timeline;
+        let mut expected = self.expected_past.lock().unwrap_or_else(PoisonError::into_inner);
+        let accepted =
+            recorded == actual && actual.system == expected.system && actual.timeline > expected.timeline;
         if accepted {
             *expected = actual;
         }

@@ -88,9 +88,7 @@ fn runs(words: &[i64]) -> Result<Vec<Vec<Piece>>> {
         let batches = usize::try_from(header >> 4).map_err(|_| corrupt())?;
         let mut next = || words.next().ok_or_else(corrupt);
         let outcome = match header & 7 {
-            0 => Some(Outcome::Appended {
-                base_offset: next()?,
-            }),
+            0 => Some(Outcome::Appended { base_offset: next()? }),
             1 => Some(Outcome::Duplicate {
                 base_offset: next()?,
                 max_timestamp: next()?,
@@ -113,7 +111,11 @@ fn runs(words: &[i64]) -> Result<Vec<Vec<Piece>>> {
             first_batch = 0;
         }
     }
-    if pieces.is_empty() { Ok(runs) } else { Err(corrupt()) }
+    if pieces.is_empty() {
+        Ok(runs)
+    } else {
+        Err(corrupt())
+    }
 }
 
 fn corrupt() -> MetastoreError {

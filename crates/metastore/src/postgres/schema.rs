@@ -29,7 +29,11 @@ struct Migration {
 
 macro_rules! function {
     ($name:literal) => {
-        include_str!(concat!("../../../../migrations/postgres/functions/", $name, ".sql"))
+        include_str!(concat!(
+            "../../../../migrations/postgres/functions/",
+            $name,
+            ".sql"
+        ))
     };
 }
 
@@ -78,7 +82,11 @@ pub struct MigrationReport {
 pub async fn migrate(url: &str) -> Result<MigrationReport> {
     let mut connection = connect(url).await?;
     // A waiting DDL statement blocks whoever comes after it: better to fail and be repeated.
-    execute(&mut connection, "SET lock_timeout = '60s'; SET statement_timeout = 0").await?;
+    execute(
+        &mut connection,
+        "SET lock_timeout = '60s'; SET statement_timeout = 0",
+    )
+    .await?;
     sqlx::query("SELECT pg_advisory_lock($1)")
         .bind(LOCK)
         .execute(&mut connection)

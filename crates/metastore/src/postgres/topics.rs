@@ -95,9 +95,7 @@ impl Topics for PostgresMetastore {
         let uuids: Vec<Uuid> = requests.iter().map(|request| request.topic.0).collect();
         let partitions: Vec<i32> = requests.iter().map(|request| request.partitions).collect();
         let query = || sqlx::query(CREATE_PARTITIONS).bind(&uuids).bind(&partitions);
-        let rows = self
-            .change("create_partitions", requests.len(), query)
-            .await?;
+        let rows = self.change("create_partitions", requests.len(), query).await?;
         rows.iter()
             .map(|row| {
                 Ok(match row.try_get("o_outcome")? {

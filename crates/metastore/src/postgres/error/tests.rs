@@ -19,7 +19,11 @@ fn a_lost_connection_leaves_a_write_unknown_and_a_read_unavailable() {
 
 #[test]
 fn a_bad_url_is_explained_without_its_password() {
-    for url in ["mysql://user:secret@host/db", "postgres://user:secret@host:port/db", "user:secret"] {
+    for url in [
+        "mysql://user:secret@host/db",
+        "postgres://user:secret@host:port/db",
+        "user:secret",
+    ] {
         let Err(MetastoreError::Misconfigured(text)) = parse_url(url) else {
             panic!("{url} was accepted");
         };

@@ -1,0 +1,77 @@
+//! Variants of the functions: with pauses, and with planted mistakes.
+//!
+//! The sources mark the places between statements with comments `-- pause: NAME`. A variant calls
+//! `test_pause(NAME)` there, which waits while a test holds that name, and in a storm sleeps a little.
+
+use sqlx::PgConnection;
+
+macro_rules! source {
+    ($name:literal) => {
+        (
+            $name,
+            include_str!(concat!(
+                "../../../../migrations/postgres/functions/",
+                $name,
+                ".sql"
+            )),
+        )
+    };
+}
+
+const WITH_PAUSES: &[(&str, &str)] = &[
+    source!("commit_v1"),
+    source!("settle_v1"),
+    source!("register_v1"),
+    source!("fence_expired_v1"),
+    source!("create_topics_v1"),
+    source!("delete_topics_v1"),
+    source!("forget_idle_producers_v1"),
+];
+
+/// A planted mistake: in a function, text that is replaced. Each piece of text must be there.
+pub(crate) struct Mistake {
+    pub(crate) function: &'static str,
+    pub(crate) replace: &'static [(&'static str, &'static str)],
+}
+
+/// Installs the functions with pauses, and with a mistake if one is given. Up to `sleep_ms` are slept at
+/// each pause.
+pub(crate) async fn install(connection: &mut PgConnection, sleep_ms: u32, mistake: Option<&Mistake>) {
+    let pause = format!(
+        "CREATE OR REPLACE FUNCTION test_pause(p_name text) RETURNS void LANGUAGE plpgsql AS $$
+         BEGIN
+             PERFORM pg_advisory_lock_shared(1, abs(hashtext(p_name)));
+             PERFORM pg_advisory_unlock_shared(1, abs(hashtext(p_name)));
+             IF {sleep_ms} > 0 AND random() < 0.5 THEN
+                 PERFORM pg_sleep(random() * {sleep_ms} / 1000.0);
+             END IF;
+         END $$"
+    );
+    run(connection, pause).await;
+    for (name, source) in WITH_PAUSES {
+        let mut source = (*source).to_owned();
+        let planted = mistake.filter(|mistake| mistake.function == *name);
+        for (text, instead) in planted.map_or(&[][..], |mistake| mistake.replace) {
+            assert!(source.contains(text), "{name} does not contain {text:?}");
+            source = source.replace(text, instead);
+        }
+        run(connection, with_pauses(&source)).await;
+    }
+}
+
+fn with_pauses(source: &str) -> String {
+    let lines = source
+        .lines()
+        .map(|line| match line.trim().strip_prefix("-- pause: ") {
+            Some(name) => format!("PERFORM test_pause('{name}');\n"),
+            None => format!("{line}\n"),
+        });
+    lines.collect()
+}
+
+async fn run(connection: &mut PgConnection, sql: String) {
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+        .execute(connection)
+        .await
+        .unwrap();
+}

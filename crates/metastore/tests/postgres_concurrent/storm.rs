@@ -1,0 +1,317 @@
+//! Everything at once: agents commit, retry, settle, fence and replace each other, plan, forget, create
+//! and delete, with random pauses between the statements. Afterwards the checker looks at all of it.
+//!
+//! Which transactions meet is up to chance; the seed, which is printed, only fixes what each agent does.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use esker_metastore::{
+    Agents, Commits, MetastoreError, NewPartitions, PlanRequest, Producers, Reads, RunCommit, Topics,
+};
+use esker_model::seams::{Rng, SeededRng};
+use esker_model::sequence::Outcome;
+use esker_model::{IncarnationId, PartitionKey};
+use tokio::sync::Mutex;
+use tokio::time::sleep;
+
+use crate::checker::{check, extents_of};
+use crate::operations::{Offered, request, run};
+use crate::world::{Agent, World, end, registration, start};
+
+const AGENTS: u64 = 6;
+const ROUNDS: u64 = 60;
+const PARTITIONS: i32 = 4;
+const PRODUCERS: u64 = 3;
+
+/// What the agents share: the clients behind them, and the record.
+struct Sea {
+    world: World,
+    /// Next sequence that each client believes in, by partition and producer.
+    clients: Vec<AtomicU64>,
+    record: Mutex<Vec<Offered>>,
+    wrong: Mutex<Vec<String>>,
+    /// Incarnations that were fenced, and how many extents they had then.
+    fenced: Mutex<Vec<(IncarnationId, i64)>>,
+    lives: Mutex<Vec<IncarnationId>>,
+    over: AtomicBool,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_at_once() {
+    storm(false).await;
+}
+
+/// A producer that was forgotten may append what it had appended before: the model allows more here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_at_once_while_producers_are_forgotten() {
+    storm(true).await;
+}
+
+async fn storm(forgetful: bool) {
+    let seed = std::env::var("ESKER_TEST_SEED").map_or(7, |text| text.parse().unwrap());
+    eprintln!("ESKER_TEST_SEED={seed}");
+    let Some(world) = World::new(4, None).await else {
+        return;
+    };
+    let setup = world.store().await;
+    let topic = world.topic(&setup, PARTITIONS).await.key;
+    let sea = Arc::new(Sea {
+        world,
+        clients: (0..PARTITIONS as u64 * PRODUCERS)
+            .map(|_| AtomicU64::new(0))
+            .collect(),
+        record: Mutex::default(),
+        wrong: Mutex::default(),
+        fenced: Mutex::default(),
+        lives: Mutex::default(),
+        over: AtomicBool::new(false),
+    });
+    let mut agents = Vec::new();
+    for number in 0..AGENTS {
+        let (sea, rng) = (sea.clone(), SeededRng::new(seed * 100 + number));
+        agents.push(start(async move { sail(&sea, number, &rng, topic).await }));
+    }
+    let others = [
+        start(topics_come_and_go(sea.clone())),
+        start(producers_are_forgotten(sea.clone(), forgetful)),
+        start(plans_are_made(sea.clone(), topic)),
+    ];
+    for agent in agents {
+        agent.await.unwrap();
+    }
+    sea.over.store(true, Ordering::Relaxed);
+    for other in others {
+        end(other).await;
+    }
+
+    let Ok(sea) = Arc::try_unwrap(sea) else {
+        panic!("somebody still sails");
+    };
+    let mut world = sea.world;
+    let mut wrong = sea.wrong.into_inner();
+    let record = sea.record.into_inner();
+    for (incarnation, then) in sea.fenced.into_inner() {
+        let now = extents_of(world.connection(), incarnation).await;
+        if now != then {
+            wrong.push(format!(
+                "{incarnation} had {then} extents when it was fenced, and {now} now"
+            ));
+        }
+    }
+    wrong.extend(check(world.connection(), &record, forgetful).await);
+    let committed = record.iter().filter(|offered| offered.reply().is_some()).count();
+    eprintln!("{} segments offered, {committed} committed", record.len());
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(committed > 20, "hardly anything was committed");
+}
+
+/// One node: lives after lives, each until somebody ends it.
+async fn sail(sea: &Sea, number: u64, rng: &SeededRng, topic: esker_model::TopicKey) {
+    let name = format!("node-{number}");
+    let mut agent = sea.world.agent(&name).await;
+    sea.lives.lock().await.push(agent.incarnation);
+    for seq in 1..=ROUNDS {
+        let runs = some_runs(sea, rng, topic);
+        let offer = request(agent.incarnation, seq, runs);
+        // Now and then the segment is settled while its commit is under way, as after a lost reply.
+        let impatient = rng.below(4) == 0;
+        let (store, incarnation) = (agent.store.clone(), agent.incarnation);
+        let delay = Duration::from_millis(rng.below(6));
+        let settle = async {
+            if !impatient {
+                return None;
+            }
+            sleep(delay).await;
+            Some(store.settle(incarnation, &[seq]).await)
+        };
+        let (reply, settled) = tokio::join!(agent.store.commit(offer.clone()), settle);
+        let mut offered = Offered::new(&offer, reply.as_ref().ok());
+        let mut ended = false;
+        match &reply {
+            Ok(_) => advance(sea, &offered),
+            Err(MetastoreError::Fenced) => ended = true,
+            Err(MetastoreError::AlreadySettled) if impatient => {}
+            Err(error) => sea.wrong.lock().await.push(format!("commit: {error}")),
+        }
+        match settled {
+            Some(Ok(settled)) => offered.settled = settled,
+            Some(Err(MetastoreError::Fenced)) => ended = true,
+            Some(Err(error)) => sea.wrong.lock().await.push(format!("settle: {error}")),
+            None => {}
+        }
+        sea.record.lock().await.push(offered);
+        if ended || rng.below(10) == 0 {
+            agent = new_life(sea, &agent, &name).await;
+        }
+        if rng.below(12) == 0 {
+            fence_somebody(sea, &agent, rng).await;
+        }
+        match agent.store.heartbeat(agent.incarnation, 60_000).await {
+            Ok(_) | Err(MetastoreError::Fenced) => {}
+            Err(error) => sea.wrong.lock().await.push(format!("heartbeat: {error}")),
+        }
+    }
+}
+
+/// One to three runs; most go on where the client believes to be, some are sent again, some too early.
+fn some_runs(sea: &Sea, rng: &SeededRng, topic: esker_model::TopicKey) -> Vec<RunCommit> {
+    let mut runs = Vec::new();
+    for _ in 0..1 + rng.below(3) {
+        let partition = PartitionKey {
+            topic,
+            partition: rng.below(PARTITIONS as u64) as i32,
+        };
+        let producer = rng.below(PRODUCERS);
+        let client = &sea.clients[partition.partition as usize * PRODUCERS as usize + producer as usize];
+        let next = client.load(Ordering::Relaxed);
+        let first = match rng.below(8) {
+            0 => next.saturating_sub(2),
+            1 => next + 2,
+            _ => next,
+        };
+        let batches = [2, 1 + rng.below(3) as i32];
+        let records = &batches[..1 + rng.below(2) as usize];
+        let producer = (rng.below(5) > 0).then_some((producer as i64, first as i32));
+        runs.push(run(partition, producer, records));
+    }
+    runs
+}
+
+/// The clients go on after what they were acknowledged.
+fn advance(sea: &Sea, offered: &Offered) {
+    let Some(reply) = &offered.committed else { return };
+    for (run, pieces) in offered.segment.runs.iter().zip(&reply.runs) {
+        let Some(producer) = run.producer else { continue };
+        let index = run.partition.partition as usize * PRODUCERS as usize + producer.id.0 as usize;
+        let records: i32 = run.batches.iter().map(|batch| batch.records).sum();
+        let refused = pieces
+            .iter()
+            .any(|piece| matches!(piece.outcome, Outcome::Refused(_)));
+        let next = (producer.first_sequence + records) as u64;
+        // A client believes in nothing that was never acknowledged.
+        if !refused {
+            sea.clients[index].fetch_max(next, Ordering::Relaxed);
+        }
+    }
+}
+
+async fn new_life(sea: &Sea, agent: &Agent, name: &str) -> Agent {
+    let incarnation = IncarnationId(sea.world.id());
+    let registered = agent.store.register(&registration(name, incarnation)).await;
+    match registered {
+        Ok(registered) => note_fenced(sea, &registered.fenced).await,
+        Err(error) => sea.wrong.lock().await.push(format!("register: {error}")),
+    }
+    sea.lives.lock().await.push(incarnation);
+    Agent {
+        store: agent.store.clone(),
+        incarnation,
+    }
+}
+
+async fn fence_somebody(sea: &Sea, agent: &Agent, rng: &SeededRng) {
+    let somebody = {
+        let lives = sea.lives.lock().await;
+        [0, 1].map(|_| lives[rng.below(lives.len() as u64) as usize])
+    };
+    // A negative age: whoever it is counts as silent.
+    match agent.store.fence_expired(&somebody, -60_000).await {
+        Ok(fenced) => note_fenced(sea, &fenced).await,
+        Err(error) => sea.wrong.lock().await.push(format!("fence: {error}")),
+    }
+}
+
+/// Counts what they have, at a moment when they can have no more.
+async fn note_fenced(sea: &Sea, fenced: &[IncarnationId]) {
+    for incarnation in fenced {
+        let mut connection = sea.world.connect().await;
+        let extents = extents_of(&mut connection, *incarnation).await;
+        sea.fenced.lock().await.push((*incarnation, extents));
+    }
+}
+
+async fn topics_come_and_go(sea: Arc<Sea>) {
+    let agent = sea.world.agent("topics").await;
+    let mut seq = 0;
+    while !sea.over.load(Ordering::Relaxed) {
+        let topic = sea.world.topic(&agent.store, 2).await;
+        let more = [NewPartitions {
+            topic: topic.uuid,
+            partitions: 3,
+        }];
+        let on = |partition| PartitionKey {
+            topic: topic.key,
+            partition,
+        };
+        seq += 1;
+        let runs = (0..3).map(|partition| run(on(partition), None, &[2])).collect();
+        let offer = request(agent.incarnation, seq, runs);
+        let (raised, reply) = tokio::join!(
+            agent.store.create_partitions(&more),
+            agent.store.commit(offer.clone())
+        );
+        let offered = Offered::new(&offer, reply.as_ref().ok());
+        if let Err(error) = &reply
+            && *error != MetastoreError::Fenced
+        {
+            sea.wrong
+                .lock()
+                .await
+                .push(format!("commit to a new topic: {error}"));
+        }
+        sea.record.lock().await.push(offered);
+        if raised.is_err() || agent.store.delete_topics(&[topic.uuid]).await != Ok(vec![true]) {
+            sea.wrong
+                .lock()
+                .await
+                .push("a topic could not be changed".to_owned());
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn producers_are_forgotten(sea: Arc<Sea>, forgetful: bool) {
+    let idle_ms = if forgetful { 300 } else { 3_600_000 };
+    let store = sea.world.store().await;
+    while !sea.over.load(Ordering::Relaxed) {
+        if let Err(error) = store.forget_idle_producers(idle_ms, 2).await {
+            sea.wrong.lock().await.push(format!("forget: {error}"));
+        }
+        sleep(Duration::from_millis(30)).await;
+    }
+}
+
+async fn plans_are_made(sea: Arc<Sea>, topic: esker_model::TopicKey) {
+    let store = sea.world.store().await;
+    let asks: Vec<_> = (0..PARTITIONS)
+        .map(|partition| PlanRequest {
+            partition: PartitionKey { topic, partition },
+            from: 0,
+            bytes_max: u64::MAX,
+            extents_max: 100_000,
+        })
+        .collect();
+    while !sea.over.load(Ordering::Relaxed) {
+        for plan in store.plan(&asks).await.unwrap() {
+            let mut end = 0;
+            for extent in &plan.extents {
+                if extent.base_offset != end {
+                    sea.wrong
+                        .lock()
+                        .await
+                        .push(format!("a plan jumps from {end} to {extent:?}"));
+                }
+                end = extent.end_offset;
+            }
+            if plan.head.map(|head| head.next_offset) != Some(end) {
+                sea.wrong
+                    .lock()
+                    .await
+                    .push(format!("{:?}, but extents to {end}", plan.head));
+            }
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
