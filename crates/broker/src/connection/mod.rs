@@ -9,6 +9,7 @@
 //! replies, is disconnected. A malformed frame closes its own connection and touches nothing else.
 
 mod read;
+mod refusals;
 mod write;
 
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use esker_model::seams::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tracing::debug;
+
+pub(crate) use refusals::RefusalLog;
 
 use crate::Broker;
 use crate::budget::Reservation;
@@ -133,11 +136,15 @@ async fn read_requests<R: AsyncRead + Unpin>(
         let Ok(place) = replies.reserve().await else { return ConnectionEnd::Eof };
         let frame = match read::read_frame(&mut reader, &broker.budget).await {
             Ok(frame) => frame,
+            Err(ConnectionEnd::Refused(reason)) => {
+                broker.refusals.refused(&context.peer, &reason);
+                return ConnectionEnd::Refused(reason);
+            }
             Err(end) => return end,
         };
         match session.handle(frame).await {
             Pending::Now(Outcome::Close(reason)) => {
-                broker.log_refused(context, &reason);
+                broker.refusals.refused(&context.peer, &reason);
                 return ConnectionEnd::Refused(reason);
             }
             Pending::Now(Outcome::Silence) => {}

@@ -62,13 +62,6 @@ impl BatchSlices {
             Self::Stamped([header, rest]) => (header.len() + rest.len()) as u64,
         }
     }
-
-    pub(super) fn into_vec(self) -> Vec<Bytes> {
-        match self {
-            Self::Whole(bytes) => vec![bytes],
-            Self::Stamped(slices) => Vec::from(slices),
-        }
-    }
 }
 
 /// A batch in the hot segment.

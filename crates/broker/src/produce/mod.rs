@@ -20,6 +20,7 @@ mod commit;
 mod failures;
 mod flush;
 mod hot_segment;
+mod receipts;
 mod recent;
 mod seal;
 mod upload;
@@ -44,7 +45,7 @@ pub use recent::RecentSegments;
 
 use failures::Failures;
 use hot_segment::HotSegment;
-use seal::Receipts;
+use receipts::PendingReceipts;
 
 /// Uploads under way at once. Further segments wait in the hot segment, which grows meanwhile.
 pub const UPLOADS_MAX: usize = 16;
@@ -68,7 +69,7 @@ struct Stages {
     appended: Notify,
     upload_slots: Arc<Semaphore>,
     failures: Failures,
-    receipts: Receipts,
+    receipts: PendingReceipts,
     /// Batches appended and neither acknowledged nor failed yet.
     outstanding: watch::Sender<u64>,
     draining: watch::Sender<bool>,
@@ -103,7 +104,7 @@ impl ProducePath {
             appended: Notify::new(),
             upload_slots: Arc::new(Semaphore::new(UPLOADS_MAX)),
             failures: Failures::default(),
-            receipts: Receipts::default(),
+            receipts: PendingReceipts::default(),
             outstanding: watch::Sender::new(0),
             draining: watch::Sender::new(false),
         });

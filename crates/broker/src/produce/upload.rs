@@ -8,7 +8,7 @@ use std::sync::Arc;
 use esker_model::SegmentId;
 use esker_model::limits::PRODUCE_AGE_MAX;
 use esker_storage::StoreError;
-use esker_storage::segment::{Sealed, SegmentKey};
+use esker_storage::segment::{self, Sealed};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::warn;
 
@@ -34,7 +34,7 @@ pub(super) async fn upload(
     done: oneshot::Sender<Uploaded>,
 ) {
     let deadline = stages.seams.clock.now().plus(PRODUCE_AGE_MAX);
-    let key = SegmentKey::ingest(id);
+    let key = segment::object_key(&id);
     let uploaded = match stages.bucket.put_new(&key, object.payload, object.tail, deadline).await {
         Ok(()) => Uploaded::Done,
         Err(StoreError::Conflict { .. }) => Uploaded::Conflict,
