@@ -26,4 +26,4 @@ pub mod segment;
 pub use bucket::{Bucket, BucketOptions, ObjectInfo};
 pub use error::StoreError;
 pub use metrics::StoreMetrics;
-pub use open::open;
+pub use open::{Environment, open, open_with};

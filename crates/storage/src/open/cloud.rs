@@ -9,17 +9,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::{BackoffConfig, ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
+
+use super::Environment;
 
 type Store = Result<Arc<dyn ObjectStore>, object_store::Error>;
 
-const CONNECT: Duration = Duration::from_secs(3);
-/// Shorter than the 20 s or so after which S3 closes idle connections, so that none breaks when used.
-const IDLE: Duration = Duration::from_secs(15);
-const IDLE_CONNECTIONS_MAX: usize = 64;
 const REGION: &str = "us-east-1";
+
+/// How the HTTP clients behave. Attempts are cut off by the bucket, in proportion to their size; the
+/// timeout here is a last resort. Connections are dropped sooner than S3 drops idle ones (about 20 s),
+/// so that none breaks when it is used again.
+const CLIENT: [(ClientConfigKey, &str); 4] = [
+    (ClientConfigKey::Timeout, "300s"),
+    (ClientConfigKey::ConnectTimeout, "3s"),
+    (ClientConfigKey::PoolIdleTimeout, "15s"),
+    (ClientConfigKey::PoolMaxIdlePerHost, "64"),
+];
 
 fn no_retries() -> RetryConfig {
     RetryConfig {
@@ -29,26 +37,37 @@ fn no_retries() -> RetryConfig {
     }
 }
 
-/// Each attempt is cut off by the bucket, in proportion to its size.
-fn client() -> ClientOptions {
-    ClientOptions::new()
-        .with_timeout_disabled()
-        .with_connect_timeout(CONNECT)
-        .with_pool_idle_timeout(IDLE)
-        .with_pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+/// The variables that belong to one provider, as the names of its settings.
+fn settings<'a, K: std::str::FromStr>(
+    environment: &'a Environment,
+    prefix: &'a str,
+) -> impl Iterator<Item = (K, &'a str)> {
+    environment
+        .iter()
+        .filter(move |(name, _)| name.starts_with(prefix))
+        .filter_map(|(name, value)| {
+            let key = name.to_ascii_lowercase().parse().ok()?;
+            Some((key, value.as_str()))
+        })
 }
 
-pub(super) fn s3(bucket: &str) -> Store {
-    let mut builder = AmazonS3Builder::from_env();
-    let endpoint = s3_endpoint(&builder);
-    let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
-    let http = plain || asked_for_http(&builder);
-    if builder.get_config_value(&AmazonS3ConfigKey::Region).is_none() {
+pub(super) fn s3(bucket: &str, environment: &Environment) -> Store {
+    let mut builder = AmazonS3Builder::new();
+    for (key, value) in CLIENT {
+        builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
+    }
+    for (key, value) in settings(environment, "AWS_") {
+        builder = builder.with_config(key, value);
+    }
+    if s3_endpoint(environment).is_some_and(|endpoint| endpoint.starts_with("http://")) {
+        builder = builder.with_config(AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp), "true");
+    }
+    let regions = [AmazonS3ConfigKey::Region, AmazonS3ConfigKey::DefaultRegion];
+    if regions.iter().all(|key| builder.get_config_value(key).is_none()) {
         builder = builder.with_region(REGION);
     }
     let store = builder
         .with_bucket_name(bucket)
-        .with_client_options(client().with_allow_http(http))
         .with_retry(no_retries())
         .with_unsigned_payload(true)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
@@ -56,41 +75,55 @@ pub(super) fn s3(bucket: &str) -> Store {
     Ok(Arc::new(store))
 }
 
-fn s3_endpoint(builder: &AmazonS3Builder) -> Option<String> {
-    [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint]
+/// Where S3 is, if the environment says so; the names in the order in which they win.
+fn s3_endpoint(environment: &Environment) -> Option<&str> {
+    ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
         .iter()
-        .find_map(|key| builder.get_config_value(key))
+        .find_map(|name| environment.get(*name).map(String::as_str))
 }
 
-fn asked_for_http(builder: &AmazonS3Builder) -> bool {
-    let asked = builder.get_config_value(&AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp));
-    asked.is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1")
+pub(super) fn gcs(bucket: &str, environment: &Environment) -> Store {
+    let mut builder = GoogleCloudStorageBuilder::new();
+    for (key, value) in CLIENT {
+        builder = builder.with_config(GoogleConfigKey::Client(key), value);
+    }
+    if let Some(path) = environment.get("SERVICE_ACCOUNT") {
+        builder = builder.with_service_account_path(path);
+    }
+    for (key, value) in settings(environment, "GOOGLE_") {
+        builder = builder.with_config(key, value);
+    }
+    Ok(Arc::new(
+        builder
+            .with_bucket_name(bucket)
+            .with_retry(no_retries())
+            .build()?,
+    ))
 }
 
-pub(super) fn gcs(bucket: &str) -> Store {
-    let store = GoogleCloudStorageBuilder::from_env()
-        .with_bucket_name(bucket)
-        .with_client_options(client())
-        .with_retry(no_retries())
-        .build()?;
-    Ok(Arc::new(store))
+pub(super) fn azure(container: &str, environment: &Environment) -> Store {
+    let mut builder = MicrosoftAzureBuilder::new();
+    for (key, value) in CLIENT {
+        builder = builder.with_config(AzureConfigKey::Client(key), value);
+    }
+    for (key, value) in settings(environment, "AZURE_") {
+        builder = builder.with_config(key, value);
+    }
+    if let Some(endpoint) = environment.get("IDENTITY_ENDPOINT") {
+        builder = builder.with_msi_endpoint(endpoint);
+    }
+    Ok(Arc::new(
+        builder
+            .with_container_name(container)
+            .with_retry(no_retries())
+            .build()?,
+    ))
 }
 
-pub(super) fn azure(container: &str) -> Store {
-    let store = MicrosoftAzureBuilder::from_env()
-        .with_container_name(container)
-        .with_client_options(client())
-        .with_retry(no_retries())
-        .build()?;
-    Ok(Arc::new(store))
-}
-
-/// Where the store is, if the environment says so.
-pub(super) fn endpoint_for_people(scheme: &str) -> String {
-    match scheme {
-        "s3" => s3_endpoint(&AmazonS3Builder::from_env())
-            .map(|endpoint| format!(" at {endpoint}"))
-            .unwrap_or_default(),
+/// Where the store is, in words to follow its name.
+pub(super) fn endpoint_for_people(scheme: &str, environment: &Environment) -> String {
+    match s3_endpoint(environment) {
+        Some(endpoint) if scheme == "s3" => format!(" at {endpoint}"),
         _ => String::new(),
     }
 }

@@ -13,6 +13,7 @@
 
 mod cloud;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,8 +24,23 @@ use crate::bucket::{Bucket, BucketOptions};
 use crate::error::StoreError;
 use crate::local::LocalStore;
 
-/// Opens the bucket that a setting names.
+/// Environment variables by name.
+pub type Environment = BTreeMap<String, String>;
+
+/// Opens the bucket that a setting names, with the process's environment.
 pub fn open(bucket_url: &str, options: BucketOptions) -> Result<Bucket, StoreError> {
+    let environment: Environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    open_with(bucket_url, &environment, options)
+}
+
+/// Opens the bucket that a setting names, with credentials and endpoints from `environment` alone.
+pub fn open_with(
+    bucket_url: &str,
+    environment: &Environment,
+    options: BucketOptions,
+) -> Result<Bucket, StoreError> {
     let Some((scheme, rest)) = bucket_url.split_once("://") else {
         return Err(wrong(bucket_url, "it has no scheme"));
     };
@@ -47,15 +63,15 @@ pub fn open(bucket_url: &str, options: BucketOptions) -> Result<Bucket, StoreErr
         return Err(wrong(bucket_url, "its prefix has an empty or relative part"));
     }
     let store: Result<Arc<dyn ObjectStore>, object_store::Error> = match scheme {
-        "s3" => cloud::s3(name),
-        "gs" => cloud::gcs(name),
-        "az" => cloud::azure(name),
+        "s3" => cloud::s3(name, environment),
+        "gs" => cloud::gcs(name, environment),
+        "az" => cloud::azure(name, environment),
         _ => return Err(wrong(bucket_url, "its scheme is unknown")),
     };
     let store = store.map_err(|err| wrong(bucket_url, &err.to_string()))?;
     let place = format!(
         "the bucket {scheme}://{name}{}",
-        cloud::endpoint_for_people(scheme)
+        cloud::endpoint_for_people(scheme, environment)
     );
     Ok(Bucket::new(store, prefix, &place, options))
 }

@@ -67,7 +67,7 @@ mod tests {
     fn keys_stay_as_they_are_for_ever() {
         assert_eq!(
             object_key(&id(42)),
-            "ingest/7/HASH/00112233445566778899aabbccddeeff/00000000000000000042"
+            "ingest/7/33d/00112233445566778899aabbccddeeff/00000000000000000042"
         );
     }
 

@@ -1,0 +1,82 @@
+//! One kit, every store: memory, a local directory, S3 servers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use esker_storage::{Environment, open, open_with};
+use support::s3_server::S3Server;
+use support::store_kit::{self, FULL, Size};
+use support::{options, skip};
+
+#[tokio::test]
+async fn memory() {
+    store_kit::all(&open("memory://", options()).unwrap(), &FULL).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn local_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("file://{}/new/one", directory.path().display());
+    store_kit::all(&open(&url, options()).unwrap(), &FULL).await;
+    let left: Vec<_> = std::fs::read_dir(directory.path().join("new/one/.esker-tmp"))
+        .unwrap()
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// Two stores on one directory behave like two agents on one bucket.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn prefixes_keep_clusters_apart() {
+    let Some(server) = S3Server::minio() else {
+        return skip("prefixes_keep_clusters_apart", "ESKER_TEST_MINIO is not set");
+    };
+    let small = Size { listed: 20, races: 1 };
+    for url in ["s3://kit/one", "s3://kit/one-more", "s3://kit/a/deep/prefix/"] {
+        store_kit::all(&open_with(url, &server.environment(), options()).unwrap(), &small).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn minio() {
+    let Some(server) = S3Server::minio() else {
+        return skip("minio", "ESKER_TEST_MINIO is not set");
+    };
+    store_kit::all(
+        &open_with("s3://kit", &server.environment(), options()).unwrap(),
+        &FULL,
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn moto() {
+    let Some(server) = S3Server::moto() else {
+        return skip("moto", "ESKER_TEST_MOTO is not set");
+    };
+    let size = Size {
+        listed: 150,
+        races: 10,
+    };
+    store_kit::all(
+        &open_with("s3://kit", &server.environment(), options()).unwrap(),
+        &size,
+    )
+    .await;
+}
+
+/// Any S3 server: set ESKER_TEST_S3_ENDPOINT, ESKER_TEST_S3_BUCKET (an empty one, or with a prefix) and
+/// the AWS_* credentials. Not part of the usual run, so not a skip either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn any_s3_server() {
+    let Ok(endpoint) = std::env::var("ESKER_TEST_S3_ENDPOINT") else {
+        return;
+    };
+    let bucket = std::env::var("ESKER_TEST_S3_BUCKET").unwrap();
+    let mut environment: Environment = std::env::vars().collect();
+    environment.insert("AWS_ENDPOINT_URL".to_owned(), endpoint);
+    store_kit::all(
+        &open_with(&format!("s3://{bucket}"), &environment, options()).unwrap(),
+        &FULL,
+    )
+    .await;
+}
