@@ -150,11 +150,11 @@ fn extents_as_answered(extents: &[Stored], offered: &[Offered], wrong: &mut Vec<
             continue;
         }
         let mut expected = Vec::new();
-        for (partition, _, base_offset, records) in appended(one) {
+        for run in appended(one) {
             expected.push(Stored {
-                partition,
-                base_offset,
-                end_offset: base_offset + records,
+                partition: run.partition,
+                base_offset: run.base_offset,
+                end_offset: run.base_offset + run.records,
                 incarnation: one.incarnation,
                 seq: one.segment.seq as i64,
             });
@@ -170,8 +170,21 @@ fn extents_as_answered(extents: &[Stored], offered: &[Offered], wrong: &mut Vec<
     }
 }
 
-/// What a segment's reply appended: partition, (producer, first sequence), base offset, records.
-fn appended(one: &Offered) -> Vec<(PartitionKey, Option<(i64, i32)>, i64, i64)> {
+/// A run, or the accepted part of it, as a reply told.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Appended {
+    base_offset: i64,
+    records: i64,
+    partition: PartitionKey,
+    /// Producer and first sequence.
+    producer: Option<(i64, i32)>,
+}
+
+/// What was appended of each producer, in offset order.
+type Histories = BTreeMap<(PartitionKey, i64), Vec<Appended>>;
+
+/// What a segment's reply appended.
+fn appended(one: &Offered) -> Vec<Appended> {
     let mut appended = Vec::new();
     let Some(reply) = one.reply() else {
         return appended;
@@ -187,7 +200,12 @@ fn appended(one: &Offered) -> Vec<(PartitionKey, Option<(i64, i32)>, i64, i64)> 
                 let producer = run
                     .producer
                     .map(|producer| (producer.id.0, producer.first_sequence + peeled as i32));
-                appended.push((run.partition, producer, base_offset, records));
+                appended.push(Appended {
+                    base_offset,
+                    records,
+                    partition: run.partition,
+                    producer,
+                });
             }
         }
     }
@@ -197,17 +215,18 @@ fn appended(one: &Offered) -> Vec<(PartitionKey, Option<(i64, i32)>, i64, i64)> 
 /// In offset order, the pure rule accepts what was appended of each producer; and a duplicate was
 /// answered with the offset at which its first record really stands.
 fn sequences(offered: &[Offered], forgetful: bool, wrong: &mut Vec<String>) {
-    let mut runs: BTreeMap<(PartitionKey, i64), Vec<(i64, i32, i64)>> = BTreeMap::new();
-    for (partition, producer, base_offset, records) in offered.iter().flat_map(appended) {
-        if let Some((producer, first)) = producer {
-            let runs = runs.entry((partition, producer)).or_default();
-            runs.push((base_offset, first, records));
+    let mut histories = Histories::new();
+    for run in offered.iter().flat_map(appended) {
+        if let Some((producer, _)) = run.producer {
+            histories.entry((run.partition, producer)).or_default().push(run);
         }
     }
-    for ((partition, producer), runs) in &mut runs {
+    for ((partition, producer), runs) in &mut histories {
         runs.sort();
         let mut memory = None;
-        for (base_offset, first, records) in runs.iter().copied() {
+        for run in runs.iter() {
+            let Some((_, first)) = run.producer else { continue };
+            let (base_offset, records) = (run.base_offset, run.records);
             let offer = Offer {
                 epoch: ProducerEpoch(0),
                 first,
@@ -230,15 +249,11 @@ fn sequences(offered: &[Offered], forgetful: bool, wrong: &mut Vec<String>) {
         }
     }
     for one in offered {
-        duplicates(one, &runs, wrong);
+        duplicates(one, &histories, wrong);
     }
 }
 
-fn duplicates(
-    one: &Offered,
-    runs: &BTreeMap<(PartitionKey, i64), Vec<(i64, i32, i64)>>,
-    wrong: &mut Vec<String>,
-) {
+fn duplicates(one: &Offered, histories: &Histories, wrong: &mut Vec<String>) {
     let Some(reply) = one.reply() else { return };
     for (run, pieces) in one.segment.runs.iter().zip(&reply.runs) {
         for piece in pieces {
@@ -248,11 +263,11 @@ fn duplicates(
             let producer = run.producer.expect("a duplicate has a producer");
             let before = run.batches[..piece.first_batch].iter();
             let sequence = producer.first_sequence + before.map(|batch| batch.records).sum::<i32>();
-            let stands = runs.get(&(run.partition, producer.id.0)).is_some_and(|runs| {
-                runs.iter().any(|(base, first, records)| {
-                    let into = i64::from(sequence) - i64::from(*first);
-                    (0..*records).contains(&into) && base + into == base_offset
-                })
+            let history = histories.get(&(run.partition, producer.id.0));
+            let stands = history.into_iter().flatten().any(|run| {
+                let first = run.producer.map_or(0, |(_, first)| first);
+                let into = i64::from(sequence) - i64::from(first);
+                (0..run.records).contains(&into) && run.base_offset + into == base_offset
             });
             if !stands {
                 wrong.push(format!(

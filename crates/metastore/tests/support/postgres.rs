@@ -180,6 +180,11 @@ impl Server {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// Where its data and configuration are.
+    pub fn data(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
     /// The port it listens on, on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port

@@ -1,0 +1,73 @@
+//! Migrations: repeatable, side by side, and checked at every connection.
+
+use esker_metastore::postgres::{self, PostgresMetastore, SCHEMA_KNOWN, SCHEMA_NEEDED};
+use esker_metastore::{Commits, MetastoreError};
+
+use crate::{admin, agent, commit, config, execute, server};
+
+#[tokio::test]
+async fn an_empty_database_needs_a_migration() {
+    let Some(url) = server::start_or_reuse() else {
+        return;
+    };
+    assert_eq!(postgres::schema_version(&url).await, Ok(0));
+    let error = PostgresMetastore::connect(config(&url)).await.err();
+    let not_migrated = MetastoreError::NotMigrated {
+        found: 0,
+        needed: SCHEMA_NEEDED,
+    };
+    assert_eq!(error, Some(not_migrated));
+}
+
+#[tokio::test]
+async fn migrations_at_the_same_time_apply_once() {
+    let Some(url) = server::start_or_reuse() else {
+        return;
+    };
+    let (one, two, three) = tokio::join!(
+        postgres::migrate(&url),
+        postgres::migrate(&url),
+        postgres::migrate(&url)
+    );
+    let reports = [one.unwrap(), two.unwrap(), three.unwrap()];
+    assert!(reports.iter().all(|report| report.to == SCHEMA_KNOWN));
+    let applied: usize = reports.iter().map(|report| report.applied.len()).sum();
+    assert_eq!(applied as i64, SCHEMA_KNOWN);
+    assert_eq!(postgres::schema_version(&url).await, Ok(SCHEMA_KNOWN));
+}
+
+#[tokio::test]
+async fn repeating_a_migration_beside_an_agent_changes_nothing() {
+    let Some(url) = server::start_or_reuse() else {
+        return;
+    };
+    let (store, partition) = agent(&url).await;
+    store.commit(commit(partition, 1)).await.unwrap();
+    let report = postgres::migrate(&url).await.unwrap();
+    assert_eq!((report.from, report.applied.len()), (SCHEMA_KNOWN, 0));
+    let reply = store.commit(commit(partition, 2)).await.unwrap();
+    assert_eq!(reply.heads[0].1.next_offset, 2);
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let Some(url) = server::start_or_reuse() else {
+        return;
+    };
+    postgres::migrate(&url).await.unwrap();
+    let mut admin = admin(&url).await;
+    execute(
+        &mut admin,
+        "INSERT INTO schema_migration (version, name) VALUES (1000, 'later')",
+    )
+    .await;
+    let too_new = MetastoreError::TooNew {
+        found: 1000,
+        known: SCHEMA_KNOWN,
+    };
+    assert_eq!(
+        PostgresMetastore::connect(config(&url)).await.err(),
+        Some(too_new.clone())
+    );
+    assert_eq!(postgres::migrate(&url).await.err(), Some(too_new));
+}
