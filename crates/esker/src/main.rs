@@ -1,3 +1,32 @@
-//! The `esker` command.
+//! The `esker` command: settings, listeners, HTTP and logs around a broker, and a small client.
+//!
+//! Exit codes: 0 done; 1 failed; 2 wrong usage or configuration, nothing was started. Every failure is
+//! one sentence on stderr.
 
-fn main() {}
+mod check;
+mod cli;
+mod client;
+mod failure;
+mod http;
+mod inspect;
+mod logging;
+mod migrate;
+mod run;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let sentence = failure.to_string();
+            if !sentence.is_empty() {
+                eprintln!("esker: {sentence}");
+            }
+            failure.exit_code()
+        }
+    }
+}

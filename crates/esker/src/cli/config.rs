@@ -1,0 +1,131 @@
+//! `esker config`: configs of topics and brokers.
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+
+use super::output;
+use super::table::Table;
+use super::target::{Target, name_value};
+use crate::client::admin::{self, Resource};
+use crate::failure::{Failure, Outcome};
+
+/// Kafka's code of a config that was set on the topic.
+pub(crate) const SOURCE_TOPIC: i8 = 1;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Show configs: those that are set, or all with their defaults
+    #[command(after_help = "Example:\n  esker config describe topic orders --all")]
+    Describe {
+        #[command(flatten)]
+        of: Of,
+        /// Show defaults as well
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Set configs and remove them, all or none
+    #[command(after_help = "Example:\n  esker config alter topic orders --set retention.ms=86400000 --delete cleanup.policy")]
+    Alter {
+        #[command(flatten)]
+        of: Of,
+        /// Set a config; may be repeated
+        #[arg(long, value_name = "NAME=VALUE", value_parser = name_value)]
+        set: Vec<(String, String)>,
+        /// Give a config its default again; may be repeated
+        #[arg(long, value_name = "NAME")]
+        delete: Vec<String>,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// Whose configs.
+#[derive(Debug, Args)]
+pub(crate) struct Of {
+    /// What kind of thing
+    kind: Kind,
+    /// The topic's name or the broker's node id
+    name: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    Topic,
+    Broker,
+}
+
+impl Of {
+    fn resource(&self) -> Outcome<Resource> {
+        match self.kind {
+            Kind::Topic => Ok(Resource::Topic(self.name.clone())),
+            Kind::Broker => self.name.parse().map(Resource::Broker).map_err(|_| {
+                Failure::Usage(format!("{:?} is not a node id: `esker cluster agents` lists them", self.name))
+            }),
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) async fn run(command: ConfigCommand) -> Outcome {
+    match command {
+        ConfigCommand::Describe { of, all, target } => describe(&of.resource()?, all, &target).await,
+        ConfigCommand::Alter { of, set, delete, target } => {
+            alter(&of.resource()?, &set, &delete, &target).await
+        }
+    }
+}
+
+fn source(code: i8) -> &'static str {
+    match code {
+        SOURCE_TOPIC => "topic",
+        2 => "broker",
+        3 => "cluster",
+        4 => "static",
+        5 => "default",
+        _ => "unknown",
+    }
+}
+
+async fn describe(resource: &Resource, all: bool, target: &Target) -> Outcome {
+    let mut cluster = target.cluster()?;
+    let mut configs = admin::describe_configs(&mut cluster, resource).await?.configs;
+    configs.retain(|config| all || source(config.config_source) != "default");
+    configs.sort_by(|a, b| a.name.cmp(&b.name));
+    if target.json {
+        let list: Vec<_> = configs
+            .iter()
+            .map(|config| {
+                json!({
+                    "name": config.name.to_string(),
+                    "value": config.value.as_ref().map(ToString::to_string),
+                    "source": source(config.config_source),
+                    "read_only": config.read_only,
+                })
+            })
+            .collect();
+        return output::json(&list);
+    }
+    if configs.is_empty() {
+        return output::line(&format!("{resource} has no configs of its own; --all shows the defaults"));
+    }
+    let mut table = Table::new(&["NAME", "SOURCE", "VALUE"]);
+    for config in configs {
+        let value = if config.is_sensitive { "(hidden)".to_owned() } else { config.value.as_ref().map(ToString::to_string).unwrap_or_default() };
+        table.row([config.name.to_string(), source(config.config_source).to_owned(), value]);
+    }
+    output::table(&table)
+}
+
+async fn alter(resource: &Resource, set: &[(String, String)], delete: &[String], target: &Target) -> Outcome {
+    if set.is_empty() && delete.is_empty() {
+        return Err(Failure::Usage("nothing to alter: give --set NAME=VALUE or --delete NAME".to_owned()));
+    }
+    let mut cluster = target.cluster()?;
+    admin::alter_configs(&mut cluster, resource, set, delete).await?;
+    match target.json {
+        true => output::json(&json!({ "altered": resource.to_string(), "set": set.len(), "deleted": delete.len() })),
+        false => output::line(&format!("altered {resource}")),
+    }
+}

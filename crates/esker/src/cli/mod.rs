@@ -1,0 +1,127 @@
+//! The command line: what can be typed, and what runs then.
+//!
+//! Commands that speak Kafka's protocol live in files of their own; the ones that start or prepare an
+//! agent live in `run`, `migrate` and `check`.
+
+mod cluster;
+mod config;
+mod consume;
+mod flags;
+mod output;
+mod produce;
+mod record_format;
+mod table;
+mod target;
+mod topic;
+
+#[cfg(test)]
+mod tests;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::failure::Outcome;
+
+pub(crate) use flags::{SettingsArgs, environment};
+pub(crate) use output::json as print_json;
+pub(crate) use target::block_on;
+
+/// Commands by what they are for; a test compares it with the real list.
+const GROUPS: &str = "\
+Run:
+  dev          One process, nothing else needed: SQLite and a local directory
+  agent        One stateless agent on a shared metastore and bucket
+  migrate      Bring the metastore's schema up to date
+  check        Look at metastore, bucket and addresses before an agent starts
+  inspect      Print any object of the bucket in words
+
+Use (any broker that speaks Kafka's protocol):
+  produce      Write records, one per line of the input
+  consume      Read records
+  topic        Create, list, describe, delete and alter topics
+  config       Describe and alter configs of topics and brokers
+  cluster      Describe the cluster and its agents
+
+Else:
+  completions  Print completions for a shell
+  help         Print this or the help of a command";
+
+const TEMPLATE: &str = "{about}\n\n{usage-heading} {usage}\n\n{after-help}\n\nOptions:\n{options}";
+
+/// A Kafka-protocol broker whose only state is a bucket and a database
+#[derive(Debug, Parser)]
+#[command(name = "esker", version, after_help = GROUPS, help_template = TEMPLATE, disable_help_subcommand = false)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// One process, nothing else needed: SQLite and a local directory; topics are created on first use
+    #[command(after_help = "Example:\n  esker dev --data-dir /tmp/esker --kafka-addr 127.0.0.1:9092")]
+    Dev(SettingsArgs<true>),
+    /// One stateless agent on a shared metastore and bucket
+    #[command(after_help = "Example:\n  esker agent --advertised-addr kafka-1.example.com:9092 \\\n    --metastore-url postgres://esker:password@db/esker --bucket-url s3://bucket/esker")]
+    Agent(SettingsArgs<false>),
+    /// Bring the metastore's schema up to date; safe to repeat and to run beside live agents
+    #[command(after_help = "Example:\n  esker migrate --metastore-url postgres://esker:password@db/esker")]
+    Migrate(crate::migrate::MigrateArgs),
+    /// Look at metastore, bucket and addresses as an agent with the same settings would; one line per
+    /// finding, exit code 1 if one of them is bad
+    #[command(after_help = "Example:\n  esker check --config esker.toml")]
+    Check(crate::check::CheckArgs),
+    /// Print any object of the bucket in words
+    #[command(after_help = "Example:\n  esker inspect cluster.json --bucket-url s3://bucket/esker")]
+    Inspect(crate::inspect::InspectArgs),
+    /// Create, list, describe, delete and alter topics
+    #[command(subcommand, after_help = "Example:\n  esker topic create orders --partitions 6 --config retention.ms=86400000")]
+    Topic(topic::TopicCommand),
+    /// Write records, one per line of the input
+    #[command(after_help = "Example:\n  printf 'key:value\\n' | esker produce orders --key-separator : --compression zstd")]
+    Produce(produce::ProduceArgs),
+    /// Read records
+    #[command(after_help = "Example:\n  esker consume orders --from beginning --until-end --format json")]
+    Consume(consume::ConsumeArgs),
+    /// Describe the cluster and its agents
+    #[command(subcommand, after_help = "Example:\n  esker cluster describe --bootstrap-server 127.0.0.1:9092")]
+    Cluster(cluster::ClusterCommand),
+    /// Describe and alter configs of topics and brokers
+    #[command(subcommand, after_help = "Example:\n  esker config alter topic orders --set retention.ms=86400000")]
+    Config(config::ConfigCommand),
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  esker completions bash > /etc/bash_completion.d/esker")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Cli {
+    /// Runs what was typed.
+    pub(crate) fn run(self) -> Outcome {
+        match self.command {
+            Command::Dev(args) => crate::run::start(&args.layers()?),
+            Command::Agent(args) => crate::run::start(&args.layers()?),
+            Command::Migrate(args) => crate::migrate::run(&args),
+            Command::Check(args) => crate::check::run(&args),
+            Command::Inspect(args) => crate::inspect::run(&args),
+            Command::Topic(command) => target::block_on(topic::run(command)),
+            Command::Produce(args) => target::block_on(produce::run(args)),
+            Command::Consume(args) => target::block_on(consume::run(args)),
+            Command::Cluster(command) => target::block_on(cluster::run(command)),
+            Command::Config(command) => target::block_on(config::run(command)),
+            Command::Completions { shell } => completions(shell),
+        }
+    }
+}
+
+/// Prints lines for whoever started a process.
+pub(crate) fn print_lines(lines: &[String]) -> Outcome {
+    output::line(&lines.join("\n"))
+}
+
+fn completions(shell: clap_complete::Shell) -> Outcome {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "esker", &mut script);
+    output::write(&script)
+}

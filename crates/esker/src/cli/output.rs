@@ -1,0 +1,32 @@
+//! Standard output: whole pieces, quiet when the reader went away.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::table::Table;
+use crate::failure::{Failure, Outcome};
+
+/// Writes bytes and flushes them.
+pub(crate) fn write(bytes: &[u8]) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| Failure::of_output(&error))
+}
+
+/// Prints a value as JSON, one document.
+pub(crate) fn json(value: &impl Serialize) -> Outcome {
+    let mut text = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::Failed(format!("cannot print JSON: {error}")))?;
+    text.push('\n');
+    write(text.as_bytes())
+}
+
+/// Prints a table.
+pub(crate) fn table(table: &Table) -> Outcome {
+    write(table.render().as_bytes())
+}
+
+/// Prints one line.
+pub(crate) fn line(text: &str) -> Outcome {
+    write(format!("{text}\n").as_bytes())
+}

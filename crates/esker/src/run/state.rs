@@ -1,0 +1,241 @@
+//! What is known of the running process, for HTTP and for people.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use esker_broker::metrics::{BrokerMetrics, MemoryLabels};
+use esker_broker::{Broker, ListenerConfig};
+use esker_metastore::MetastoreMetrics;
+use esker_model::seams::Seams;
+use esker_storage::StoreMetrics;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use tokio::sync::Semaphore;
+
+use super::connections::CONNECTIONS_MAX;
+use super::health::TICK;
+use crate::settings::Settings;
+use crate::settings::address::Address;
+
+/// Without a tick for so long, the process makes no progress.
+const STUCK: Duration = Duration::from_secs(15);
+const _: () = assert!(TICK.as_secs() * 5 <= STUCK.as_secs());
+
+/// Whether a store answers, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StoreHealth {
+    pub(crate) answers: bool,
+    /// Wall time in milliseconds since 1970.
+    pub(crate) since_ms: i64,
+}
+
+#[derive(Default)]
+struct Known {
+    node_name: String,
+    listeners: Vec<(Arc<ListenerConfig>, Address)>,
+    admin: Option<Address>,
+    broker: Option<Arc<Broker>>,
+    waiting: Option<String>,
+    metastore: Option<StoreHealth>,
+    bucket: Option<StoreHealth>,
+}
+
+/// Shared by everything in the process.
+pub(crate) struct State {
+    seams: Seams,
+    started_ms: i64,
+    settings: Settings,
+    known: RwLock<Known>,
+    was_ready: AtomicBool,
+    draining: AtomicBool,
+    /// Milliseconds of the monotonic clock.
+    ticked: AtomicU64,
+    slots: Arc<Semaphore>,
+    registry: Registry,
+    broker_metrics: BrokerMetrics,
+    metastore_metrics: MetastoreMetrics,
+    store_metrics: StoreMetrics,
+}
+
+impl State {
+    /// A process that has done nothing yet.
+    pub(super) fn new(settings: &Settings, seams: Seams) -> Self {
+        let (broker, metastore, store) =
+            (BrokerMetrics::default(), MetastoreMetrics::default(), StoreMetrics::default());
+        let mut registry = Registry::default();
+        registry.register("esker_build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        broker.register(&mut registry);
+        metastore.register(&mut registry);
+        store.register(&mut registry);
+        let state = Self {
+            started_ms: seams.clock.wall_ms(),
+            seams,
+            settings: settings.clone(),
+            known: RwLock::new(Known::default()),
+            was_ready: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            ticked: AtomicU64::new(0),
+            slots: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            registry,
+            broker_metrics: broker,
+            metastore_metrics: metastore,
+            store_metrics: store,
+        };
+        state.tick();
+        state
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Known) -> T) -> T {
+        read(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, write: impl FnOnce(&mut Known)) {
+        write(&mut self.known.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(crate) fn seams(&self) -> &Seams {
+        &self.seams
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn started_ms(&self) -> i64 {
+        self.started_ms
+    }
+
+    pub(super) fn broker_metrics(&self) -> BrokerMetrics {
+        self.broker_metrics.clone()
+    }
+
+    pub(super) fn metastore_metrics(&self) -> MetastoreMetrics {
+        self.metastore_metrics.clone()
+    }
+
+    pub(super) fn store_metrics(&self) -> StoreMetrics {
+        self.store_metrics.clone()
+    }
+
+    /// A permit for each connection that may be open.
+    pub(super) fn slots(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.slots)
+    }
+
+    /// Open connections.
+    pub(crate) fn connections(&self) -> usize {
+        CONNECTIONS_MAX.saturating_sub(self.slots.available_permits())
+    }
+
+    pub(super) fn add_listener(&self, config: &Arc<ListenerConfig>, bound: &Address) {
+        self.write(|known| known.listeners.push((Arc::clone(config), bound.clone())));
+    }
+
+    /// Listeners and where they really are.
+    pub(crate) fn listeners(&self) -> Vec<(Arc<ListenerConfig>, Address)> {
+        self.read(|known| known.listeners.clone())
+    }
+
+    pub(super) fn set_admin(&self, address: Address) {
+        self.write(|known| known.admin = Some(address));
+    }
+
+    /// Where HTTP really is.
+    pub(crate) fn admin(&self) -> Option<Address> {
+        self.read(|known| known.admin.clone())
+    }
+
+    pub(super) fn set_node_name(&self, name: &str) {
+        self.write(|known| known.node_name = name.to_owned());
+    }
+
+    pub(crate) fn node_name(&self) -> String {
+        self.read(|known| known.node_name.clone())
+    }
+
+    /// Why the process waits, if it does.
+    pub(super) fn set_waiting(&self, reason: Option<&str>) {
+        self.write(|known| known.waiting = reason.map(str::to_owned));
+    }
+
+    pub(crate) fn waiting(&self) -> Option<String> {
+        self.read(|known| known.waiting.clone())
+    }
+
+    /// An incarnation registered with metastore and bucket.
+    pub(super) fn ready(&self, broker: &Arc<Broker>) {
+        self.write(|known| known.broker = Some(Arc::clone(broker)));
+        self.was_ready.store(true, Ordering::Release);
+        self.tick();
+    }
+
+    /// The present incarnation, or the last one.
+    pub(crate) fn broker(&self) -> Option<Arc<Broker>> {
+        self.read(|known| known.broker.clone())
+    }
+
+    pub(super) fn set_draining(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// `Err` says why traffic should not come here: before the first registration, and while draining.
+    /// Losing a store later is no reason: it would empty every Service at once.
+    pub(crate) fn readiness(&self) -> Result<(), String> {
+        if self.is_draining() {
+            return Err("draining".to_owned());
+        }
+        if self.was_ready.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(self.waiting().map_or_else(|| "starting".to_owned(), |reason| format!("waiting: {reason}")))
+    }
+
+    /// Looks at everything once.
+    pub(super) fn tick(&self) {
+        let now = u64::try_from(self.seams.clock.now().0.as_millis()).unwrap_or(u64::MAX);
+        self.ticked.store(now, Ordering::Relaxed);
+        let Some(broker) = self.broker() else { return };
+        let at = self.seams.clock.wall_ms();
+        let (metastore, bucket) = (broker.membership().is_current(), broker.gate_is_open());
+        self.write(|known| {
+            note(&mut known.metastore, metastore, at);
+            note(&mut known.bucket, bucket, at);
+        });
+    }
+
+    /// Whether the process makes progress.
+    pub(crate) fn is_alive(&self) -> bool {
+        let now = u64::try_from(self.seams.clock.now().0.as_millis()).unwrap_or(u64::MAX);
+        u128::from(now.saturating_sub(self.ticked.load(Ordering::Relaxed))) < STUCK.as_millis()
+    }
+
+    /// Whether metastore and bucket answer; `None` before they were asked.
+    pub(crate) fn stores(&self) -> (Option<StoreHealth>, Option<StoreHealth>) {
+        self.read(|known| (known.metastore, known.bucket))
+    }
+
+    /// The metrics in the text form of OpenMetrics, with gauges as of now.
+    pub(crate) fn metrics(&self) -> Result<String, std::fmt::Error> {
+        if let Some(broker) = self.broker() {
+            for memory in broker.memory() {
+                let labels = MemoryLabels { r#use: memory.r#use };
+                let used = i64::try_from(memory.used).unwrap_or(i64::MAX);
+                self.broker_metrics.memory_bytes.get_or_create(&labels).set(used);
+            }
+        }
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+fn note(health: &mut Option<StoreHealth>, answers: bool, now_ms: i64) {
+    if health.is_none_or(|known| known.answers != answers) {
+        *health = Some(StoreHealth { answers, since_ms: now_ms });
+    }
+}
