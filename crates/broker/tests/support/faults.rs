@@ -1,0 +1,162 @@
+//! A metastore whose commits fail on demand, in the ways in which a network makes them fail.
+
+use std::collections::VecDeque;
+use std::result::Result as StdResult;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use esker_metastore::*;
+use esker_model::{ClusterId, IncarnationId, PartitionKey, TopicUuid};
+use parking_lot::Mutex;
+
+/// What happens to one commit call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing goes wrong.
+    None,
+    /// It never arrives, and nobody knows.
+    Lost,
+    /// It takes effect, and the answer is lost.
+    LostReply,
+    /// It surely had no effect.
+    Unavailable,
+}
+
+/// Passes everything on, but commits meet the faults that were queued for them.
+pub struct Faulty {
+    inner: Arc<dyn Metastore>,
+    faults: Mutex<VecDeque<Fault>>,
+    commits: Mutex<Vec<CommitRequest>>,
+}
+
+impl Faulty {
+    pub fn new(inner: Arc<dyn Metastore>) -> Self {
+        Self {
+            inner,
+            faults: Mutex::default(),
+            commits: Mutex::default(),
+        }
+    }
+
+    /// Faults of the next commit calls.
+    pub fn queue(&self, faults: &[Fault]) {
+        self.faults.lock().extend(faults);
+    }
+
+    /// The commit calls so far.
+    pub fn commits(&self) -> Vec<CommitRequest> {
+        self.commits.lock().clone()
+    }
+}
+
+#[async_trait]
+impl Commits for Faulty {
+    async fn commit(&self, request: CommitRequest) -> Result<CommitReply> {
+        self.commits.lock().push(request.clone());
+        let fault = self.faults.lock().pop_front().unwrap_or(Fault::None);
+        let lost = || MetastoreError::UnknownOutcome("the connection was lost".into());
+        match fault {
+            Fault::None => self.inner.commit(request).await,
+            Fault::Lost => Err(lost()),
+            Fault::LostReply => {
+                self.inner.commit(request).await?;
+                Err(lost())
+            }
+            Fault::Unavailable => Err(MetastoreError::Unavailable("not now".into())),
+        }
+    }
+
+    async fn settle(&self, incarnation: IncarnationId, seqs: &[u64]) -> Result<Vec<Settled>> {
+        self.inner.settle(incarnation, seqs).await
+    }
+}
+
+#[async_trait]
+impl Reads for Faulty {
+    async fn heads(&self, partitions: &[PartitionKey]) -> Result<Vec<Option<Head>>> {
+        self.inner.heads(partitions).await
+    }
+
+    async fn plan(&self, requests: &[PlanRequest]) -> Result<Vec<Plan>> {
+        self.inner.plan(requests).await
+    }
+
+    async fn find_by_time(&self, requests: &[TimeRequest]) -> Result<Vec<TimeReply>> {
+        self.inner.find_by_time(requests).await
+    }
+}
+
+#[async_trait]
+impl Topics for Faulty {
+    async fn catalog(&self, since: i64) -> Result<Catalog> {
+        self.inner.catalog(since).await
+    }
+
+    async fn create_topics(&self, topics: &[NewTopic]) -> Result<Vec<StdResult<Topic, CreateTopicRefusal>>> {
+        self.inner.create_topics(topics).await
+    }
+
+    async fn delete_topics(&self, topics: &[TopicUuid]) -> Result<Vec<bool>> {
+        self.inner.delete_topics(topics).await
+    }
+
+    async fn create_partitions(
+        &self,
+        requests: &[NewPartitions],
+    ) -> Result<Vec<StdResult<Topic, CreatePartitionsRefusal>>> {
+        self.inner.create_partitions(requests).await
+    }
+
+    async fn alter_configs(&self, changes: &[ConfigChange]) -> Result<Vec<Option<Topic>>> {
+        self.inner.alter_configs(changes).await
+    }
+}
+
+#[async_trait]
+impl Producers for Faulty {
+    async fn allocate_producer_ids(&self, count: u32) -> Result<i64> {
+        self.inner.allocate_producer_ids(count).await
+    }
+
+    async fn forget_idle_producers(&self, idle_ms: i64, limit: u32) -> Result<u64> {
+        self.inner.forget_idle_producers(idle_ms, limit).await
+    }
+}
+
+#[async_trait]
+impl Agents for Faulty {
+    async fn register(&self, registration: &Registration) -> Result<Registered> {
+        self.inner.register(registration).await
+    }
+
+    async fn heartbeat(&self, incarnation: IncarnationId, liveness_ms: i64) -> Result<Heartbeat> {
+        self.inner.heartbeat(incarnation, liveness_ms).await
+    }
+
+    async fn fence_expired(
+        &self,
+        incarnations: &[IncarnationId],
+        liveness_ms: i64,
+    ) -> Result<Vec<IncarnationId>> {
+        self.inner.fence_expired(incarnations, liveness_ms).await
+    }
+
+    async fn leave(&self, incarnation: IncarnationId) -> Result<()> {
+        self.inner.leave(incarnation).await
+    }
+}
+
+#[async_trait]
+impl Clusters for Faulty {
+    async fn cluster(&self) -> Result<Option<Cluster>> {
+        self.inner.cluster().await
+    }
+
+    async fn init_cluster(&self, id: &ClusterId) -> Result<Cluster> {
+        self.inner.init_cluster(id).await
+    }
+
+    async fn bucket_bound(&self) -> Result<()> {
+        self.inner.bucket_bound().await
+    }
+}
