@@ -9,15 +9,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use esker_model::ClusterEpoch;
+use esker_model::{ClusterEpoch, ClusterId};
 use esker_model::limits::{EPOCH_GATE, EPOCH_READ_INTERVAL};
 use esker_model::seams::{Clock, Instant, Seams};
 use esker_storage::bucket::Bucket;
-use esker_storage::cluster_file;
+use esker_storage::cluster_file::{self, ClusterFile};
 use tokio::sync::watch;
 use tracing::{error, warn};
 
 use super::{Membership, StopReason};
+
+/// How long one read of `cluster.json` may take; then the next one begins.
+const READ_PATIENCE: Duration = EPOCH_READ_INTERVAL;
 
 /// The gate did not open in time: the outcome is as unknown to the client as a lost reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -80,30 +83,67 @@ pub(super) async fn watch_epoch(gate: Arc<EpochGate>, member: Arc<Membership>, b
             () = tokio::time::sleep(EPOCH_READ_INTERVAL) => {}
         }
         let began = seams.clock.now();
-        match cluster_file::read(&bucket).await {
-            Ok(Some(file)) if file.epoch == ours => {
+        let read = tokio::time::timeout(READ_PATIENCE, cluster_file::read(&bucket));
+        let seen = match read.await {
+            Ok(Ok(file)) => judge(file.as_ref(), ours, member.cluster_id()),
+            Ok(Err(err)) => Seen::Nothing(err.to_string()),
+            Err(_) => Seen::Nothing("the bucket did not answer in time".to_owned()),
+        };
+        match seen {
+            Seen::Ours => {
                 gate.confirm(began);
                 if failing {
-                    warn!("the bucket answers again: acknowledgements go on");
+                    warn!("the bucket confirms our epoch again: acknowledgements go on");
                     failing = false;
                 }
             }
-            Ok(Some(file)) => {
+            Seen::HigherEpoch(found) => {
                 gate.close();
-                error!(ours = ours.0, found = file.epoch.0, "the bucket is in another cluster epoch: stopping");
-                member.stop(StopReason::HigherEpoch { found: file.epoch.0 });
+                error!(ours = ours.0, found, "the bucket is in a higher cluster epoch: stopping");
+                member.stop(StopReason::HigherEpoch { found });
                 return;
             }
-            Ok(None) => {
+            Seen::Foreign(what) => {
                 gate.close();
-                error!("cluster.json is gone from the bucket: nothing is acknowledged until it is back");
-                failing = true;
+                if !failing {
+                    error!("{what}: nothing is acknowledged until that is put right");
+                    failing = true;
+                }
             }
-            Err(err) if !failing => {
-                warn!(%err, "cannot read cluster.json: acknowledgements stop in {} s", EPOCH_GATE.as_secs());
-                failing = true;
+            Seen::Nothing(why) => {
+                if !failing {
+                    let seconds = EPOCH_GATE.as_secs();
+                    warn!(%why, "cannot read cluster.json: acknowledgements stop in {seconds} s");
+                    failing = true;
+                }
             }
-            Err(_) => {}
         }
+    }
+}
+
+/// What a read of `cluster.json` means to an incarnation.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    /// Acknowledgements may go on.
+    Ours,
+    /// A restore took over, for ever.
+    HigherEpoch(i32),
+    /// Somebody damaged the bucket, or it is another one; it may be put right again.
+    Foreign(String),
+    /// No news.
+    Nothing(String),
+}
+
+fn judge(file: Option<&ClusterFile>, ours: ClusterEpoch, cluster: &ClusterId) -> Seen {
+    match file {
+        None => Seen::Foreign("cluster.json is gone from the bucket".to_owned()),
+        Some(file) if file.cluster_id != *cluster => {
+            Seen::Foreign(format!("the bucket belongs to cluster {}", file.cluster_id))
+        }
+        Some(file) if file.epoch > ours => Seen::HigherEpoch(file.epoch.0),
+        Some(file) if file.epoch < ours => {
+            Seen::Foreign(format!("the bucket went back to cluster epoch {}", file.epoch))
+        }
+        Some(_) => Seen::Ours,
     }
 }

@@ -1,17 +1,23 @@
 //! Who is alive, in which epoch, and whether this incarnation may still speak.
 //!
 //! What holds: an incarnation that was fenced, that sees a higher cluster epoch, or that could not renew
-//! its registration for [`LIVENESS_TIMEOUT`] by its own monotonic clock answers nothing that must be
-//! current (no ListOffsets, no OFFSET_OUT_OF_RANGE). The first two end it for good.
+//! its registration for [`OWN_TIMER`] by its own monotonic clock answers nothing that must be current (no
+//! ListOffsets, no OFFSET_OUT_OF_RANGE). The first two end it for good. The own timer counts from the
+//! moment a heartbeat was *sent*, and passes one heartbeat before the peers' timer by the database's clock
+//! can: the two clocks may drift by that much before a fenced agent speaks as if it were current.
 
 mod gate;
 mod heartbeat;
 mod start;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use esker_metastore::Agent;
-use esker_model::limits::LIVENESS_TIMEOUT;
+use esker_model::limits::{HEARTBEAT_INTERVAL, LIVENESS_TIMEOUT};
 use esker_model::seams::{Clock, Instant};
 use esker_model::{ClusterEpoch, ClusterId, IncarnationId, NodeId};
 use parking_lot::RwLock;
@@ -19,6 +25,9 @@ use tokio::sync::watch;
 
 pub use gate::{EpochGate, GateClosed};
 pub use start::{Identity, StartError, join};
+
+/// How long an incarnation is current without a heartbeat that succeeded.
+pub const OWN_TIMER: Duration = LIVENESS_TIMEOUT.saturating_sub(HEARTBEAT_INTERVAL);
 
 /// Why an incarnation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +46,8 @@ pub enum StopReason {
 /// This incarnation among the others.
 pub struct Membership {
     identity: Identity,
+    /// This agent as the others see it.
+    me: Agent,
     clock: Arc<dyn Clock>,
     live: RwLock<Arc<Vec<Agent>>>,
     renewed: RwLock<Instant>,
@@ -45,11 +56,12 @@ pub struct Membership {
 
 impl Membership {
     /// A member that registered just now.
-    pub fn new(identity: Identity, clock: Arc<dyn Clock>, registered: Instant) -> Self {
+    pub fn new(identity: Identity, me: Agent, clock: Arc<dyn Clock>, registered: Instant) -> Self {
         Self {
             identity,
+            live: RwLock::new(Arc::new(vec![me.clone()])),
+            me,
             clock,
-            live: RwLock::new(Arc::new(Vec::new())),
             renewed: RwLock::new(registered),
             stopped: watch::Sender::new(None),
         }
@@ -82,7 +94,7 @@ impl Membership {
 
     /// Whether this incarnation may give answers that must be current.
     pub fn is_current(&self) -> bool {
-        self.stopped.borrow().is_none() && self.clock.now() - *self.renewed.read() < LIVENESS_TIMEOUT
+        self.stopped.borrow().is_none() && self.clock.now() - *self.renewed.read() < OWN_TIMER
     }
 
     /// Ends this incarnation. The first reason stands.
@@ -110,8 +122,13 @@ impl Membership {
         }
     }
 
-    fn renew(&self, began: Instant, live: Vec<Agent>) {
+    /// A heartbeat that began at `began` succeeded.
+    fn renew(&self, began: Instant, mut live: Vec<Agent>) {
         *self.renewed.write() = began;
+        // The metastore counts by its own clock; to its clients this agent is there as long as it answers.
+        if let Err(at) = live.binary_search_by_key(&self.me.node_id, |agent| agent.node_id) {
+            live.insert(at, self.me.clone());
+        }
         *self.live.write() = Arc::new(live);
     }
 }

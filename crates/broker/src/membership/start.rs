@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use esker_metastore::{AdvertisedAddress, AgentProfile, Metastore, MetastoreError, Registration};
+use esker_metastore::{AdvertisedAddress, Agent, AgentProfile, Metastore, MetastoreError, Registration};
 use esker_model::seams::Seams;
 use esker_model::{ClusterEpoch, ClusterId, IncarnationId, NodeId};
 use esker_storage::bucket::Bucket;
@@ -67,12 +67,13 @@ pub async fn join(
     let (file, confirmed) = prove_identity(config, metastore.as_ref(), &bucket, seams).await?;
     let incarnation = IncarnationId(seams.rng.uuid());
     let registered_at = seams.clock.now();
+    let profile = profile(config);
     let registered = metastore
         .register(&Registration {
             node_name: config.node_name.clone(),
             incarnation,
             epoch: file.epoch,
-            profile: profile(config),
+            profile: profile.clone(),
         })
         .await?;
     for fenced in &registered.fenced {
@@ -80,7 +81,8 @@ pub async fn join(
     }
     let identity =
         Identity { cluster_id: file.cluster_id, epoch: file.epoch, incarnation, node_id: registered.node_id };
-    let member = Arc::new(Membership::new(identity, Arc::clone(&seams.clock), registered_at));
+    let me = Agent { node_id: registered.node_id, node_name: config.node_name.clone(), incarnation, profile };
+    let member = Arc::new(Membership::new(identity, me, Arc::clone(&seams.clock), registered_at));
     let gate = Arc::new(EpochGate::new(Arc::clone(&seams.clock), confirmed));
     heartbeat::once(&member, metastore.as_ref(), &catalog, seams).await?;
     let beat = heartbeat::beat(Arc::clone(&member), metastore, catalog, seams.clone());
@@ -122,12 +124,17 @@ async fn prove_identity(
     }
     let (file, confirmed) = match in_bucket {
         Some(file) => (file, began),
-        None if cluster.bucket_bound => {
-            return Err(StartError::Identity(format!(
-                "the bucket has no cluster.json, but cluster {} has used a bucket before: is bucket_url right?",
-                cluster.id
-            )));
-        }
+        // Another agent's first start may have come between our look into the bucket and the one into the
+        // metastore: what is bound now was written before that.
+        None if cluster.bucket_bound => match cluster_file::read(bucket).await? {
+            Some(file) => (file, began),
+            None => {
+                return Err(StartError::Identity(format!(
+                    "the bucket has no cluster.json, but cluster {} has used a bucket before: is bucket_url right?",
+                    cluster.id
+                )));
+            }
+        },
         None => {
             let file = ClusterFile::new(cluster.id.clone(), cluster.epoch);
             (cluster_file::create(bucket, &file).await?, began)

@@ -8,9 +8,9 @@ use super::config_entries::{Source, synonym};
 use super::config_table;
 use super::config_values::Kind;
 use crate::Broker;
+use crate::connection::IDLE_MAX;
+use crate::fetch::RESPONSE_BYTES_MAX;
 
-/// Largest answer to a Fetch in bytes, whatever the client asks for.
-const FETCH_BYTES_MAX: u32 = 57_671_680;
 /// How long a partition remembers an idle producer.
 const PRODUCER_IDLE_MS: u32 = 86_400_000;
 
@@ -87,6 +87,12 @@ fn settings(broker: &Broker) -> Vec<Setting> {
             "Whether a topic is created when a client first asks for it.",
         ),
         fixed(
+            "connections.max.idle.ms",
+            IDLE_MAX.as_millis().to_string(),
+            Kind::Long,
+            "Milliseconds after which a connection without a request is closed.",
+        ),
+        fixed(
             "default.replication.factor",
             "1".into(),
             Kind::Int,
@@ -100,7 +106,7 @@ fn settings(broker: &Broker) -> Vec<Setting> {
         ),
         fixed(
             "fetch.max.bytes",
-            FETCH_BYTES_MAX.to_string(),
+            RESPONSE_BYTES_MAX.to_string(),
             Kind::Int,
             "Largest answer to a Fetch in bytes; one larger batch may exceed it.",
         ),

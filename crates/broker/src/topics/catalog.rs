@@ -133,22 +133,22 @@ impl Catalog {
             .cloned()
     }
 
-    /// A topic by name; asks the metastore if it is not known.
-    pub async fn find_name(&self, name: &str) -> Result<Option<Arc<TopicState>>, MetastoreError> {
-        if let Some(topic) = self.by_name(name) {
-            return Ok(Some(topic));
+    /// Finds the topics of one request, asking the metastore at most once for all that are not known.
+    pub(crate) fn lookup(&self) -> Lookup<'_> {
+        Lookup {
+            catalog: self,
+            asked: None,
         }
-        self.refresh_paced().await?;
-        Ok(self.by_name(name))
     }
 
-    /// A topic by id; asks the metastore if it is not known.
+    /// A topic by name; asks the metastore if it is not known. For a list of topics see [`Catalog::lookup`].
+    pub async fn find_name(&self, name: &str) -> Result<Option<Arc<TopicState>>, MetastoreError> {
+        self.lookup().find_name(name).await
+    }
+
+    /// A topic by id; asks the metastore if it is not known. For a list of topics see [`Catalog::lookup`].
     pub async fn find_uuid(&self, uuid: TopicUuid) -> Result<Option<Arc<TopicState>>, MetastoreError> {
-        if let Some(topic) = self.by_uuid(uuid) {
-            return Ok(Some(topic));
-        }
-        self.refresh_paced().await?;
-        Ok(self.by_uuid(uuid))
+        self.lookup().find_uuid(uuid).await
     }
 
     /// Learns what changed. On return everything that was changed before the call is known.
@@ -214,6 +214,44 @@ impl Catalog {
             produced,
             topic,
         })
+    }
+}
+
+/// Looks for the topics of one request. What is not known after one question to the metastore did not
+/// exist when the request came.
+pub(crate) struct Lookup<'a> {
+    catalog: &'a Catalog,
+    asked: Option<Result<(), MetastoreError>>,
+}
+
+impl Lookup<'_> {
+    /// A topic by name.
+    pub(crate) async fn find_name(&mut self, name: &str) -> Result<Option<Arc<TopicState>>, MetastoreError> {
+        self.find(|catalog| catalog.by_name(name)).await
+    }
+
+    /// A topic by id.
+    pub(crate) async fn find_uuid(
+        &mut self,
+        uuid: TopicUuid,
+    ) -> Result<Option<Arc<TopicState>>, MetastoreError> {
+        self.find(|catalog| catalog.by_uuid(uuid)).await
+    }
+
+    async fn find(
+        &mut self,
+        known: impl Fn(&Catalog) -> Option<Arc<TopicState>>,
+    ) -> Result<Option<Arc<TopicState>>, MetastoreError> {
+        if let Some(topic) = known(self.catalog) {
+            return Ok(Some(topic));
+        }
+        if self.asked.is_none() {
+            self.asked = Some(self.catalog.refresh_paced().await);
+        }
+        match &self.asked {
+            Some(Err(error)) => Err(error.clone()),
+            _ => Ok(known(self.catalog)),
+        }
     }
 }
 

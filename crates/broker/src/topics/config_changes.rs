@@ -11,7 +11,7 @@ use esker_protocol::{ErrorCode, StrBytes};
 use tracing::warn;
 
 use super::resources::{self, Target};
-use super::{TopicState, config_table};
+use super::{TopicState, config_table, repeat};
 use crate::Broker;
 use crate::authorizer::Operation;
 use crate::context::RequestContext;
@@ -92,9 +92,9 @@ pub(super) async fn apply(broker: &Broker, changes: &mut [(ResourceId, Change)])
             .as_ref()
             .is_ok_and(|change| change.replace_all || !change.changes.is_empty())
     });
-    match broker.metastore.alter_configs(&wanted).await {
+    match repeat::until_known(|| broker.metastore.alter_configs(&wanted)).await {
         Ok(outcomes) => {
-            for (slot, outcome) in slots.zip(outcomes) {
+            for (slot, outcome) in slots.zip(outcomes.answer) {
                 if outcome.is_none() {
                     *slot = Err(resources::unknown_topic());
                 }

@@ -109,7 +109,7 @@ table! {
         "Stops copying to remote storage. Without remote.storage.enable it has no effect.";
     Stored "remote.log.delete.on.disable" = "false", "", Rule::Boolean,
         "Drops remote data when remote storage is switched off. Without remote.storage.enable it has no effect.";
-    Refused "remote.storage.enable" = "false", "", Rule::OnlyFalse,
+    Refused "remote.storage.enable" = "false", "", Rule::Boolean,
         "Kafka's tiered storage. Here every topic lives in the bucket, and there is no second tier to switch on.";
     Honoured "retention.bytes" = "-1", "log.retention.bytes", Rule::Long(-1),
         "Bytes of a partition beyond which its oldest records go; -1 is no limit.";
@@ -141,7 +141,11 @@ pub(crate) fn check(name: &str, value: &str) -> Result<(), String> {
     config
         .rule
         .check(value)
-        .map_err(|expected| format!("{} is no value of {name}: expected {expected}", shown(value)))
+        .map_err(|expected| format!("{} is no value of {name}: expected {expected}", shown(value)))?;
+    if config.effect == Effect::Refused && !value.trim().eq_ignore_ascii_case(config.default) {
+        return Err(format!("{name} can only be {}: this broker does not have the feature", config.default));
+    }
+    Ok(())
 }
 
 /// Why configs that are right by themselves cannot stand together.

@@ -33,14 +33,12 @@ pub(crate) enum Rule {
     ThrottledReplicas,
     /// -1 for the codec's own default, or 1 to 9.
     GzipLevel,
-    /// A feature that this broker does not have: it may only be switched off.
-    OnlyFalse,
 }
 
 impl Rule {
     pub(crate) fn kind(self) -> Kind {
         match self {
-            Self::Boolean | Self::OnlyFalse => Kind::Boolean,
+            Self::Boolean => Kind::Boolean,
             Self::Int(..) | Self::GzipLevel => Kind::Int,
             Self::Long(_) => Kind::Long,
             Self::Ratio => Kind::Double,
@@ -57,7 +55,6 @@ impl Rule {
         let value = value.trim();
         let right = match self {
             Self::Boolean => is_boolean(value, "true") || is_boolean(value, "false"),
-            Self::OnlyFalse => is_boolean(value, "false"),
             Self::Int(min, max) => value
                 .parse::<i32>()
                 .is_ok_and(|number| (min..=max).contains(&number)),
@@ -78,7 +75,6 @@ impl Rule {
     fn expected(self) -> String {
         match self {
             Self::Boolean => "true or false".into(),
-            Self::OnlyFalse => "false (this broker does not have the feature)".into(),
             Self::Int(min, i32::MAX) => format!("a whole number of type INT, at least {min}"),
             Self::Int(min, max) => format!("a whole number of type INT from {min} to {max}"),
             Self::GzipLevel => "-1, or a whole number from 1 to 9".into(),
@@ -125,7 +121,6 @@ mod tests {
     #[test]
     fn each_rule_takes_its_values_only() {
         takes(Rule::Boolean, &["true", "FALSE", " true "], &["", "yes", "1"]);
-        takes(Rule::OnlyFalse, &["false"], &["true", ""]);
         takes(Rule::Int(1, 9), &["1", " 9 "], &["0", "10", "a", "", "1.5", "99999999999"]);
         takes(Rule::GzipLevel, &["-1", "1", "9"], &["0", "10", "-2"]);
         takes(Rule::Long(-1), &["-1", "9223372036854775807"], &["-2", "9223372036854775808", "x"]);

@@ -2,8 +2,8 @@
 //!
 //! Every topic is checked by itself, in Kafka's order: repeated in the request, name, existing, configs,
 //! partitions and replicas. What passes is created in one call; the metastore has the last word on whether
-//! a name is free. The answer is given when this agent knows the new topics. If the outcome of the call is
-//! unknown the answer is 7; repeating the request then says 36 for what was created.
+//! a name is free. The answer is given when this agent knows the new topics. A call whose outcome stays
+//! unknown is answered with 7; repeating the request then says 36 for what was created.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use esker_protocol::messages::create_topics_response::CreatableTopicResult;
 use esker_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, TopicName};
 use tracing::warn;
 
-use super::{assignments, config_entries, config_table, names};
+use super::{assignments, config_entries, config_table, names, repeat};
 use crate::Broker;
 use crate::authorizer::{Operation, Resource};
 use crate::cluster::Brokers;
@@ -230,9 +230,10 @@ async fn create(broker: &Broker, checked: &mut BTreeMap<TopicName, Result<NewTop
         return;
     }
     let slots = checked.values_mut().filter(|outcome| outcome.is_ok());
-    match broker.metastore.create_topics(&new).await {
+    // A repeated call recognises its own topics by their ids.
+    match repeat::until_known(|| broker.metastore.create_topics(&new)).await {
         Ok(outcomes) => {
-            for ((slot, new), outcome) in slots.zip(&new).zip(outcomes) {
+            for ((slot, new), outcome) in slots.zip(&new).zip(outcomes.answer) {
                 match outcome {
                     Ok(_) => {}
                     Err(CreateTopicRefusal::Exists) => *slot = exists(&new.name),

@@ -10,7 +10,7 @@ use esker_protocol::messages::create_partitions_response::CreatePartitionsTopicR
 use esker_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse, TopicName};
 use tracing::warn;
 
-use super::{assignments, resources};
+use super::{assignments, repeat, resources};
 use crate::Broker;
 use crate::authorizer::{Operation, Resource};
 use crate::cluster::Brokers;
@@ -116,11 +116,13 @@ async fn create(broker: &Broker, outcomes: &mut [(TopicName, Outcome)]) {
         return;
     }
     let slots = outcomes.iter_mut().map(|(_, outcome)| outcome).filter(|outcome| outcome.is_ok());
-    match broker.metastore.create_partitions(&wanted).await {
+    match repeat::until_known(|| broker.metastore.create_partitions(&wanted)).await {
         Ok(answers) => {
-            for ((slot, wanted), answer) in slots.zip(&wanted).zip(answers) {
+            for ((slot, wanted), answer) in slots.zip(&wanted).zip(answers.answer) {
                 match answer {
                     Ok(_) => {}
+                    Err(CreatePartitionsRefusal::NotMore(has))
+                        if answers.may_be_done && has == wanted.partitions => {}
                     Err(CreatePartitionsRefusal::UnknownTopic) => *slot = Err(resources::unknown_topic()),
                     Err(CreatePartitionsRefusal::NotMore(has)) => *slot = Err(not_more(has, wanted.partitions)),
                 }

@@ -12,6 +12,7 @@ use esker_protocol::{ErrorCode, StrBytes};
 use tracing::warn;
 use uuid::Uuid;
 
+use super::repeat;
 use crate::Broker;
 use crate::authorizer::{Operation, Resource};
 use crate::context::RequestContext;
@@ -135,10 +136,10 @@ async fn delete(broker: &Broker, items: &mut [Item]) {
         return;
     }
     let found = items.iter_mut().filter(|item| item.outcome.is_ok());
-    match broker.metastore.delete_topics(&wanted).await {
+    match repeat::until_known(|| broker.metastore.delete_topics(&wanted)).await {
         Ok(deleted) => {
-            for (item, deleted) in found.zip(deleted) {
-                if !deleted {
+            for (item, done) in found.zip(deleted.answer) {
+                if !done && !deleted.may_be_done {
                     item.outcome = Err(unknown(item.by_id));
                 }
             }

@@ -22,9 +22,7 @@ pub(crate) mod describe_partitions;
 pub(crate) mod incremental_alter_configs;
 pub(crate) mod metadata;
 pub(crate) mod names;
+mod repeat;
 mod resources;
-
-#[cfg(test)]
-mod tests;
 
 pub use catalog::{Catalog, TopicState};
