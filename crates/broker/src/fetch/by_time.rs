@@ -2,15 +2,17 @@
 //! largest.
 //!
 //! The metastore names an extent by its largest timestamp, the headers of its batches narrow it down, and
-//! the records of one batch are looked at (KIP-79, KIP-734: a timestamp names a record, not a batch). If
-//! the extent does not hold what its timestamp promised, because what was meant lies before the offset
-//! looked from, the search goes on behind it.
+//! the records of their batches are looked at (KIP-79, KIP-734: a timestamp names a record, not a batch).
+//! If an extent does not hold what its timestamp promised (that record was peeled off as a duplicate, or
+//! lies before the offset looked from), the search goes on in the next extent that promises enough.
 //!
 //! A batch whose records cannot be opened answers as a whole, with its first offset and its header's
 //! timestamp: earlier than exact, but nothing is skipped, and the search does not end there for ever.
 
+use std::cmp::Reverse;
+
 use esker_metastore::{Extent, Head, TimeQuery, TimeRequest};
-use esker_model::PartitionKey;
+use esker_model::{PartitionKey, SegmentId};
 use esker_model::limits::QUERY_PARTITIONS_MAX;
 use esker_protocol::ErrorCode;
 use esker_protocol::batch::Batch;
@@ -51,8 +53,18 @@ pub(super) struct Answer {
 struct Open {
     at: usize,
     query: TimeQuery,
+    goal: Goal,
     /// The object that was not there when this was looked for before.
-    missing: Option<esker_model::SegmentId>,
+    missing: Option<SegmentId>,
+}
+
+/// What a search wants to know.
+#[derive(Clone, Copy)]
+enum Goal {
+    /// The first record at or after the timestamp.
+    First,
+    /// The first of the records with the largest timestamp; the best so far.
+    Largest(Option<Record>),
 }
 
 /// Answers searches, linearizably: each rests on what the primary said after the request came, and on
@@ -62,8 +74,14 @@ pub(super) async fn search(
     wanted: &[(PartitionKey, TimeQuery)],
 ) -> Vec<Result<Answer, ErrorCode>> {
     let mut answers: Vec<Option<Result<Answer, ErrorCode>>> = vec![None; wanted.len()];
-    let mut open: Vec<Open> =
-        wanted.iter().enumerate().map(|(at, (_, query))| Open { at, query: *query, missing: None }).collect();
+    let begin = |(at, (_, query)): (usize, &(PartitionKey, TimeQuery))| {
+        let goal = match query {
+            TimeQuery::AtOrAfter { .. } => Goal::First,
+            TimeQuery::Max => Goal::Largest(None),
+        };
+        Open { at, query: *query, goal, missing: None }
+    };
+    let mut open: Vec<Open> = wanted.iter().enumerate().map(begin).collect();
     for _ in 0..HOPS_MAX {
         if open.is_empty() {
             break;
@@ -74,29 +92,63 @@ pub(super) async fn search(
         }
         let looked: Vec<_> = stream::iter(found)
             .map(|(one, head, extent)| async move {
-                (one, head, extent, look_into(broker, &extent, one.query, head.log_start).await)
+                (one, head, extent, look_into(broker, &extent, one, head.log_start).await)
             })
             .buffer_unordered(SEARCHES_MAX)
             .collect()
             .await;
         open = Vec::new();
         for (one, head, extent, outcome) in looked {
-            match (outcome, one.query) {
-                (Ok(None), TimeQuery::AtOrAfter { timestamp, .. }) => {
-                    let query = TimeQuery::AtOrAfter { timestamp, from: extent.end_offset };
-                    open.push(Open { query, missing: None, ..one });
-                }
-                (Ok(record), _) => answers[one.at] = Some(Ok(Answer { head, record })),
+            match outcome {
+                Ok(record) => match one.proceed(record, &extent) {
+                    Some(next) => open.push(next),
+                    None => answers[one.at] = Some(Ok(Answer { head, record })),
+                },
                 // Its records may have moved: the metastore knows where.
-                (Err(ReadError::Missing), _) if one.missing != Some(extent.segment) => {
+                Err(ReadError::Missing) if one.missing != Some(extent.segment) => {
                     open.push(Open { missing: Some(extent.segment), ..one });
                 }
-                (Err(error), _) => answers[one.at] = Some(Err(of_read_error(error))),
+                Err(error) => answers[one.at] = Some(Err(of_read_error(error))),
             }
         }
         open.sort_unstable_by_key(|one| one.at);
     }
     answers.into_iter().map(|answer| answer.unwrap_or(Err(ErrorCode::KafkaStorageError))).collect()
+}
+
+impl Open {
+    /// Where to look after an extent gave `record`; `None`: it is the answer.
+    fn proceed(self, record: Option<Record>, extent: &Extent) -> Option<Open> {
+        let next = |timestamp, from, goal| {
+            Some(Open { query: TimeQuery::AtOrAfter { timestamp, from }, goal, missing: None, ..self })
+        };
+        match (self.query, self.goal) {
+            (TimeQuery::AtOrAfter { timestamp, .. }, Goal::First) if record.is_none() => {
+                next(timestamp, extent.end_offset, Goal::First)
+            }
+            (_, Goal::First) => None,
+            // The extent that promises the largest timestamp of all, and keeps its promise.
+            (TimeQuery::Max, Goal::Largest(_))
+                if record.is_some_and(|record| record.timestamp >= extent.max_timestamp) =>
+            {
+                None
+            }
+            // It does not: a part of its run was peeled off as a duplicate, deleted, or its header is
+            // wrong. Every extent that promises more than the best record so far has to be looked into.
+            (query, Goal::Largest(_)) => {
+                let above = record.map_or(i64::MIN, |best| best.timestamp.saturating_add(1));
+                let from = if query == TimeQuery::Max { 0 } else { extent.end_offset };
+                next(above, from, Goal::Largest(record))
+            }
+        }
+    }
+
+    fn best(self) -> Option<Record> {
+        match self.goal {
+            Goal::First => None,
+            Goal::Largest(best) => best,
+        }
+    }
 }
 
 /// Asks the metastore where to look; what needs no look is answered.
@@ -122,17 +174,18 @@ async fn ask(
     for (one, reply) in open.iter().zip(replies) {
         match (reply.head, reply.extent) {
             (None, _) => answers[one.at] = Some(Err(ErrorCode::UnknownTopicOrPartition)),
-            (Some(head), None) => answers[one.at] = Some(Ok(Answer { head, record: None })),
+            (Some(head), None) => answers[one.at] = Some(Ok(Answer { head, record: one.best() })),
             (Some(head), Some(extent)) => found.push((*one, head, extent)),
         }
     }
 }
 
-/// Looks for the record in one extent, at or above `log_start` and above what the query excludes.
+/// Looks for the record in one extent, at or above `log_start` and above what the query excludes. For the
+/// largest timestamp: the best record so far, of this extent or before.
 async fn look_into(
     broker: &Broker,
     extent: &Extent,
-    query: TimeQuery,
+    search: Open,
     log_start: i64,
 ) -> Result<Option<Record>, ReadError> {
     let (slices, _held) = read_extent(broker, extent).await?;
@@ -140,36 +193,44 @@ async fn look_into(
         error!(segment = %extent.segment, position = extent.position, %damage, "stored batches are damaged");
         ReadError::Corrupt
     };
-    let from = match query {
-        TimeQuery::AtOrAfter { from, .. } => from.max(log_start),
-        TimeQuery::Max => log_start,
+    let (timestamp, from) = match search.query {
+        TimeQuery::AtOrAfter { timestamp, from } => (timestamp, from.max(log_start)),
+        TimeQuery::Max => (i64::MIN, log_start),
     };
     let mut batches = ExtentBatches::new(extent, &slices);
     batches.skip_to(from).map_err(damaged)?;
-    let mut largest: Option<Batch> = None;
+    let mut candidates = Vec::new();
     while let Some(stored) = batches.next_if(|_| true).map_err(damaged)? {
-        let header = stored.header;
-        if header.attributes.is_control() {
-            continue;
-        }
-        match query {
-            TimeQuery::AtOrAfter { timestamp, .. } if header.max_timestamp >= timestamp => {
-                let batch = stored.into_batch();
-                if let Some(record) = first_at_or_after(&batch, timestamp, from) {
-                    return Ok(Some(record));
-                }
-                // Opening a batch takes a while: let others run.
-                tokio::task::yield_now().await;
-            }
-            TimeQuery::AtOrAfter { .. } => {}
-            TimeQuery::Max => {
-                if largest.as_ref().is_none_or(|best| header.max_timestamp > best.header.max_timestamp) {
-                    largest = Some(stored.into_batch());
-                }
-            }
+        if !stored.header.attributes.is_control() && stored.header.max_timestamp >= timestamp {
+            candidates.push(stored);
         }
     }
-    Ok(largest.and_then(|batch| first_with_largest(&batch, from)))
+    if matches!(search.goal, Goal::Largest(_)) {
+        // The sort is stable: of equal ones the first stays first.
+        candidates.sort_by_key(|stored| Reverse(stored.header.max_timestamp));
+    }
+    let mut best = search.best();
+    for stored in candidates {
+        let header = stored.header;
+        match search.goal {
+            Goal::First => {
+                if let Some(record) = first_at_or_after(&stored.into_batch(), timestamp, from) {
+                    return Ok(Some(record));
+                }
+            }
+            Goal::Largest(_) => {
+                if best.is_some_and(|best| best.timestamp >= header.max_timestamp) {
+                    break;
+                }
+                let largest = first_with_largest(&stored.into_batch(), from);
+                let better = |one: &Record| best.is_none_or(|best| one.timestamp > best.timestamp);
+                best = largest.filter(better).or(best);
+            }
+        }
+        // Opening a batch takes a while: let others run.
+        tokio::task::yield_now().await;
+    }
+    Ok(best)
 }
 
 fn first_at_or_after(batch: &Batch, timestamp: i64, from: i64) -> Option<Record> {

@@ -159,9 +159,10 @@ async fn answer(broker: &Broker, asked: &[(PartitionKey, Question)], committed_o
         .collect();
     if !searches.is_empty() {
         for (at, found) in by_time.into_iter().zip(by_time::search(broker, &searches).await) {
-            // What a reader may not see yet is not there.
-            answers[at] =
-                found.map(|found| found.record.filter(|record| record.offset < end(found.head)));
+            // What a reader may not see yet is not there, and no timestamp is not the largest.
+            answers[at] = found.map(|found| {
+                found.record.filter(|record| record.offset < end(found.head) && record.timestamp >= 0)
+            });
         }
     }
     answers
