@@ -112,6 +112,8 @@ fn failed(location: &Path, err: io::Error) -> Error {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             Error::PermissionDenied { path, source }
         }
+        // A key that no file can have: trying again would not help.
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => Error::NotSupported { source },
         _ => Error::Generic { store: STORE, source },
     }
 }
