@@ -8,7 +8,8 @@
 //! - an incarnation that never registered is `Fenced`;
 //! - a run for a partition that does not exist is refused with one piece over all its batches;
 //! - `CreateTopics` repeated with the same uuid and name finds its topic, as after an unknown outcome;
-//! - `fence_expired` names those of the list that are fenced, whoever fenced them and when;
+//! - `fence_expired` names those of the list that are not live any more, in order, whoever ended them;
+//! - a life that registers under another name moves there;
 //! - an idle pair is one that was not appended to (or noted) for at least `idle_ms`.
 
 #![allow(
@@ -28,7 +29,9 @@ mod on_disk;
 #[path = "../support/postgres.rs"]
 mod postgres_server;
 mod producers;
+mod property;
 mod reads;
+mod reference;
 mod runs;
 mod settle;
 mod topics;
@@ -38,6 +41,14 @@ use world::World;
 
 macro_rules! conformance {
     ($($group:ident: $($case:ident),+ $(,)?;)+) => {
+        mod reference_model {
+            $(mod $group {
+                $(#[tokio::test]
+                async fn $case() {
+                    crate::$group::$case(&crate::World::reference()).await;
+                })+
+            })+
+        }
         mod sqlite_memory {
             $(mod $group {
                 $(#[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use esker_metastore::postgres::{self, PostgresConfig, PostgresMetastore};
 use esker_metastore::sqlite::SqliteMetastore;
 use esker_metastore::*;
 use esker_model::seams::{Clock, Instant};
@@ -13,6 +14,7 @@ use esker_model::{ClusterEpoch, ClusterId, IncarnationId, PartitionKey, TopicUui
 use uuid::Uuid;
 
 use crate::postgres_server;
+use crate::reference::Reference;
 
 /// A fresh store.
 pub struct World {
@@ -55,6 +57,11 @@ impl World {
         Self::new(Box::new(store), Some(clock))
     }
 
+    pub fn reference() -> Self {
+        let clock = Arc::new(TestClock::default());
+        Self::new(Box::new(Reference::new(clock.clone())), Some(clock))
+    }
+
     pub fn sqlite_file() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock::default());
@@ -69,17 +76,25 @@ impl World {
     /// `None` where there is no Postgres.
     pub async fn postgres() -> Option<Self> {
         let url = postgres_server::start_or_reuse()?;
-        drop(url);
-        None
+        postgres::migrate(&url).await.unwrap();
+        let store = PostgresMetastore::connect(PostgresConfig::new(url))
+            .await
+            .unwrap();
+        Some(Self::of(Box::new(store)))
     }
 
     /// Lets at least this much time pass on the store's clock.
     pub async fn pass(&self, ms: i64) {
         match &self.clock {
-            Some(clock) => {
-                clock.ms.fetch_add(ms, Ordering::Relaxed);
-            }
+            Some(clock) => clock.advance(ms),
             None => tokio::time::sleep(Duration::from_millis(ms as u64)).await,
+        }
+    }
+
+    /// Moves the clock a little, where it stands still by itself.
+    pub fn tick(&self) {
+        if let Some(clock) = &self.clock {
+            clock.advance(7);
         }
     }
 
@@ -227,6 +242,10 @@ impl TestClock {
         Self {
             ms: AtomicI64::new(ms),
         }
+    }
+
+    pub fn advance(&self, ms: i64) {
+        self.ms.fetch_add(ms, Ordering::Relaxed);
     }
 }
 

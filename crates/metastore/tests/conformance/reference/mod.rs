@@ -1,0 +1,178 @@
+//! A metastore made of the pure rules and plain collections, as short as it can be: what the property
+//! test compares the real ones with. It passes the conformance suite itself.
+
+mod agents;
+mod commits;
+mod reads;
+mod topics;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use esker_metastore::*;
+use esker_model::seams::Clock;
+use esker_model::sequence::Memory;
+use esker_model::{ClusterEpoch, ClusterId, IncarnationId, NodeId, PartitionKey, ProducerId, TopicUuid};
+
+use crate::world::TestClock;
+
+pub struct Reference {
+    state: Mutex<State>,
+    clock: Arc<TestClock>,
+}
+
+#[derive(Default)]
+struct State {
+    cluster_id: Option<ClusterId>,
+    bucket_bound: bool,
+    catalog_version: i64,
+    next_producer_id: i64,
+    topics_made: i32,
+    /// In the order of their making.
+    topics: Vec<Topic>,
+    /// With the version of the deletion.
+    deleted: Vec<(i64, TopicUuid)>,
+    logs: BTreeMap<PartitionKey, Log>,
+    /// `None`: a tombstone.
+    segments: BTreeMap<(IncarnationId, u64), Option<SegmentReply>>,
+    /// Node `i + 1` has the name at index `i`.
+    nodes: Vec<String>,
+    agents: BTreeMap<IncarnationId, AgentRow>,
+}
+
+struct Log {
+    next_offset: i64,
+    forgotten_through: i64,
+    extents: Vec<Extent>,
+    /// With the time of the last change.
+    producers: BTreeMap<ProducerId, (Memory, i64)>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            next_offset: 0,
+            forgotten_through: -1,
+            extents: Vec::new(),
+            producers: BTreeMap::new(),
+        }
+    }
+}
+
+#[derive(PartialEq)]
+enum Life {
+    Live,
+    Fenced,
+    Left,
+}
+
+struct AgentRow {
+    node_id: NodeId,
+    life: Life,
+    heartbeat_ms: i64,
+    profile: AgentProfile,
+}
+
+const EPOCH: ClusterEpoch = ClusterEpoch(1);
+
+impl Reference {
+    pub fn new(clock: Arc<TestClock>) -> Self {
+        Self {
+            state: Mutex::default(),
+            clock,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.clock.wall_ms()
+    }
+}
+
+impl State {
+    fn check_epoch(&self, expected: ClusterEpoch) -> Result<()> {
+        if expected == EPOCH {
+            return Ok(());
+        }
+        Err(MetastoreError::WrongEpoch {
+            expected: expected.0,
+            found: EPOCH.0,
+        })
+    }
+
+    fn check_fence(&self, incarnation: IncarnationId) -> Result<()> {
+        match self.agents.get(&incarnation) {
+            Some(agent) if agent.life == Life::Live => Ok(()),
+            _ => Err(MetastoreError::Fenced),
+        }
+    }
+
+    fn cluster(&self) -> Option<Cluster> {
+        Some(Cluster {
+            id: self.cluster_id.clone()?,
+            epoch: EPOCH,
+            bucket_bound: self.bucket_bound,
+        })
+    }
+}
+
+impl Log {
+    fn head(&self) -> Head {
+        Head {
+            log_start: 0,
+            next_offset: self.next_offset,
+            last_stable_offset: self.next_offset,
+            archived_to: 0,
+        }
+    }
+}
+
+#[async_trait]
+impl Clusters for Reference {
+    async fn cluster(&self) -> Result<Option<Cluster>> {
+        Ok(self.state().cluster())
+    }
+
+    async fn init_cluster(&self, id: &ClusterId) -> Result<Cluster> {
+        let mut state = self.state();
+        state.cluster_id.get_or_insert_with(|| id.clone());
+        Ok(state.cluster().unwrap())
+    }
+
+    async fn bucket_bound(&self) -> Result<()> {
+        self.state().bucket_bound = true;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Producers for Reference {
+    async fn allocate_producer_ids(&self, count: u32) -> Result<i64> {
+        let mut state = self.state();
+        state.next_producer_id += i64::from(count);
+        Ok(state.next_producer_id - i64::from(count))
+    }
+
+    async fn forget_idle_producers(&self, idle_ms: i64, limit: u32) -> Result<u64> {
+        let before = self.now_ms() - idle_ms;
+        let mut state = self.state();
+        let mut idle: Vec<_> = state
+            .logs
+            .iter()
+            .flat_map(|(key, log)| log.producers.iter().map(|(id, (_, at))| (*at, *key, *id)))
+            .filter(|(at, _, _)| *at <= before)
+            .collect();
+        idle.sort_unstable();
+        idle.truncate(limit as usize);
+        for (_, key, id) in &idle {
+            let log = state.logs.get_mut(key).unwrap();
+            log.producers.remove(id);
+            log.forgotten_through = log.forgotten_through.max(id.0);
+        }
+        Ok(idle.len() as u64)
+    }
+}

@@ -1,0 +1,135 @@
+use async_trait::async_trait;
+use esker_metastore::*;
+use esker_model::{PartitionKey, TopicKey, TopicUuid};
+
+use super::{Log, Reference, State};
+
+#[async_trait]
+impl Topics for Reference {
+    async fn catalog(&self, since: i64) -> Result<Catalog> {
+        let state = self.state();
+        let mut changed: Vec<_> = state
+            .topics
+            .iter()
+            .filter(|t| t.version > since)
+            .cloned()
+            .collect();
+        changed.sort_by_key(|topic| topic.version);
+        let deleted = state.deleted.iter().filter(|(version, _)| *version > since);
+        Ok(Catalog {
+            version: state.catalog_version,
+            changed,
+            deleted: deleted.map(|(_, uuid)| *uuid).collect(),
+        })
+    }
+
+    async fn create_topics(
+        &self,
+        topics: &[NewTopic],
+    ) -> Result<Vec<std::result::Result<Topic, CreateTopicRefusal>>> {
+        let mut state = self.state();
+        Ok(topics.iter().map(|new| state.create(new)).collect())
+    }
+
+    async fn delete_topics(&self, topics: &[TopicUuid]) -> Result<Vec<bool>> {
+        let mut state = self.state();
+        Ok(topics.iter().map(|uuid| state.delete(*uuid)).collect())
+    }
+
+    async fn create_partitions(
+        &self,
+        requests: &[NewPartitions],
+    ) -> Result<Vec<std::result::Result<Topic, CreatePartitionsRefusal>>> {
+        let mut state = self.state();
+        Ok(requests.iter().map(|request| state.grow(request)).collect())
+    }
+
+    async fn alter_configs(&self, changes: &[ConfigChange]) -> Result<Vec<Option<Topic>>> {
+        let mut state = self.state();
+        Ok(changes.iter().map(|change| state.alter(change)).collect())
+    }
+}
+
+impl State {
+    fn raise_version(&mut self) -> i64 {
+        self.catalog_version += 1;
+        self.catalog_version
+    }
+
+    fn position(&self, uuid: TopicUuid) -> Option<usize> {
+        self.topics.iter().position(|topic| topic.uuid == uuid)
+    }
+
+    fn add_logs(&mut self, topic: TopicKey, partitions: std::ops::Range<i32>) {
+        self.logs
+            .extend(partitions.map(|partition| (PartitionKey { topic, partition }, Log::default())));
+    }
+
+    fn create(&mut self, new: &NewTopic) -> std::result::Result<Topic, CreateTopicRefusal> {
+        let same = |topic: &&Topic| topic.name.replace('.', "_") == new.name.replace('.', "_");
+        if let Some(topic) = self.topics.iter().find(same) {
+            return if topic.name != new.name {
+                Err(CreateTopicRefusal::Collides(topic.name.clone()))
+            } else if topic.uuid != new.uuid {
+                Err(CreateTopicRefusal::Exists)
+            } else {
+                Ok(topic.clone())
+            };
+        }
+        self.topics_made += 1;
+        let topic = Topic {
+            key: TopicKey(self.topics_made),
+            uuid: new.uuid,
+            name: new.name.clone(),
+            partitions: new.partitions,
+            replication_factor: new.replication_factor,
+            configs: new.configs.clone(),
+            version: self.raise_version(),
+        };
+        self.add_logs(topic.key, 0..new.partitions);
+        self.topics.push(topic.clone());
+        Ok(topic)
+    }
+
+    fn delete(&mut self, uuid: TopicUuid) -> bool {
+        let Some(index) = self.position(uuid) else {
+            return false;
+        };
+        let topic = self.topics.remove(index);
+        let version = self.raise_version();
+        self.deleted.push((version, uuid));
+        self.logs.retain(|key, _| key.topic != topic.key);
+        true
+    }
+
+    fn grow(&mut self, request: &NewPartitions) -> std::result::Result<Topic, CreatePartitionsRefusal> {
+        let index = self
+            .position(request.topic)
+            .ok_or(CreatePartitionsRefusal::UnknownTopic)?;
+        let (key, old) = (self.topics[index].key, self.topics[index].partitions);
+        if request.partitions <= old {
+            return Err(CreatePartitionsRefusal::NotMore(old));
+        }
+        self.add_logs(key, old..request.partitions);
+        self.topics[index].partitions = request.partitions;
+        self.topics[index].version = self.raise_version();
+        Ok(self.topics[index].clone())
+    }
+
+    fn alter(&mut self, change: &ConfigChange) -> Option<Topic> {
+        let index = self.position(change.topic)?;
+        let version = self.raise_version();
+        let topic = &mut self.topics[index];
+        topic.version = version;
+        if change.replace_all {
+            topic.configs.clear();
+        }
+        for (name, value) in &change.changes {
+            match value {
+                Some(value) => topic.configs.insert(name.clone(), value.clone()),
+                None => topic.configs.remove(name),
+            };
+        }
+        Some(topic.clone())
+    }
+}
