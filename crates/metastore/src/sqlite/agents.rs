@@ -26,10 +26,11 @@ pub(super) fn take_fence(tx: &Transaction<'_>, id: IncarnationId) -> Result<Clus
 
 pub(super) fn register(tx: &Transaction<'_>, registration: &Registration) -> Result<Registered> {
     cluster::check_epoch(tx, registration.epoch)?;
-    if state(tx, registration.incarnation)?.is_some_and(|state| state != LIVE) {
+    let node_id = node_id(tx, &registration.node_name)?;
+    // One that ended stays so, and a living one keeps its name. (The new name's id is rolled back.)
+    if state(tx, registration.incarnation)?.is_some_and(|found| found != (node_id, LIVE)) {
         return Err(MetastoreError::Fenced);
     }
-    let node_id = node_id(tx, &registration.node_name)?;
     let earlier = tx
         .prepare_cached(
             "SELECT incarnation FROM agent WHERE node_id = ?1 AND state = 1 AND incarnation <> ?2
@@ -49,7 +50,7 @@ pub(super) fn register(tx: &Transaction<'_>, registration: &Registration) -> Res
         "INSERT INTO agent (incarnation, node_id, epoch, state, heartbeat_ms, profile)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (incarnation) DO UPDATE
-         SET node_id = excluded.node_id, heartbeat_ms = excluded.heartbeat_ms, profile = excluded.profile",
+         SET heartbeat_ms = excluded.heartbeat_ms, profile = excluded.profile",
     )?
     .execute(params![
         incarnation(&registration.incarnation),
@@ -75,10 +76,10 @@ fn node_id(tx: &Transaction<'_>, name: &str) -> Result<NodeId> {
     Ok(NodeId(id))
 }
 
-fn state(tx: &Transaction<'_>, id: IncarnationId) -> Result<Option<i64>> {
+fn state(tx: &Transaction<'_>, id: IncarnationId) -> Result<Option<(NodeId, i64)>> {
     let state = tx
-        .prepare_cached("SELECT state FROM agent WHERE incarnation = ?1")?
-        .query_row([incarnation(&id)], |row| row.get(0))
+        .prepare_cached("SELECT node_id, state FROM agent WHERE incarnation = ?1")?
+        .query_row([incarnation(&id)], |row| Ok((NodeId(row.get(0)?), row.get(1)?)))
         .optional()?;
     Ok(state)
 }
@@ -140,7 +141,7 @@ pub(super) fn fence_expired(
             "UPDATE agent SET state = ?2 WHERE incarnation = ?1 AND state = 1 AND heartbeat_ms < ?3",
         )?
         .execute(params![incarnation(id), FENCED, oldest_ms])?;
-        if state(tx, *id)?.is_some_and(|state| state != LIVE) {
+        if state(tx, *id)?.is_some_and(|(_, state)| state != LIVE) {
             ended.push(*id);
         }
     }

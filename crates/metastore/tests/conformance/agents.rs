@@ -74,9 +74,11 @@ pub async fn a_fenced_incarnation_does_not_come_back(world: &World) {
         let refused = world.store.register(&registration(name, incarnation)).await;
         assert_eq!(refused, Err(MetastoreError::Fenced));
     }
-    // Nor under another name.
-    let refused = world.store.register(&registration("b", old.incarnation)).await;
-    assert_eq!(refused, Err(MetastoreError::Fenced));
+    // Nor under another name, nor does a living one change its name.
+    for incarnation in [old.incarnation, new.incarnation] {
+        let refused = world.store.register(&registration("b", incarnation)).await;
+        assert_eq!(refused, Err(MetastoreError::Fenced));
+    }
     assert!(world.store.heartbeat(new.incarnation, LONG_MS).await.is_ok());
 }
 

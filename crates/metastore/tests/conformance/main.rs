@@ -9,7 +9,7 @@
 //! - a run for a partition that does not exist is refused with one piece over all its batches;
 //! - `CreateTopics` repeated with the same uuid and name finds its topic, as after an unknown outcome;
 //! - `fence_expired` names those of the list that are not live any more, in order, whoever ended them;
-//! - a life that registers under another name moves there;
+//! - a life keeps its name: registering it under another is `Fenced`, and no node id is used up;
 //! - an idle pair is one that was not appended to (or noted) for at least `idle_ms`.
 
 #![allow(

@@ -17,7 +17,7 @@ impl Agents for Reference {
             .unwrap_or(state.nodes.len());
         let node_id = NodeId(index as i32 + 1);
         if let Some(agent) = state.agents.get(&registration.incarnation)
-            && agent.life != Life::Live
+            && (agent.life != Life::Live || agent.node_id != node_id)
         {
             return Err(MetastoreError::Fenced);
         }
