@@ -17,7 +17,16 @@ BEGIN
         RAISE EXCEPTION 'wrong cluster epoch' USING ERRCODE = 'ES002', DETAIL = v_epoch;
     END IF;
 
-    -- Looking first saves a number: an insert that conflicts uses one up.
+    -- A life that ended does not come back, and a living one keeps its name. The insert below says so
+    -- too, under locks; looking first saves a node id, which a rollback would not give back.
+    IF EXISTS (
+        SELECT FROM agent a JOIN node n ON n.node_id = a.node_id
+        WHERE a.incarnation = p_incarnation AND (a.state <> 0 OR n.node_name <> p_node_name)
+    ) THEN
+        RAISE EXCEPTION 'fenced' USING ERRCODE = 'ES001';
+    END IF;
+
+    -- So does this: an insert that conflicts uses a number up.
     IF NOT EXISTS (SELECT FROM node n WHERE n.node_name = p_node_name) THEN
         INSERT INTO node (node_name) VALUES (p_node_name) ON CONFLICT (node_name) DO NOTHING;
     END IF;
@@ -41,8 +50,8 @@ BEGIN
     INSERT INTO agent AS a (incarnation, node_id, epoch, profile)
     VALUES (p_incarnation, o_node_id, p_epoch, p_profile)
     ON CONFLICT (incarnation) DO UPDATE
-    SET node_id = excluded.node_id, profile = excluded.profile, heartbeat_at = clock_timestamp()
-    WHERE a.state = 0;
+    SET profile = excluded.profile, heartbeat_at = clock_timestamp()
+    WHERE a.state = 0 AND a.node_id = excluded.node_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'fenced' USING ERRCODE = 'ES001';
     END IF;
