@@ -14,6 +14,8 @@
     reason = "a test fixture: a failure here is a failed test"
 )]
 
+use std::io::Write;
+
 pub mod agents;
 pub mod clients;
 pub mod dirs;
@@ -21,13 +23,16 @@ pub mod minio;
 pub mod postgres;
 pub mod process;
 
-/// Says that a test, or a part of one, did not run; fails it where everything is required to run.
+/// Says that a test, or a part of one, did not run, and has it counted (a line in the file that
+/// `ESKER_TEST_SKIPS` names); fails it where everything is required to run.
 pub fn skipped(why: &str) {
     eprintln!("SKIPPED: {why}");
-    assert!(
-        std::env::var_os("ESKER_TEST_REQUIRE_ALL").is_none(),
-        "ESKER_TEST_REQUIRE_ALL is set: {why}"
-    );
+    assert!(std::env::var_os("ESKER_TEST_REQUIRE_ALL").is_none(), "ESKER_TEST_REQUIRE_ALL is set: {why}");
+    if let Some(file) = std::env::var_os("ESKER_TEST_SKIPS") {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
+        writeln!(file, "{test}: {why}").unwrap();
+    }
 }
 
 /// A TCP port of 127.0.0.1 that was free a moment ago.

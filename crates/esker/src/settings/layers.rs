@@ -129,10 +129,12 @@ fn from_environment(
                 found.push((setting, value));
             }
         } else if !belongs_to_others(&variable, &value) {
-            let known: Vec<_> = SETTINGS.iter().map(Setting::variable).collect();
-            let candidates = known.iter().map(String::as_str).chain(OTHER_VARIABLES.iter().copied());
+            // The environment also holds what other programs put there: only what looks like a slip is one.
+            let Some(meant) = nearest(&name.to_lowercase(), SETTINGS.iter().map(|setting| setting.name)) else {
+                continue;
+            };
             return Err(SettingsError::Unknown {
-                nearest: nearest(&variable, candidates).map(str::to_owned),
+                nearest: names::find(meant).map(Setting::variable),
                 what: format!("the setting {variable} in the environment"),
             });
         }

@@ -1,7 +1,7 @@
 //! The nearest name to one that does not exist.
 
 /// Below this likeness (Jaro-Winkler, 0 to 1) two names have nothing to do with each other.
-const LIKENESS_MIN: f64 = 0.75;
+const LIKENESS_MIN: f64 = 0.8;
 
 /// The candidate that looks most like `name`, if any looks like it.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {

@@ -113,10 +113,12 @@ fn variables_of_others_are_left_alone() {
         ("ESKER_PORT_9092_TCP", "tcp://10.0.0.1:9092"),
         ("ESKER_PORT_9092_TCP_ADDR", "10.0.0.1"),
         ("ESKER_HEADLESS_PORT_9644_TCP_PROTO", "tcp"),
+        ("ESKER_BIN", "/usr/bin/esker"),
+        ("ESKER_CARGO_DENY", "/x"),
         ("OTHER", "x"),
     ];
     assert!(layers(Mode::Dev, &[], &others, None).is_ok());
-    for wrong in ["ESKER_KAFKA_PORT", "ESKER_kafka_addr", "ESKER_TCP"] {
+    for wrong in ["ESKER_KAFKA_PORT", "ESKER_kafka_addr", "ESKER_SEGMENT_SIZE"] {
         assert!(layers(Mode::Dev, &[], &[(wrong, "9092")], None).is_err(), "{wrong}");
     }
 }
