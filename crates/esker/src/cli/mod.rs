@@ -45,7 +45,7 @@ Else:
   completions  Print completions for a shell
   help         Print this or the help of a command";
 
-const TEMPLATE: &str = "{about}\n\n{usage-heading} {usage}\n\n{after-help}\n\nOptions:\n{options}";
+const TEMPLATE: &str = "{about}\n\n{usage-heading} {usage}{after-help}\n\nOptions:\n{options}";
 
 /// A Kafka-protocol broker whose only state is a bucket and a database
 #[derive(Debug, Parser)]

@@ -123,9 +123,9 @@ impl State {
         Arc::clone(&self.slots)
     }
 
-    /// Open connections.
-    pub(crate) fn connections(&self) -> usize {
-        CONNECTIONS_MAX.saturating_sub(self.slots.available_permits())
+    /// Open connections. (Not the permits in use: each listener holds one for the connection to come.)
+    pub(crate) fn connections(&self) -> i64 {
+        self.broker_metrics.connections.get()
     }
 
     pub(super) fn add_listener(&self, config: &Arc<ListenerConfig>, bound: &Address) {

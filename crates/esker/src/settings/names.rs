@@ -66,8 +66,21 @@ pub(crate) const PREFIX: &str = "ESKER_";
 /// Variables that start like settings, but are read elsewhere or by nobody.
 pub(crate) const OTHER_VARIABLES: &[&str] = &["ESKER_CONFIG", "ESKER_BOOTSTRAP_SERVER"];
 
-/// Starts of variables that belong to tests and build scripts.
-pub(crate) const OTHER_VARIABLE_STARTS: &[&str] = &["ESKER_TEST_", "ESKER_CACHE"];
+/// Starts of variables that belong to this repository's tests and scripts, which run `esker` as well.
+pub(crate) const OTHER_VARIABLE_STARTS: &[&str] = &[
+    "ESKER_TEST_",
+    "ESKER_CACHE",
+    "ESKER_ROOT",
+    "ESKER_ALLOW_SKIPS",
+    "ESKER_CARGO_DENY",
+    "ESKER_CRASH_",
+    "ESKER_GOLDEN",
+    "ESKER_PROPERTY_",
+    "ESKER_PYTHON",
+    "ESKER_SETUP_",
+    "ESKER_SHELLCHECK",
+    "ESKER_STORES_",
+];
 
 const CLIENTS: &str = "Clients";
 const STORES: &str = "Stores";

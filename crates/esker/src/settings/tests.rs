@@ -115,6 +115,11 @@ fn variables_of_others_are_left_alone() {
         ("ESKER_HEADLESS_PORT_9644_TCP_PROTO", "tcp"),
         ("ESKER_BIN", "/usr/bin/esker"),
         ("ESKER_CARGO_DENY", "/x"),
+        ("ESKER_ROOT", "/x"),
+        ("ESKER_PYTHON", "/x"),
+        ("ESKER_SHELLCHECK", "/x"),
+        ("ESKER_ALLOW_SKIPS", "1"),
+        ("ESKER_STORES_POSTGRES_PORT", "5432"),
         ("OTHER", "x"),
     ];
     assert!(layers(Mode::Dev, &[], &others, None).is_ok());
