@@ -42,7 +42,11 @@ struct Findings(Vec<Finding>);
 
 impl Findings {
     fn add(&mut self, name: impl Into<String>, grade: Grade, sentence: impl Into<String>) {
-        self.0.push(Finding { name: name.into(), grade, sentence: sentence.into() });
+        self.0.push(Finding {
+            name: name.into(),
+            grade,
+            sentence: sentence.into(),
+        });
     }
 }
 
@@ -80,11 +84,23 @@ fn print(args: &CheckArgs, findings: &Findings) -> Outcome {
             .collect();
         print_json(&json!({ "ok": !bad, "findings": list }))?;
     } else {
-        let width = findings.0.iter().map(|finding| finding.name.len()).max().unwrap_or(0);
+        let width = findings
+            .0
+            .iter()
+            .map(|finding| finding.name.len())
+            .max()
+            .unwrap_or(0);
         let lines: Vec<_> = findings
             .0
             .iter()
-            .map(|finding| format!("{:4}  {:width$}  {}", word(finding.grade), finding.name, finding.sentence))
+            .map(|finding| {
+                format!(
+                    "{:4}  {:width$}  {}",
+                    word(finding.grade),
+                    finding.name,
+                    finding.sentence
+                )
+            })
             .collect();
         print_lines(&lines)?;
     }
@@ -99,7 +115,11 @@ async fn addresses(settings: &Settings, findings: &mut Findings) {
             Err(failure) => {
                 // An agent that runs already holds its port: whether that is wrong, a person must say.
                 let sentence = failure.to_string();
-                let grade = if sentence.contains("another process") { Grade::Note } else { Grade::Bad };
+                let grade = if sentence.contains("another process") {
+                    Grade::Note
+                } else {
+                    Grade::Bad
+                };
                 findings.add(&name, grade, sentence);
             }
         }
@@ -110,7 +130,11 @@ async fn addresses(settings: &Settings, findings: &mut Findings) {
             Ok(_) => findings.add("admin", Grade::Ok, format!("can listen on {address}")),
             Err(failure) => {
                 let sentence = failure.to_string();
-                let grade = if sentence.contains("another process") { Grade::Note } else { Grade::Bad };
+                let grade = if sentence.contains("another process") {
+                    Grade::Note
+                } else {
+                    Grade::Bad
+                };
                 findings.add("admin", grade, sentence);
             }
         }
@@ -122,7 +146,9 @@ async fn advertised(listener: &Listener, findings: &mut Findings) {
     let address = listener.advertised.as_ref().unwrap_or(&listener.bind);
     match tokio::net::lookup_host((address.host.as_str(), address.port)).await {
         Ok(mut resolved) => {
-            let loopback = resolved.next().is_some_and(|resolved| resolved.ip().is_loopback());
+            let loopback = resolved
+                .next()
+                .is_some_and(|resolved| resolved.ip().is_loopback());
             if loopback && listener.bind.is_wildcard() {
                 let sentence = format!("clients are told {address}: only those on this machine can connect");
                 findings.add(&name, Grade::Note, sentence);
@@ -131,7 +157,10 @@ async fn advertised(listener: &Listener, findings: &mut Findings) {
             }
         }
         Err(_) => {
-            let sentence = format!("clients are told {address}, but {:?} does not resolve here", address.host);
+            let sentence = format!(
+                "clients are told {address}, but {:?} does not resolve here",
+                address.host
+            );
             findings.add(&name, Grade::Bad, sentence);
         }
     }
@@ -160,7 +189,11 @@ async fn metastore(settings: &Settings, seams: &Seams, findings: &mut Findings) 
             let of = cluster.map_or("no cluster yet".to_owned(), |cluster| {
                 format!("cluster {} in epoch {}", cluster.id, cluster.epoch)
             });
-            findings.add("metastore", Grade::Ok, format!("{} answers and is migrated: {of}", settings.metastore));
+            findings.add(
+                "metastore",
+                Grade::Ok,
+                format!("{} answers and is migrated: {of}", settings.metastore),
+            );
         }
         Err(error) => findings.add("metastore", Grade::Bad, said(&error)),
     }

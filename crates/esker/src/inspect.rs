@@ -44,9 +44,11 @@ pub(crate) fn run(args: &InspectArgs) -> Outcome {
     match &args.file {
         Some(path) => {
             let mut object = Vec::new();
-            std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut object)).map_err(|error| {
-                Failure::Failed(format!("cannot read {}: {}", path.display(), io_reason(&error)))
-            })?;
+            std::fs::File::open(path)
+                .and_then(|mut file| file.read_to_end(&mut object))
+                .map_err(|error| {
+                    Failure::Failed(format!("cannot read {}: {}", path.display(), io_reason(&error)))
+                })?;
             describe(&path.display().to_string(), &Bytes::from(object))
         }
         None => block_on(from_bucket(args)),
@@ -55,7 +57,10 @@ pub(crate) fn run(args: &InspectArgs) -> Outcome {
 
 async fn from_bucket(args: &InspectArgs) -> Outcome {
     let flags = [("bucket_url", &args.bucket_url), ("data_dir", &args.data_dir)];
-    let flags = flags.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
+    let flags = flags
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.clone()?)))
+        .collect();
     let layers = Layers::merge(Mode::Agent, &flags, environment(), args.config.as_deref())?;
     let url = settings::bucket(&layers)?;
     let bucket = open_bucket(&url, &Seams::real(), StoreMetrics::default())?;
@@ -73,5 +78,7 @@ async fn from_bucket(args: &InspectArgs) -> Outcome {
 }
 
 fn describe(key: &str, object: &Bytes) -> Outcome {
-    print_lines(&[esker_storage::inspect::describe(key, object).trim_end().to_owned()])
+    print_lines(&[esker_storage::inspect::describe(key, object)
+        .trim_end()
+        .to_owned()])
 }

@@ -17,7 +17,11 @@ fn default_filter(mode: Mode) -> &'static str {
 /// Starts logging. A `RUST_LOG` that does not read is said and not obeyed.
 pub(crate) fn start(format: LogFormat, mode: Mode) {
     let wanted = std::env::var("RUST_LOG").unwrap_or_default();
-    let wanted = if wanted.is_empty() { default_filter(mode).to_owned() } else { wanted };
+    let wanted = if wanted.is_empty() {
+        default_filter(mode).to_owned()
+    } else {
+        wanted
+    };
     let (filter, wrong) = match EnvFilter::try_new(&wanted) {
         Ok(filter) => (filter, None),
         Err(error) => (EnvFilter::new(default_filter(mode)), Some(error)),

@@ -77,7 +77,10 @@ async fn migrate(args: &MigrateArgs, metastore: &MetastoreUrl, url: &SecretUrl) 
         format!("{metastore}: the schema is up to date at version {SCHEMA_KNOWN}")
     } else {
         let applied = report.applied.join(", ");
-        format!("{metastore}: the schema went from version {} to {} ({applied})", report.from, report.to)
+        format!(
+            "{metastore}: the schema went from version {} to {} ({applied})",
+            report.from, report.to
+        )
     }];
     if args.accept_past {
         lines.push(format!("{metastore}: its past is accepted; agents write again"));

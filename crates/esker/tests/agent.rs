@@ -1,6 +1,11 @@
 //! `esker agent`, `migrate` and `check`: stores that do not answer, are not ready, or are not ours.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 
 #[path = "../../metastore/tests/support/postgres.rs"]
 mod postgres;
@@ -13,10 +18,21 @@ use support::{Background, esker, free_port, get, run, run_command, wait_for};
 
 /// An agent on a metastore and a directory as its bucket; returns its admin address as well.
 fn agent(metastore: &str, bucket: &Path, more: &[&str]) -> (Command, String, String) {
-    let (kafka, admin) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let (kafka, admin) = (
+        format!("127.0.0.1:{}", free_port()),
+        format!("127.0.0.1:{}", free_port()),
+    );
     let bucket = format!("file://{}", bucket.display());
     let fixed = [
-        "agent", "--metastore-url", metastore, "--bucket-url", &bucket, "--kafka-addr", &kafka, "--admin-addr", &admin,
+        "agent",
+        "--metastore-url",
+        metastore,
+        "--bucket-url",
+        &bucket,
+        "--kafka-addr",
+        &kafka,
+        "--admin-addr",
+        &admin,
     ];
     (esker(&[&fixed, more].concat()), kafka, admin)
 }
@@ -31,10 +47,16 @@ fn an_agent_waits_for_postgres_and_says_so() {
     assert!(line.contains("no connection to Postgres at 127.0.0.1:"), "{line}");
     agent.err_line("waiting: ");
     let reason = wait_for(&admin, "/readyz", 503);
-    assert!(reason.starts_with("waiting: ") && reason.contains("Postgres"), "{reason}");
+    assert!(
+        reason.starts_with("waiting: ") && reason.contains("Postgres"),
+        "{reason}"
+    );
     assert_eq!(get(&admin, "/livez").unwrap().0, 200);
     let (_, status) = get(&admin, "/status").unwrap();
-    assert!(status.contains("\"state\":\"waiting\"") && status.contains("not reached yet"), "{status}");
+    assert!(
+        status.contains("\"state\":\"waiting\"") && status.contains("not reached yet"),
+        "{status}"
+    );
     assert_eq!(get(&admin, "/metrics").unwrap().0, 200);
     // Clients are refused rather than left hanging.
     assert!(std::net::TcpStream::connect(&kafka).is_err());
@@ -46,14 +68,29 @@ fn an_agent_waits_for_postgres_and_says_so() {
 
 #[test]
 fn an_agent_waits_for_the_bucket_and_says_so() {
-    let Some(url) = postgres::start_or_reuse() else { return };
+    let Some(url) = postgres::start_or_reuse() else {
+        return;
+    };
     run(&["migrate", "--metastore-url", &url]).ok();
-    let (kafka, admin) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let (kafka, admin) = (
+        format!("127.0.0.1:{}", free_port()),
+        format!("127.0.0.1:{}", free_port()),
+    );
     let mut command = esker(&[
-        "agent", "--metastore-url", &url, "--bucket-url", "s3://bucket/x", "--kafka-addr", &kafka, "--admin-addr", &admin,
+        "agent",
+        "--metastore-url",
+        &url,
+        "--bucket-url",
+        "s3://bucket/x",
+        "--kafka-addr",
+        &kafka,
+        "--admin-addr",
+        &admin,
     ]);
     command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", free_port()));
-    command.env("AWS_ACCESS_KEY_ID", "x").env("AWS_SECRET_ACCESS_KEY", "hush-hush");
+    command
+        .env("AWS_ACCESS_KEY_ID", "x")
+        .env("AWS_SECRET_ACCESS_KEY", "hush-hush");
     let mut agent = Background::start(command);
     let line = agent.err_line("waiting: ");
     assert!(line.contains("s3://bucket"), "{line}");
@@ -66,7 +103,9 @@ fn an_agent_waits_for_the_bucket_and_says_so() {
 
 #[test]
 fn an_agent_waits_for_the_migration_and_goes_on_after_it() {
-    let Some(url) = postgres::start_or_reuse() else { return };
+    let Some(url) = postgres::start_or_reuse() else {
+        return;
+    };
     let dir = tempfile::tempdir().unwrap();
     let (command, kafka, admin) = agent(&url, &dir.path().join("bucket"), &[]);
     let mut agent = Background::start(command);
@@ -89,13 +128,25 @@ fn an_agent_waits_for_the_migration_and_goes_on_after_it() {
 
 #[test]
 fn what_waiting_cannot_mend_ends_an_agent() {
-    let Some(url) = postgres::start_or_reuse() else { return };
+    let Some(url) = postgres::start_or_reuse() else {
+        return;
+    };
     let dir = tempfile::tempdir().unwrap();
     let (server, _) = url.rsplit_once('/').unwrap();
     let (command, ..) = agent(&format!("{server}/no_such_database"), dir.path(), &[]);
     let ended = run_command(command, b"");
     assert_eq!(ended.code, Some(1));
-    assert!(ended.err.trim_end().lines().last().unwrap().contains("has no database \"no_such_database\""), "{}", ended.err);
+    assert!(
+        ended
+            .err
+            .trim_end()
+            .lines()
+            .last()
+            .unwrap()
+            .contains("has no database \"no_such_database\""),
+        "{}",
+        ended.err
+    );
     // A bucket of another cluster.
     run(&["migrate", "--metastore-url", &url]).ok();
     let cluster = "{\"cluster_id\":\"AAAAAAAAAAAAAAAAAAAAAA\",\"epoch\":1,\"format_version\":1}";
@@ -105,12 +156,18 @@ fn what_waiting_cannot_mend_ends_an_agent() {
     let (command, ..) = agent(&url, &bucket, &[]);
     let ended = run_command(command, b"");
     assert_eq!(ended.code, Some(1), "{}", ended.err);
-    assert!(ended.err.contains("esker: the bucket belongs to cluster AAAA"), "{}", ended.err);
+    assert!(
+        ended.err.contains("esker: the bucket belongs to cluster AAAA"),
+        "{}",
+        ended.err
+    );
 }
 
 #[test]
 fn a_process_with_the_same_name_takes_over_and_the_first_comes_back_to_life() {
-    let Some(url) = postgres::start_or_reuse() else { return };
+    let Some(url) = postgres::start_or_reuse() else {
+        return;
+    };
     run(&["migrate", "--metastore-url", &url]).ok();
     let dir = tempfile::tempdir().unwrap();
     let bucket = dir.path().join("bucket");
@@ -139,32 +196,67 @@ fn check_says_one_line_per_finding() {
     let directory = dir.path().to_str().unwrap();
     let addresses = ["--kafka-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"];
     let good = run(&[&["check", "--data-dir", directory], &addresses[..]].concat()).ok();
-    assert!(good.lines().count() >= 6 && good.lines().all(|line| line.starts_with("ok ")), "{good}");
+    assert!(
+        good.lines().count() >= 6 && good.lines().all(|line| line.starts_with("ok ")),
+        "{good}"
+    );
     assert!(good.contains("bucket.conditional_put"), "{good}");
     let url = format!("postgres://esker:hush-hush@127.0.0.1:{}/esker", free_port());
-    let mut command = esker(&[&["check", "--metastore-url", &url, "--bucket-url", "s3://bucket"], &addresses[..]].concat());
+    let mut command = esker(
+        &[
+            &["check", "--metastore-url", &url, "--bucket-url", "s3://bucket"],
+            &addresses[..],
+        ]
+        .concat(),
+    );
     command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", free_port()));
-    command.env("AWS_ACCESS_KEY_ID", "x").env("AWS_SECRET_ACCESS_KEY", "hush-hush");
+    command
+        .env("AWS_ACCESS_KEY_ID", "x")
+        .env("AWS_SECRET_ACCESS_KEY", "hush-hush");
     let bad = run_command(command, b"");
     assert_eq!(bad.code, Some(1));
     let failed: Vec<_> = bad.out.lines().filter(|line| line.starts_with("FAIL")).collect();
     assert_eq!(failed.len(), 2, "{}", bad.out);
-    assert!(failed[0].contains("metastore") && failed[1].contains("bucket"), "{failed:?}");
-    assert!(!bad.out.contains("hush") && bad.err.is_empty(), "{}{}", bad.out, bad.err);
+    assert!(
+        failed[0].contains("metastore") && failed[1].contains("bucket"),
+        "{failed:?}"
+    );
+    assert!(
+        !bad.out.contains("hush") && bad.err.is_empty(),
+        "{}{}",
+        bad.out,
+        bad.err
+    );
 }
 
 #[test]
 fn check_knows_a_schema_that_is_not_migrated() {
-    let Some(url) = postgres::start_or_reuse() else { return };
+    let Some(url) = postgres::start_or_reuse() else {
+        return;
+    };
     let dir = tempfile::tempdir().unwrap();
     let bucket = format!("file://{}", dir.path().display());
-    let arguments = ["check", "--metastore-url", &url, "--bucket-url", &bucket, "--kafka-addr", "127.0.0.1:0", "--admin-addr", "none", "--json"];
+    let arguments = [
+        "check",
+        "--metastore-url",
+        &url,
+        "--bucket-url",
+        &bucket,
+        "--kafka-addr",
+        "127.0.0.1:0",
+        "--admin-addr",
+        "none",
+        "--json",
+    ];
     let before = run(&arguments);
     assert_eq!(before.code, Some(1), "{}", before.out);
     assert!(before.out.contains("run `esker migrate`"), "{}", before.out);
     run(&["migrate", "--metastore-url", &url]).ok();
     let after = run(&arguments).ok();
-    assert!(after.contains("\"ok\": true") && after.contains("is migrated: no cluster yet"), "{after}");
+    assert!(
+        after.contains("\"ok\": true") && after.contains("is migrated: no cluster yet"),
+        "{after}"
+    );
 }
 
 #[test]
@@ -175,5 +267,9 @@ fn migrate_says_why_it_cannot() {
     assert!(!ended.err.contains("hush"));
     let dir = tempfile::tempdir().unwrap();
     let sqlite = format!("sqlite:{}", dir.path().join("m.sqlite").display());
-    assert!(run(&["migrate", "--metastore-url", &sqlite]).ok().contains("is up to date"));
+    assert!(
+        run(&["migrate", "--metastore-url", &sqlite])
+            .ok()
+            .contains("is up to date")
+    );
 }

@@ -1,6 +1,11 @@
 //! `esker dev` as a process: how it starts, what it says, how it ends.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 
 mod support;
 
@@ -13,14 +18,28 @@ fn starts_says_where_and_what_and_ends_in_good_order() {
     let dir = tempfile::tempdir().unwrap();
     let mut dev = Background::dev(&dir.path().join("new"), &[]);
     assert!(dev.lines.len() <= 5);
-    assert!(dev.lines[0].starts_with("esker is ready after "), "{:?}", dev.lines);
+    assert!(
+        dev.lines[0].starts_with("esker is ready after "),
+        "{:?}",
+        dev.lines
+    );
     assert!(dev.lines[1].ends_with("/new"), "{:?}", dev.lines);
-    assert!(dev.lines[3].contains(&format!("esker produce greetings -b {}", dev.kafka)), "{:?}", dev.lines);
+    assert!(
+        dev.lines[3].contains(&format!("esker produce greetings -b {}", dev.kafka)),
+        "{:?}",
+        dev.lines
+    );
     assert_eq!(get(&dev.admin, "/readyz").unwrap(), (200, "ready\n".to_owned()));
     assert_eq!(get(&dev.admin, "/livez").unwrap().0, 200);
     assert_eq!(get(&dev.admin, "/nothing").unwrap().0, 404);
     let (_, status) = get(&dev.admin, "/status").unwrap();
-    for part in ["\"state\":\"ready\"", "\"name\":\"dev\"", "\"epoch\":1", "\"answers\"", &dev.kafka] {
+    for part in [
+        "\"state\":\"ready\"",
+        "\"name\":\"dev\"",
+        "\"epoch\":1",
+        "\"answers\"",
+        &dev.kafka,
+    ] {
         assert!(status.contains(part), "{part}: {status}");
     }
     dev.process.signal("TERM");
@@ -60,7 +79,10 @@ fn metrics_have_the_names_that_others_read() {
         "esker_connections 0",
         "esker_build_info{version=",
     ] {
-        assert!(page.lines().any(|line| line.starts_with(sample)), "{sample} is not in\n{page}");
+        assert!(
+            page.lines().any(|line| line.starts_with(sample)),
+            "{sample} is not in\n{page}"
+        );
     }
 }
 
@@ -76,7 +98,12 @@ fn both_signals_end_it_and_a_waiting_client_does_not_delay_it() {
         std::thread::sleep(Duration::from_millis(200));
         let asked = Instant::now();
         dev.process.signal(signal);
-        assert_eq!(dev.process.wait().code(), Some(0), "{}", dev.process.rest_of_err());
+        assert_eq!(
+            dev.process.wait().code(),
+            Some(0),
+            "{}",
+            dev.process.rest_of_err()
+        );
         assert!(asked.elapsed() < Duration::from_secs(5));
     }
 }
@@ -87,7 +114,15 @@ fn a_second_process_on_the_directory_says_so_at_once() {
     let _first = Background::dev(dir.path(), &[]);
     let began = Instant::now();
     let directory = dir.path().to_str().unwrap();
-    let second = run(&["dev", "--data-dir", directory, "--kafka-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"]);
+    let second = run(&[
+        "dev",
+        "--data-dir",
+        directory,
+        "--kafka-addr",
+        "127.0.0.1:0",
+        "--admin-addr",
+        "127.0.0.1:0",
+    ]);
     second.says(1, "another esker process is using");
     assert!(began.elapsed() < Duration::from_secs(3));
     // The same with the ports of the first: the directory is what matters to a person.
@@ -101,11 +136,36 @@ fn a_port_in_use_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let directory = dir.path().to_str().unwrap();
     let said = format!("cannot listen on {address}: another process uses this port");
-    run(&["dev", "--data-dir", directory, "--kafka-addr", &address, "--admin-addr", "none"]).says(1, &said);
-    run(&["dev", "--data-dir", directory, "--kafka-addr", "127.0.0.1:0", "--admin-addr", &address])
-        .says(1, "choose another with --admin-addr");
-    run(&["dev", "--data-dir", directory, "--kafka-addr", "no-such-host.invalid:0"]).says(1, "there is no host");
-    run(&["dev", "--data-dir", directory, "--kafka-addr", "192.0.2.1:0"]).says(1, "does not have this address");
+    run(&[
+        "dev",
+        "--data-dir",
+        directory,
+        "--kafka-addr",
+        &address,
+        "--admin-addr",
+        "none",
+    ])
+    .says(1, &said);
+    run(&[
+        "dev",
+        "--data-dir",
+        directory,
+        "--kafka-addr",
+        "127.0.0.1:0",
+        "--admin-addr",
+        &address,
+    ])
+    .says(1, "choose another with --admin-addr");
+    run(&[
+        "dev",
+        "--data-dir",
+        directory,
+        "--kafka-addr",
+        "no-such-host.invalid:0",
+    ])
+    .says(1, "there is no host");
+    run(&["dev", "--data-dir", directory, "--kafka-addr", "192.0.2.1:0"])
+        .says(1, "does not have this address");
 }
 
 #[test]
@@ -118,7 +178,11 @@ fn a_directory_that_cannot_be_used_is_named() {
     ended.says(1, inside.to_str().unwrap());
     let database = dir.path().join("data");
     std::fs::create_dir(&database).unwrap();
-    std::fs::write(database.join("metastore.sqlite"), "this is no database, but it is long enough to look at").unwrap();
+    std::fs::write(
+        database.join("metastore.sqlite"),
+        "this is no database, but it is long enough to look at",
+    )
+    .unwrap();
     run(&["dev", "--data-dir", database.to_str().unwrap()]).says(1, "is not an esker database");
 }
 
@@ -140,7 +204,15 @@ fn logs_as_json_are_one_object_per_line() {
     let dir = tempfile::tempdir().unwrap();
     let directory = dir.path().to_str().unwrap();
     let mut command = esker(&[
-        "dev", "--data-dir", directory, "--kafka-addr", "127.0.0.1:0", "--admin-addr", "none", "--log-format", "json",
+        "dev",
+        "--data-dir",
+        directory,
+        "--kafka-addr",
+        "127.0.0.1:0",
+        "--admin-addr",
+        "none",
+        "--log-format",
+        "json",
     ]);
     command.env("RUST_LOG", "info");
     let mut dev = Background::start(command);
@@ -149,8 +221,12 @@ fn logs_as_json_are_one_object_per_line() {
     assert_eq!(dev.wait().code(), Some(0));
     let rest = dev.rest_of_err();
     for line in rest.lines().chain([ready.as_str()]) {
-        let object: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-        assert!(object["level"].is_string() && object["message"].is_string(), "{line}");
+        let object: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert!(
+            object["level"].is_string() && object["message"].is_string(),
+            "{line}"
+        );
     }
     assert_eq!(dev.rest_of_out().len(), 3);
 }

@@ -37,8 +37,11 @@ async fn describe(target: &Target) -> Outcome {
     let mut cluster = target.cluster()?;
     let described = admin::describe_cluster(&mut cluster).await?;
     let topics = cluster.topics(None, false).await?;
-    let partitions: usize =
-        topics.iter().filter_map(|(_, topic)| topic.as_ref().ok()).map(|topic| topic.partitions.len()).sum();
+    let partitions: usize = topics
+        .iter()
+        .filter_map(|(_, topic)| topic.as_ref().ok())
+        .map(|topic| topic.partitions.len())
+        .sum();
     if target.json {
         return output::json(&json!({
             "cluster_id": described.cluster_id.to_string(),
@@ -51,7 +54,10 @@ async fn describe(target: &Target) -> Outcome {
     output::line(&format!("cluster     {}", described.cluster_id.as_str()))?;
     output::line(&format!("controller  {}", described.controller_id.0))?;
     output::line(&format!("agents      {}", described.brokers.len()))?;
-    output::line(&format!("topics      {} with {partitions} partitions", topics.len()))
+    output::line(&format!(
+        "topics      {} with {partitions} partitions",
+        topics.len()
+    ))
 }
 
 async fn agents(target: &Target) -> Outcome {

@@ -26,7 +26,9 @@ pub(crate) enum ConfigCommand {
         target: Target,
     },
     /// Set configs and remove them, all or none
-    #[command(after_help = "Example:\n  esker config alter topic orders --set retention.ms=86400000 --delete cleanup.policy")]
+    #[command(
+        after_help = "Example:\n  esker config alter topic orders --set retention.ms=86400000 --delete cleanup.policy"
+    )]
     Alter {
         #[command(flatten)]
         of: Of,
@@ -61,7 +63,10 @@ impl Of {
         match self.kind {
             Kind::Topic => Ok(Resource::Topic(self.name.clone())),
             Kind::Broker => self.name.parse().map(Resource::Broker).map_err(|_| {
-                Failure::Usage(format!("{:?} is not a node id: `esker cluster agents` lists them", self.name))
+                Failure::Usage(format!(
+                    "{:?} is not a node id: `esker cluster agents` lists them",
+                    self.name
+                ))
             }),
         }
     }
@@ -71,9 +76,12 @@ impl Of {
 pub(crate) async fn run(command: ConfigCommand) -> Outcome {
     match command {
         ConfigCommand::Describe { of, all, target } => describe(&of.resource()?, all, &target).await,
-        ConfigCommand::Alter { of, set, delete, target } => {
-            alter(&of.resource()?, &set, &delete, &target).await
-        }
+        ConfigCommand::Alter {
+            of,
+            set,
+            delete,
+            target,
+        } => alter(&of.resource()?, &set, &delete, &target).await,
     }
 }
 
@@ -108,24 +116,38 @@ async fn describe(resource: &Resource, all: bool, target: &Target) -> Outcome {
         return output::json(&list);
     }
     if configs.is_empty() {
-        return output::line(&format!("{resource} has no configs of its own; --all shows the defaults"));
+        return output::line(&format!(
+            "{resource} has no configs of its own; --all shows the defaults"
+        ));
     }
     let mut table = Table::new(&["NAME", "SOURCE", "VALUE"]);
     for config in configs {
-        let value = if config.is_sensitive { "(hidden)".to_owned() } else { config.value.as_ref().map(ToString::to_string).unwrap_or_default() };
-        table.row([config.name.to_string(), source(config.config_source).to_owned(), value]);
+        let value = if config.is_sensitive {
+            "(hidden)".to_owned()
+        } else {
+            config.value.as_ref().map(ToString::to_string).unwrap_or_default()
+        };
+        table.row([
+            config.name.to_string(),
+            source(config.config_source).to_owned(),
+            value,
+        ]);
     }
     output::table(&table)
 }
 
 async fn alter(resource: &Resource, set: &[(String, String)], delete: &[String], target: &Target) -> Outcome {
     if set.is_empty() && delete.is_empty() {
-        return Err(Failure::Usage("nothing to alter: give --set NAME=VALUE or --delete NAME".to_owned()));
+        return Err(Failure::Usage(
+            "nothing to alter: give --set NAME=VALUE or --delete NAME".to_owned(),
+        ));
     }
     let mut cluster = target.cluster()?;
     admin::alter_configs(&mut cluster, resource, set, delete).await?;
     match target.json {
-        true => output::json(&json!({ "altered": resource.to_string(), "set": set.len(), "deleted": delete.len() })),
+        true => output::json(
+            &json!({ "altered": resource.to_string(), "set": set.len(), "deleted": delete.len() }),
+        ),
         false => output::line(&format!("altered {resource}")),
     }
 }

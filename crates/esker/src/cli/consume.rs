@@ -64,7 +64,9 @@ fn from(text: &str) -> Result<From, String> {
     }
     if let Some(ms) = text.strip_prefix('@') {
         let ms: u64 = ms.parse().map_err(|_| wrong())?;
-        return i64::try_from(ms).map(|ms| From::Place(Place::Time(ms))).map_err(|_| wrong());
+        return i64::try_from(ms)
+            .map(|ms| From::Place(Place::Time(ms)))
+            .map_err(|_| wrong());
     }
     if let Ok(offset) = text.parse::<u64>() {
         return i64::try_from(offset).map(From::Offset).map_err(|_| wrong());
@@ -102,14 +104,19 @@ pub(crate) async fn run(args: ConsumeArgs) -> Outcome {
 
 /// The topic with the chosen partitions only.
 fn chosen(mut topic: Topic, partitions: &[i32]) -> Outcome<Topic> {
-    if let Some(missing) = partitions.iter().find(|index| topic.partitions.iter().all(|p| p.index != **index)) {
+    if let Some(missing) = partitions
+        .iter()
+        .find(|index| topic.partitions.iter().all(|p| p.index != **index))
+    {
         return Err(Failure::Failed(format!(
             "topic {} has no partition {missing}: it has {}",
             topic.name,
             topic.partitions.len()
         )));
     }
-    topic.partitions.retain(|partition| partitions.is_empty() || partitions.contains(&partition.index));
+    topic
+        .partitions
+        .retain(|partition| partitions.is_empty() || partitions.contains(&partition.index));
     Ok(topic)
 }
 
@@ -123,7 +130,10 @@ async fn ends(cluster: &mut Cluster, args: &ConsumeArgs, topic: &Topic) -> Outco
 /// Takes out the partitions that were read to their end.
 fn finish(consumer: &mut Consumer, ends: &BTreeMap<i32, i64>) {
     for (partition, end) in ends {
-        if consumer.position(*partition).is_some_and(|position| position >= *end) {
+        if consumer
+            .position(*partition)
+            .is_some_and(|position| position >= *end)
+        {
             consumer.finish(*partition);
         }
     }
@@ -138,8 +148,17 @@ struct Printer<'a> {
 
 impl<'a> Printer<'a> {
     fn new(args: &'a ConsumeArgs) -> Self {
-        let format = if args.target.json { Format::Json } else { args.format };
-        Self { args, format, out: Vec::new(), printed: 0 }
+        let format = if args.target.json {
+            Format::Json
+        } else {
+            args.format
+        };
+        Self {
+            args,
+            format,
+            out: Vec::new(),
+            printed: 0,
+        }
     }
 
     fn is_done(&self) -> bool {
@@ -153,8 +172,11 @@ impl<'a> Printer<'a> {
                 continue;
             }
             let damaged = |error| {
-                let (topic, partition, offset) = (&self.args.topic, fetched.partition, batch.header.base_offset);
-                Failure::Failed(format!("cannot open the batch at {topic}/{partition} offset {offset}: {error}"))
+                let (topic, partition, offset) =
+                    (&self.args.topic, fetched.partition, batch.header.base_offset);
+                Failure::Failed(format!(
+                    "cannot open the batch at {topic}/{partition} offset {offset}: {error}"
+                ))
             };
             let open = OpenBatch::open(batch, DECOMPRESSED_BYTES_MAX).map_err(damaged)?;
             for record in open.records() {
@@ -166,7 +188,14 @@ impl<'a> Printer<'a> {
                     return Ok(());
                 }
                 let (topic, delimiter) = (&self.args.topic, &self.args.delimiter);
-                print(self.format, topic, fetched.partition, &record, delimiter, &mut self.out);
+                print(
+                    self.format,
+                    topic,
+                    fetched.partition,
+                    &record,
+                    delimiter,
+                    &mut self.out,
+                );
                 self.printed += 1;
                 if self.out.len() >= OUTPUT_BYTES {
                     self.flush()?;
@@ -201,7 +230,15 @@ mod tests {
         assert_eq!(from("42"), Ok(From::Offset(42)));
         assert_eq!(from("@1000"), Ok(From::Place(Place::Time(1000))));
         assert_eq!(from("1970-01-01T00:00:01Z"), Ok(From::Place(Place::Time(1000))));
-        for wrong in ["", "-1", "yesterday", "@", "@-1", "1969-12-31T00:00:00Z", "99999999999999999999"] {
+        for wrong in [
+            "",
+            "-1",
+            "yesterday",
+            "@",
+            "@-1",
+            "1969-12-31T00:00:00Z",
+            "99999999999999999999",
+        ] {
             assert!(from(wrong).is_err(), "{wrong}");
         }
     }

@@ -24,13 +24,19 @@ pub(crate) struct SettingsArgs<const DEV: bool> {
 impl<const DEV: bool> SettingsArgs<DEV> {
     /// Flags, environment and file together.
     pub(crate) fn layers(&self) -> Result<Layers, SettingsError> {
-        Layers::merge(mode::<DEV>(), &self.flags.0, environment(), self.config.as_deref())
+        Layers::merge(
+            mode::<DEV>(),
+            &self.flags.0,
+            environment(),
+            self.config.as_deref(),
+        )
     }
 }
 
 /// The environment, as far as it is text.
 pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 const fn mode<const DEV: bool>() -> Mode {
@@ -50,7 +56,13 @@ fn arg(setting: &'static Setting, mode: Mode) -> Arg {
         .help_heading(setting.heading)
         .help(format!("{}{default}", setting.help))
         .allow_hyphen_values(true);
-    if setting.value == "BOOL" { arg.num_args(0..=1).require_equals(false).default_missing_value("true") } else { arg }
+    if setting.value == "BOOL" {
+        arg.num_args(0..=1)
+            .require_equals(false)
+            .default_missing_value("true")
+    } else {
+        arg
+    }
 }
 
 impl<const DEV: bool> FromArgMatches for Flags<DEV> {

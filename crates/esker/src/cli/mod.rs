@@ -61,7 +61,9 @@ enum Command {
     #[command(after_help = "Example:\n  esker dev --data-dir /tmp/esker --kafka-addr 127.0.0.1:9092")]
     Dev(SettingsArgs<true>),
     /// One stateless agent on a shared metastore and bucket
-    #[command(after_help = "Example:\n  esker agent --advertised-addr kafka-1.example.com:9092 \\\n    --metastore-url postgres://esker:password@db/esker --bucket-url s3://bucket/esker")]
+    #[command(
+        after_help = "Example:\n  esker agent --advertised-addr kafka-1.example.com:9092 \\\n    --metastore-url postgres://esker:password@db/esker --bucket-url s3://bucket/esker"
+    )]
     Agent(SettingsArgs<false>),
     /// Bring the metastore's schema up to date; safe to repeat and to run beside live agents
     #[command(after_help = "Example:\n  esker migrate --metastore-url postgres://esker:password@db/esker")]
@@ -74,19 +76,30 @@ enum Command {
     #[command(after_help = "Example:\n  esker inspect cluster.json --bucket-url s3://bucket/esker")]
     Inspect(crate::inspect::InspectArgs),
     /// Create, list, describe, delete and alter topics
-    #[command(subcommand, after_help = "Example:\n  esker topic create orders --partitions 6 --config retention.ms=86400000")]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  esker topic create orders --partitions 6 --config retention.ms=86400000"
+    )]
     Topic(topic::TopicCommand),
     /// Write records, one per line of the input
-    #[command(after_help = "Example:\n  printf 'key:value\\n' | esker produce orders --key-separator : --compression zstd")]
+    #[command(
+        after_help = "Example:\n  printf 'key:value\\n' | esker produce orders --key-separator : --compression zstd"
+    )]
     Produce(produce::ProduceArgs),
     /// Read records
     #[command(after_help = "Example:\n  esker consume orders --from beginning --until-end --format json")]
     Consume(consume::ConsumeArgs),
     /// Describe the cluster and its agents
-    #[command(subcommand, after_help = "Example:\n  esker cluster describe --bootstrap-server 127.0.0.1:9092")]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  esker cluster describe --bootstrap-server 127.0.0.1:9092"
+    )]
     Cluster(cluster::ClusterCommand),
     /// Describe and alter configs of topics and brokers
-    #[command(subcommand, after_help = "Example:\n  esker config alter topic orders --set retention.ms=86400000")]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  esker config alter topic orders --set retention.ms=86400000"
+    )]
     Config(config::ConfigCommand),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  esker completions bash > /etc/bash_completion.d/esker")]

@@ -10,7 +10,9 @@ use crate::failure::{Failure, Outcome};
 /// Writes bytes and flushes them.
 pub(crate) fn write(bytes: &[u8]) -> Outcome {
     let mut out = std::io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| Failure::of_output(&error))
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::of_output(&error))
 }
 
 /// Prints a value as JSON, one document.

@@ -66,13 +66,21 @@ type Chunk = io::Result<Vec<Vec<u8>>>;
 /// Runs the command.
 pub(crate) async fn run(args: ProduceArgs) -> Outcome {
     if args.key_separator.as_ref().is_some_and(Vec::is_empty) {
-        return Err(Failure::Usage("--key-separator: the separator is empty".to_owned()));
+        return Err(Failure::Usage(
+            "--key-separator: the separator is empty".to_owned(),
+        ));
     }
     let cluster = args.target.cluster()?;
     let mut chunks = open(args.file.as_ref())?;
     let seams = Seams::real();
-    let mut producer =
-        Producer::start(cluster, seams.clone(), &args.topic, args.compression, args.partition).await?;
+    let mut producer = Producer::start(
+        cluster,
+        seams.clone(),
+        &args.topic,
+        args.compression,
+        args.partition,
+    )
+    .await?;
     let format = LineFormat {
         key_separator: args.key_separator.clone(),
         null: args.null.clone(),
@@ -80,31 +88,45 @@ pub(crate) async fn run(args: ProduceArgs) -> Outcome {
     };
     let started = seams.clock.now();
     let mut said = started;
-    let progress = !args.quiet && io::stderr().is_terminal() && (args.file.is_some() || !io::stdin().is_terminal());
+    let progress =
+        !args.quiet && io::stderr().is_terminal() && (args.file.is_some() || !io::stdin().is_terminal());
     let mut line = 0_u64;
     loop {
         let chunk = match chunks.try_recv() {
             Ok(chunk) => chunk,
             Err(_) => {
-                producer.flush().await.map_err(|error| failed(&error, &producer))?;
+                producer
+                    .flush()
+                    .await
+                    .map_err(|error| failed(&error, &producer))?;
                 match chunks.recv().await {
                     Some(chunk) => chunk,
                     None => break,
                 }
             }
         };
-        for text in chunk.map_err(|error| Failure::Failed(format!("cannot read the input: {}", io_reason(&error))))? {
+        for text in
+            chunk.map_err(|error| Failure::Failed(format!("cannot read the input: {}", io_reason(&error))))?
+        {
             line += 1;
             let record = match format.parse(&text) {
                 Ok(record) => record,
                 Err(reason) => {
                     // What came before the bad line is written, so that the count says where to go on.
-                    producer.flush().await.map_err(|error| failed(&error, &producer))?;
+                    producer
+                        .flush()
+                        .await
+                        .map_err(|error| failed(&error, &producer))?;
                     let written = producer.written().records;
-                    return Err(Failure::Failed(format!("line {line}: {reason} ({written} records were written)")));
+                    return Err(Failure::Failed(format!(
+                        "line {line}: {reason} ({written} records were written)"
+                    )));
                 }
             };
-            producer.add(&record).await.map_err(|error| failed(&error, &producer))?;
+            producer
+                .add(&record)
+                .await
+                .map_err(|error| failed(&error, &producer))?;
         }
         if progress && seams.clock.now() - said >= PROGRESS {
             said = seams.clock.now();
@@ -120,7 +142,9 @@ pub(crate) async fn run(args: ProduceArgs) -> Outcome {
 fn failed(error: &crate::client::ClientError, producer: &Producer) -> Failure {
     match producer.written().records {
         0 => Failure::Failed(error.to_string()),
-        records => Failure::Failed(format!("{error} (the first {records} records or more were written)")),
+        records => Failure::Failed(format!(
+            "{error} (the first {records} records or more were written)"
+        )),
     }
 }
 
@@ -162,11 +186,15 @@ fn open(file: Option<&PathBuf>) -> Outcome<mpsc::Receiver<Chunk>> {
     let input: Box<dyn Read + Send> = match file {
         None => Box::new(io::stdin()),
         Some(path) => {
-            let unreadable =
-                |error: io::Error| Failure::Failed(format!("cannot read {}: {}", path.display(), io_reason(&error)));
+            let unreadable = |error: io::Error| {
+                Failure::Failed(format!("cannot read {}: {}", path.display(), io_reason(&error)))
+            };
             let file = File::open(path).map_err(unreadable)?;
             if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-                return Err(Failure::Failed(format!("cannot read {}: it is a directory", path.display())));
+                return Err(Failure::Failed(format!(
+                    "cannot read {}: it is a directory",
+                    path.display()
+                )));
             }
             Box::new(file)
         }

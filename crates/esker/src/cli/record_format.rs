@@ -46,9 +46,15 @@ impl LineFormat {
                 (nullable(&line[..at]), nullable(&line[at + separator.len()..]))
             }
         };
-        let headers =
-            self.headers.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes()));
-        Ok(NewRecord { key, value, headers: headers.collect() })
+        let headers = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes()));
+        Ok(NewRecord {
+            key,
+            value,
+            headers: headers.collect(),
+        })
     }
 }
 
@@ -152,7 +158,9 @@ fn put(object: &mut Map<String, Value>, name: &str, bytes: Option<&[u8]>) {
     match bytes.map(|bytes| (bytes, std::str::from_utf8(bytes))) {
         None => object.insert(name.to_owned(), Value::Null),
         Some((_, Ok(text))) => object.insert(name.to_owned(), json!(text)),
-        Some((bytes, Err(_))) => object.insert(format!("{name}_base64"), json!(BASE64_STANDARD.encode(bytes))),
+        Some((bytes, Err(_))) => {
+            object.insert(format!("{name}_base64"), json!(BASE64_STANDARD.encode(bytes)))
+        }
     };
 }
 
@@ -168,7 +176,10 @@ mod tests {
             headers: vec![("h".into(), "v".into())],
         };
         let record = format.parse(b"k::v::w").unwrap();
-        assert_eq!((record.key.as_deref(), record.value.as_deref()), (Some(&b"k"[..]), Some(&b"v::w"[..])));
+        assert_eq!(
+            (record.key.as_deref(), record.value.as_deref()),
+            (Some(&b"k"[..]), Some(&b"v::w"[..]))
+        );
         assert_eq!(record.headers, vec![(b"h".to_vec(), b"v".to_vec())]);
         assert_eq!(format.parse(b"k::NULL").unwrap().value, None);
         assert!(format.parse(b"no separator").is_err());

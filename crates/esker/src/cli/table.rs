@@ -11,7 +11,9 @@ pub(crate) struct Table {
 impl Table {
     /// A table with these headings.
     pub(crate) fn new(headings: &[&str]) -> Self {
-        Self { rows: vec![headings.iter().map(|heading| (*heading).to_owned()).collect()] }
+        Self {
+            rows: vec![headings.iter().map(|heading| (*heading).to_owned()).collect()],
+        }
     }
 
     /// Adds a row; it has as many cells as there are headings.
@@ -24,7 +26,11 @@ impl Table {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0).min(COLUMN_MAX)
+            cells
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
+                .min(COLUMN_MAX)
         };
         let widths: Vec<_> = (0..columns).map(width).collect();
         let mut text = String::new();
@@ -47,7 +53,9 @@ impl Table {
 
 /// Control characters would break the lines, or the terminal.
 fn one_line(cell: &str) -> String {
-    cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    cell.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 fn fit(cell: &str, width: usize) -> String {
@@ -75,6 +83,9 @@ mod tests {
         assert_eq!(lines.len(), 3);
         assert!(lines[0].starts_with("NAME ") && lines[0].ends_with("  COUNT"));
         assert!(lines[1].contains("…  1"));
-        assert_eq!(lines[2].chars().position(|c| c == '2'), lines[0].chars().position(|c| c == 'C'));
+        assert_eq!(
+            lines[2].chars().position(|c| c == '2'),
+            lines[0].chars().position(|c| c == 'C')
+        );
     }
 }

@@ -13,7 +13,14 @@ use crate::settings::address::Address;
 #[command(next_help_heading = "Connection and output")]
 pub(crate) struct Target {
     /// Brokers to ask first, HOST:PORT, separated by commas
-    #[arg(short = 'b', long, value_name = "HOST:PORT,...", env = "ESKER_BOOTSTRAP_SERVER", default_value = "127.0.0.1:9092", global = true)]
+    #[arg(
+        short = 'b',
+        long,
+        value_name = "HOST:PORT,...",
+        env = "ESKER_BOOTSTRAP_SERVER",
+        default_value = "127.0.0.1:9092",
+        global = true
+    )]
     bootstrap_server: String,
     /// How long to wait for an answer, and to try again, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600), global = true)]
@@ -27,12 +34,19 @@ impl Target {
     /// The cluster; nothing is connected yet.
     pub(crate) fn cluster(&self) -> Outcome<Cluster> {
         let mut addresses = Vec::new();
-        for address in self.bootstrap_server.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        for address in self
+            .bootstrap_server
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
             let wrong = |reason| Failure::Usage(format!("--bootstrap-server: {reason}"));
             addresses.push(Address::parse(address).map_err(wrong)?.to_string());
         }
         if addresses.is_empty() {
-            return Err(Failure::Usage("--bootstrap-server: there must be at least one HOST:PORT".to_owned()));
+            return Err(Failure::Usage(
+                "--bootstrap-server: there must be at least one HOST:PORT".to_owned(),
+            ));
         }
         Ok(Cluster::new(addresses, Duration::from_secs(self.timeout_seconds)))
     }

@@ -21,7 +21,11 @@ fn the_groups_of_the_help_are_the_commands() {
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     let command = Cli::command();
-    let mut real: Vec<_> = command.get_subcommands().map(clap::Command::get_name).chain(["help"]).collect();
+    let mut real: Vec<_> = command
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .chain(["help"])
+        .collect();
     listed.sort_unstable();
     real.sort_unstable();
     assert_eq!(listed, real);
@@ -32,14 +36,30 @@ fn every_command_shows_an_example() {
     fn visit(command: &clap::Command, path: &str) {
         for command in command.get_subcommands() {
             let path = format!("{path} {}", command.get_name());
-            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(after.starts_with("Example:\n  ") && after.contains("esker "), "{path}: {after}");
+            let after = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                after.starts_with("Example:\n  ") && after.contains("esker "),
+                "{path}: {after}"
+            );
             // The example itself must parse, but for pipes and redirections.
             let typed = after.lines().skip(1).take_while(|line| !line.is_empty());
             let typed: Vec<_> = typed.map(|line| line.trim().trim_end_matches('\\')).collect();
             let typed = typed.join(" ");
-            let typed = typed.rsplit('|').next().unwrap().split(" > ").next().unwrap().trim();
-            assert!(super::Cli::try_parse_from(typed.split_whitespace()).is_ok(), "{path}: {typed}");
+            let typed = typed
+                .rsplit('|')
+                .next()
+                .unwrap()
+                .split(" > ")
+                .next()
+                .unwrap()
+                .trim();
+            assert!(
+                super::Cli::try_parse_from(typed.split_whitespace()).is_ok(),
+                "{path}: {typed}"
+            );
             visit(command, &path);
         }
     }

@@ -14,7 +14,9 @@ use crate::failure::{Failure, Outcome};
 #[derive(Debug, Subcommand)]
 pub(crate) enum TopicCommand {
     /// Create a topic
-    #[command(after_help = "Example:\n  esker topic create orders --partitions 6 --config retention.ms=86400000")]
+    #[command(
+        after_help = "Example:\n  esker topic create orders --partitions 6 --config retention.ms=86400000"
+    )]
     Create(Create),
     /// List topics
     #[command(after_help = "Example:\n  esker topic list --json")]
@@ -44,7 +46,9 @@ pub(crate) enum TopicCommand {
         target: Target,
     },
     /// Raise the number of a topic's partitions
-    #[command(after_help = "Example:\n  esker topic alter orders --partitions 12\n\nConfigs are altered by `esker config alter topic`.")]
+    #[command(
+        after_help = "Example:\n  esker topic alter orders --partitions 12\n\nConfigs are altered by `esker config alter topic`."
+    )]
     Alter {
         /// The topic
         name: String,
@@ -82,8 +86,16 @@ pub(crate) async fn run(command: TopicCommand) -> Outcome {
         TopicCommand::Create(args) => create(args).await,
         TopicCommand::List { target } => list(&target).await,
         TopicCommand::Describe { names, target } => describe(&names, &target).await,
-        TopicCommand::Delete { names, if_exists, target } => delete(&names, if_exists, &target).await,
-        TopicCommand::Alter { name, partitions, target } => alter(&name, partitions, &target).await,
+        TopicCommand::Delete {
+            names,
+            if_exists,
+            target,
+        } => delete(&names, if_exists, &target).await,
+        TopicCommand::Alter {
+            name,
+            partitions,
+            target,
+        } => alter(&name, partitions, &target).await,
     }
 }
 
@@ -93,7 +105,10 @@ fn is_code(error: &ClientError, wanted: ErrorCode) -> bool {
 
 async fn create(args: Create) -> Outcome {
     let mut cluster = args.target.cluster()?;
-    let (partitions, replicas) = (args.partitions.unwrap_or(-1), args.replication_factor.unwrap_or(-1));
+    let (partitions, replicas) = (
+        args.partitions.unwrap_or(-1),
+        args.replication_factor.unwrap_or(-1),
+    );
     let created = admin::create_topic(&mut cluster, &args.name, partitions, replicas, &args.config).await;
     let existed = match &created {
         Err(error) => args.if_not_exists && is_code(error, ErrorCode::TopicAlreadyExists),
@@ -149,29 +164,56 @@ async fn describe(names: &[String], target: &Target) -> Outcome {
         let topic = topic?;
         let first = offsets::find(&mut cluster, &topic.name, &topic.partitions, Place::Beginning).await?;
         let next = offsets::find(&mut cluster, &topic.name, &topic.partitions, Place::End).await?;
-        let configs = admin::describe_configs(&mut cluster, &admin::Resource::Topic(topic.name.clone())).await?;
+        let configs =
+            admin::describe_configs(&mut cluster, &admin::Resource::Topic(topic.name.clone())).await?;
         let set: Vec<_> = configs
             .configs
             .iter()
             .filter(|config| config.config_source == super::config::SOURCE_TOPIC)
-            .map(|config| (config.name.to_string(), config.value.as_ref().map(ToString::to_string).unwrap_or_default()))
+            .map(|config| {
+                (
+                    config.name.to_string(),
+                    config.value.as_ref().map(ToString::to_string).unwrap_or_default(),
+                )
+            })
             .collect();
         if target.json {
             documents.push(document(&cluster, &topic, &first, &next, &set));
             continue;
         }
-        let set: Vec<_> = set.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let set: Vec<_> = set
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         output::line(&format!("topic {}  id {}", topic.name, topic.id))?;
-        output::line(&format!("configs set: {}", if set.is_empty() { "none".to_owned() } else { set.join(", ") }))?;
+        output::line(&format!(
+            "configs set: {}",
+            if set.is_empty() {
+                "none".to_owned()
+            } else {
+                set.join(", ")
+            }
+        ))?;
         output::table(&partitions(&cluster, &topic, &first, &next))?;
     }
-    if target.json { output::json(&documents) } else { Ok(()) }
+    if target.json {
+        output::json(&documents)
+    } else {
+        Ok(())
+    }
 }
 
 type Offsets = std::collections::BTreeMap<i32, i64>;
 
 fn partitions(cluster: &Cluster, topic: &Topic, first: &Offsets, next: &Offsets) -> Table {
-    let mut table = Table::new(&["PARTITION", "FIRST OFFSET", "NEXT OFFSET", "LEADER", "ADDRESS", "REPLICAS"]);
+    let mut table = Table::new(&[
+        "PARTITION",
+        "FIRST OFFSET",
+        "NEXT OFFSET",
+        "LEADER",
+        "ADDRESS",
+        "REPLICAS",
+    ]);
     let offset = |offsets: &Offsets, index| offsets.get(&index).map_or("-".to_owned(), ToString::to_string);
     for partition in &topic.partitions {
         let replicas: Vec<_> = partition.replicas.iter().map(ToString::to_string).collect();
@@ -209,8 +251,10 @@ fn document(
             })
         })
         .collect();
-    let configs: serde_json::Map<_, _> =
-        configs.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let configs: serde_json::Map<_, _> = configs
+        .iter()
+        .map(|(name, value)| (name.clone(), json!(value)))
+        .collect();
     json!({ "topic": topic.name, "id": topic.id.to_string(), "internal": topic.internal, "configs": configs, "partitions": partitions })
 }
 
@@ -225,14 +269,20 @@ async fn delete(names: &[String], if_exists: bool, target: &Target) -> Outcome {
             Err(error) if if_exists && is_code(&error, ErrorCode::UnknownTopicOrPartition) => false,
             Err(error) => {
                 // The other topics are still deleted; all that failed is said at the end.
-                let before = failed.take().map_or(String::new(), |before: String| format!("{before}; "));
+                let before = failed
+                    .take()
+                    .map_or(String::new(), |before: String| format!("{before}; "));
                 failed = Some(format!("{before}{error}"));
                 continue;
             }
         };
         results.push(json!({ "topic": name, "deleted": gone }));
         if !target.json {
-            let done = if gone { "deleted topic" } else { "there is no topic" };
+            let done = if gone {
+                "deleted topic"
+            } else {
+                "there is no topic"
+            };
             output::line(&format!("{done} {name}"))?;
         }
     }

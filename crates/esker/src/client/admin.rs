@@ -85,16 +85,25 @@ pub(crate) async fn create_topic(
                 .with_value(Some(StrBytes::from_string(value.clone())))
         })
         .collect();
-    let request = CreateTopicsRequest::default().with_timeout_ms(timeout_ms(cluster)).with_topics(vec![
-        CreatableTopic::default()
-            .with_name(topic_name(name))
-            .with_num_partitions(partitions)
-            .with_replication_factor(replication_factor)
-            .with_configs(configs),
-    ]);
+    let request = CreateTopicsRequest::default()
+        .with_timeout_ms(timeout_ms(cluster))
+        .with_topics(vec![
+            CreatableTopic::default()
+                .with_name(topic_name(name))
+                .with_num_partitions(partitions)
+                .with_replication_factor(replication_factor)
+                .with_configs(configs),
+        ]);
     let response = cluster.any().await?.call(&request).await?;
-    let topic = response.topics.first().ok_or_else(|| ClientError::Input(format!("no answer about topic {name}")))?;
-    ClientError::check(topic.error_code, || format!("cannot create topic {name}"), topic.error_message.as_deref())?;
+    let topic = response
+        .topics
+        .first()
+        .ok_or_else(|| ClientError::Input(format!("no answer about topic {name}")))?;
+    ClientError::check(
+        topic.error_code,
+        || format!("cannot create topic {name}"),
+        topic.error_message.as_deref(),
+    )?;
     Ok(Created {
         name: name.to_owned(),
         partitions: topic.num_partitions,
@@ -109,22 +118,42 @@ pub(crate) async fn delete_topic(cluster: &mut Cluster, name: &str) -> Result<()
     let request = if connection.version_of::<DeleteTopicsRequest>()? < DELETE_TOPICS_STRUCTS {
         request.with_topic_names(vec![topic_name(name)])
     } else {
-        request.with_topics(vec![DeleteTopicState::default().with_name(Some(topic_name(name)))])
+        request.with_topics(vec![
+            DeleteTopicState::default().with_name(Some(topic_name(name))),
+        ])
     };
     let response = connection.call(&request).await?;
-    let topic =
-        response.responses.first().ok_or_else(|| ClientError::Input(format!("no answer about topic {name}")))?;
-    ClientError::check(topic.error_code, || format!("cannot delete topic {name}"), topic.error_message.as_deref())
+    let topic = response
+        .responses
+        .first()
+        .ok_or_else(|| ClientError::Input(format!("no answer about topic {name}")))?;
+    ClientError::check(
+        topic.error_code,
+        || format!("cannot delete topic {name}"),
+        topic.error_message.as_deref(),
+    )
 }
 
 /// Raises the number of partitions of a topic to `count`.
 pub(crate) async fn create_partitions(cluster: &mut Cluster, name: &str, count: i32) -> Result<()> {
-    let request = CreatePartitionsRequest::default().with_timeout_ms(timeout_ms(cluster)).with_topics(vec![
-        CreatePartitionsTopic::default().with_name(topic_name(name)).with_count(count).with_assignments(None),
-    ]);
+    let request = CreatePartitionsRequest::default()
+        .with_timeout_ms(timeout_ms(cluster))
+        .with_topics(vec![
+            CreatePartitionsTopic::default()
+                .with_name(topic_name(name))
+                .with_count(count)
+                .with_assignments(None),
+        ]);
     let response = cluster.any().await?.call(&request).await?;
-    let topic = response.results.first().ok_or_else(|| ClientError::Input(format!("no answer about topic {name}")))?;
-    ClientError::check(topic.error_code, || format!("cannot alter topic {name}"), topic.error_message.as_deref())
+    let topic = response
+        .results
+        .first()
+        .ok_or_else(|| ClientError::Input(format!("no answer about topic {name}")))?;
+    ClientError::check(
+        topic.error_code,
+        || format!("cannot alter topic {name}"),
+        topic.error_message.as_deref(),
+    )
 }
 
 /// The configs of a resource.
@@ -132,12 +161,14 @@ pub(crate) async fn describe_configs(
     cluster: &mut Cluster,
     resource: &Resource,
 ) -> Result<DescribeConfigsResult> {
-    let request = DescribeConfigsRequest::default().with_include_synonyms(false).with_resources(vec![
-        DescribeConfigsResource::default()
-            .with_resource_type(resource.code())
-            .with_resource_name(resource.name())
-            .with_configuration_keys(None),
-    ]);
+    let request = DescribeConfigsRequest::default()
+        .with_include_synonyms(false)
+        .with_resources(vec![
+            DescribeConfigsResource::default()
+                .with_resource_type(resource.code())
+                .with_resource_name(resource.name())
+                .with_configuration_keys(None),
+        ]);
     let response = match resource {
         // A broker answers for its own configs only.
         Resource::Broker(id) => {
@@ -151,7 +182,11 @@ pub(crate) async fn describe_configs(
         .into_iter()
         .next()
         .ok_or_else(|| ClientError::Input(format!("no answer about {resource}")))?;
-    ClientError::check(result.error_code, || format!("cannot describe {resource}"), result.error_message.as_deref())?;
+    ClientError::check(
+        result.error_code,
+        || format!("cannot describe {resource}"),
+        result.error_message.as_deref(),
+    )?;
     Ok(result)
 }
 
@@ -180,14 +215,28 @@ pub(crate) async fn alter_configs(
             .with_configs(changes),
     ]);
     let response = cluster.any().await?.call(&request).await?;
-    let result =
-        response.responses.first().ok_or_else(|| ClientError::Input(format!("no answer about {resource}")))?;
-    ClientError::check(result.error_code, || format!("cannot alter {resource}"), result.error_message.as_deref())
+    let result = response
+        .responses
+        .first()
+        .ok_or_else(|| ClientError::Input(format!("no answer about {resource}")))?;
+    ClientError::check(
+        result.error_code,
+        || format!("cannot alter {resource}"),
+        result.error_message.as_deref(),
+    )
 }
 
 /// The cluster and its brokers.
 pub(crate) async fn describe_cluster(cluster: &mut Cluster) -> Result<DescribeClusterResponse> {
-    let response = cluster.any().await?.call(&DescribeClusterRequest::default()).await?;
-    ClientError::check(response.error_code, || "cannot describe the cluster".to_owned(), response.error_message.as_deref())?;
+    let response = cluster
+        .any()
+        .await?
+        .call(&DescribeClusterRequest::default())
+        .await?;
+    ClientError::check(
+        response.error_code,
+        || "cannot describe the cluster".to_owned(),
+        response.error_message.as_deref(),
+    )?;
     Ok(response)
 }

@@ -45,7 +45,12 @@ pub(crate) struct Partition {
 impl Cluster {
     /// A cluster that can be asked at any of `bootstrap`, addresses `host:port`.
     pub(crate) fn new(bootstrap: Vec<String>, deadline: Duration) -> Self {
-        Self { bootstrap, deadline, brokers: BTreeMap::new(), any: None }
+        Self {
+            bootstrap,
+            deadline,
+            brokers: BTreeMap::new(),
+            any: None,
+        }
     }
 
     /// Deadline of every request.
@@ -58,7 +63,9 @@ impl Cluster {
         if self.any.is_none() {
             self.any = Some(self.connect_any().await?);
         }
-        self.any.as_mut().ok_or_else(|| ClientError::Input("there is no address to connect to".to_owned()))
+        self.any
+            .as_mut()
+            .ok_or_else(|| ClientError::Input("there is no address to connect to".to_owned()))
     }
 
     /// Forgets the shared connection, after an error on it.
@@ -107,8 +114,9 @@ impl Cluster {
                 .map(|name| MetadataRequestTopic::default().with_name(Some(topic_name(name))))
                 .collect()
         });
-        let request =
-            MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(create);
+        let request = MetadataRequest::default()
+            .with_topics(topics)
+            .with_allow_auto_topic_creation(create);
         let response = match self.any().await?.call(&request).await {
             Ok(response) => response,
             Err(error) => {
@@ -125,7 +133,9 @@ impl Cluster {
         let found = self.topics(Some(&[name.to_owned()]), create).await?;
         match found.into_iter().next() {
             Some((_, topic)) => topic,
-            None => Err(ClientError::Input(format!("the broker says nothing about topic {name}"))),
+            None => Err(ClientError::Input(format!(
+                "the broker says nothing about topic {name}"
+            ))),
         }
     }
 
@@ -145,11 +155,18 @@ pub(crate) fn topic_name(name: &str) -> TopicName {
 
 /// `host:port` with brackets around IPv6.
 pub(crate) fn host_port(host: &str, port: i32) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
 }
 
 fn topic(topic: &MetadataResponseTopic) -> (String, Result<Topic>) {
-    let name = topic.name.as_ref().map_or_else(String::new, |name| name.0.to_string());
+    let name = topic
+        .name
+        .as_ref()
+        .map_or_else(String::new, |name| name.0.to_string());
     let checked = ClientError::check(topic.error_code, || format!("topic {name}"), None);
     let result = checked.map(|()| {
         let mut partitions: Vec<_> = topic
@@ -163,7 +180,12 @@ fn topic(topic: &MetadataResponseTopic) -> (String, Result<Topic>) {
             })
             .collect();
         partitions.sort_by_key(|partition| partition.index);
-        Topic { name: name.clone(), id: topic.topic_id, internal: topic.is_internal, partitions }
+        Topic {
+            name: name.clone(),
+            id: topic.topic_id,
+            internal: topic.is_internal,
+            partitions,
+        }
     });
     (name, result)
 }

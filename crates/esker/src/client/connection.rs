@@ -36,12 +36,17 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects to `host:port` and asks what the broker can do. `deadline` is for each step.
     pub(crate) async fn open(address: &str, deadline: Duration) -> Result<Self, ClientError> {
-        let failed = |reason: String| ClientError::Connect { address: address.to_owned(), reason };
+        let failed = |reason: String| ClientError::Connect {
+            address: address.to_owned(),
+            reason,
+        };
         let stream = tokio::time::timeout(deadline, TcpStream::connect(address))
             .await
             .map_err(|_| failed(format!("no answer within {} s", deadline.as_secs())))?
             .map_err(|error| failed(io_reason(&error)))?;
-        stream.set_nodelay(true).map_err(|error| failed(io_reason(&error)))?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| failed(io_reason(&error)))?;
         let mut connection = Self {
             stream,
             address: address.to_owned(),
@@ -88,21 +93,30 @@ impl Connection {
         let frame = self.exchange(API_VERSIONS, &body, self.deadline).await?;
         let refused = ErrorCode::UnsupportedVersion.code().to_be_bytes();
         let response = if frame.get(4..6) == Some(refused.as_slice()) {
-            self.call_version(0, &ApiVersionsRequest::default(), self.deadline).await?
+            self.call_version(0, &ApiVersionsRequest::default(), self.deadline)
+                .await?
         } else {
             client::decode_response::<ApiVersionsRequest>(API_VERSIONS, frame)
                 .map_err(|error| self.malformed(error.to_string()))?
                 .1
         };
-        let ApiVersionsResponse { error_code, api_keys, .. } = response;
+        let ApiVersionsResponse {
+            error_code, api_keys, ..
+        } = response;
         ClientError::check(error_code, || format!("{}: ApiVersions", self.address), None)?;
-        self.versions = api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version))).collect();
+        self.versions = api_keys
+            .iter()
+            .map(|api| (api.api_key, (api.min_version, api.max_version)))
+            .collect();
         Ok(())
     }
 
     /// The newest version of an API that both sides know.
     pub(crate) fn version_of<R: ClientRequest>(&self) -> Result<i16, ClientError> {
-        let unsupported = || ClientError::Unsupported { address: self.address.clone(), api: api_name::<R>() };
+        let unsupported = || ClientError::Unsupported {
+            address: self.address.clone(),
+            api: api_name::<R>(),
+        };
         let ours = versions::range(R::KEY).ok_or_else(unsupported)?;
         let most = match R::KEY {
             api_key::PRODUCE => PRODUCE_MAX,
@@ -160,7 +174,10 @@ impl Connection {
     }
 
     fn malformed(&self, reason: String) -> ClientError {
-        ClientError::Malformed { address: self.address.clone(), reason }
+        ClientError::Malformed {
+            address: self.address.clone(),
+            reason,
+        }
     }
 }
 

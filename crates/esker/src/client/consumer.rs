@@ -153,7 +153,9 @@ impl Consumer {
         let mut failed = None;
         for data in response.responses.iter().flat_map(|topic| &topic.partitions) {
             let partition = data.partition_index;
-            let Some(position) = self.positions.get_mut(&partition) else { continue };
+            let Some(position) = self.positions.get_mut(&partition) else {
+                continue;
+            };
             if data.error_code != ErrorCode::None.code() {
                 let what = || match ErrorCode::from_code(data.error_code) {
                     Some(ErrorCode::OffsetOutOfRange) => {
@@ -171,7 +173,11 @@ impl Consumer {
             let from = *position;
             if let Some(last) = batches.last() {
                 *position = last.header.next_offset().max(from);
-                fetched.push(Fetched { partition, batches, from });
+                fetched.push(Fetched {
+                    partition,
+                    batches,
+                    from,
+                });
             }
         }
         failed.map_or(Ok(()), Err)
@@ -185,7 +191,9 @@ fn whole_batches(records: Bytes) -> Result<Vec<Batch>> {
     for batch in Batches::new(records) {
         match batch {
             Ok(batch) => {
-                batch.check_crc().map_err(|error| ClientError::Input(format!("damaged batch: {error}")))?;
+                batch
+                    .check_crc()
+                    .map_err(|error| ClientError::Input(format!("damaged batch: {error}")))?;
                 batches.push(batch);
             }
             Err(BatchError::CutOff { .. }) => break,
@@ -210,5 +218,9 @@ fn request(topic: &str, partitions: &[(i32, i64)], wait: Duration) -> FetchReque
         .with_max_wait_ms(i32::try_from(wait.as_millis()).unwrap_or(i32::MAX))
         .with_min_bytes(1)
         .with_max_bytes(FETCH_BYTES)
-        .with_topics(vec![FetchTopic::default().with_topic(topic_name(topic)).with_partitions(partitions)])
+        .with_topics(vec![
+            FetchTopic::default()
+                .with_topic(topic_name(topic))
+                .with_partitions(partitions),
+        ])
 }

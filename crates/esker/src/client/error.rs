@@ -70,8 +70,14 @@ impl ClientError {
         if code == ErrorCode::None.code() {
             return Ok(());
         }
-        let message = message.map(str::to_owned).filter(|message| !message.trim().is_empty());
-        Err(Self::Refused { what: what(), code, message })
+        let message = message
+            .map(str::to_owned)
+            .filter(|message| !message.trim().is_empty());
+        Err(Self::Refused {
+            what: what(),
+            code,
+            message,
+        })
     }
 
     /// Whether the same may succeed later, perhaps elsewhere.
@@ -114,11 +120,19 @@ mod tests {
 
     #[test]
     fn says_kafkas_name_and_the_reason() {
-        let refused = ClientError::check(36, || "cannot create topic t".into(), Some("it exists.")).unwrap_err();
-        assert_eq!(refused.to_string(), "cannot create topic t: TOPIC_ALREADY_EXISTS: it exists.");
+        let refused =
+            ClientError::check(36, || "cannot create topic t".into(), Some("it exists.")).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "cannot create topic t: TOPIC_ALREADY_EXISTS: it exists."
+        );
         assert!(!refused.is_retriable());
         let refused = ClientError::check(3, || "topic t".into(), None).unwrap_err();
-        assert!(refused.to_string().starts_with("topic t: UNKNOWN_TOPIC_OR_PARTITION: there is no"));
+        assert!(
+            refused
+                .to_string()
+                .starts_with("topic t: UNKNOWN_TOPIC_OR_PARTITION: there is no")
+        );
         assert!(ClientError::check(0, String::new, None).is_ok());
         assert_eq!(name(4711), "error 4711");
     }

@@ -33,7 +33,10 @@ pub(crate) async fn find(
     };
     let mut by_leader: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     for partition in partitions {
-        by_leader.entry(partition.leader).or_default().push(partition.index);
+        by_leader
+            .entry(partition.leader)
+            .or_default()
+            .push(partition.index);
     }
     let mut found = BTreeMap::new();
     for (leader, indexes) in by_leader {
@@ -47,19 +50,31 @@ pub(crate) async fn find(
             })
             .collect();
         let timeout_ms = i32::try_from(cluster.deadline().as_millis()).unwrap_or(i32::MAX);
-        let request = ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_timeout_ms(timeout_ms).with_topics(vec![
-            ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(asked),
-        ]);
+        let request = ListOffsetsRequest::default()
+            .with_replica_id(BrokerId(-1))
+            .with_timeout_ms(timeout_ms)
+            .with_topics(vec![
+                ListOffsetsTopic::default()
+                    .with_name(topic_name(topic))
+                    .with_partitions(asked),
+            ]);
         let response = cluster.connect(leader).await?.call(&request).await?;
         for partition in response.topics.iter().flat_map(|topic| &topic.partitions) {
             let index = partition.partition_index;
-            ClientError::check(partition.error_code, || format!("offsets of {topic}/{index}"), None)?;
+            ClientError::check(
+                partition.error_code,
+                || format!("offsets of {topic}/{index}"),
+                None,
+            )?;
             found.insert(index, partition.offset);
         }
     }
     // No record is that new: reading starts behind the last one.
-    let missing: Vec<_> =
-        partitions.iter().filter(|p| found.get(&p.index).is_some_and(|offset| *offset < 0)).cloned().collect();
+    let missing: Vec<_> = partitions
+        .iter()
+        .filter(|p| found.get(&p.index).is_some_and(|offset| *offset < 0))
+        .cloned()
+        .collect();
     if matches!(place, Place::Time(_)) && !missing.is_empty() {
         found.extend(Box::pin(find(cluster, topic, &missing, Place::End)).await?);
     }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::Sleep;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 
 /// Most HTTP connections at a time: for probes, a scraper or two, and people.
 const CONNECTIONS_MAX: usize = 256;
@@ -27,7 +27,10 @@ pub(super) struct Limited {
 
 impl Limited {
     pub(super) fn new(listener: TcpListener) -> Self {
-        Self { listener, slots: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
+        Self {
+            listener,
+            slots: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        }
     }
 }
 
@@ -39,7 +42,14 @@ impl Listener for Limited {
         let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
         // Accepting again and again after an error, with pauses, is what axum does for a TcpListener.
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Connection { stream, idle: Box::pin(tokio::time::sleep(IDLE_MAX)), _slot: slot }, address)
+        (
+            Connection {
+                stream,
+                idle: Box::pin(tokio::time::sleep(IDLE_MAX)),
+                _slot: slot,
+            },
+            address,
+        )
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -55,7 +65,11 @@ pub(super) struct Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.stream).poll_read(cx, buf) {
             Poll::Pending if self.idle.as_mut().poll(cx).is_ready() => {
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))

@@ -86,7 +86,10 @@ fn dependency(url: &str, health: Option<StoreHealth>) -> Value {
 fn memory(state: &State) -> Value {
     let mut shares = serde_json::Map::new();
     for memory in state.broker().iter().flat_map(|broker| broker.memory()) {
-        shares.insert(memory.r#use.to_owned(), json!({ "used": memory.used, "max": memory.max }));
+        shares.insert(
+            memory.r#use.to_owned(),
+            json!({ "used": memory.used, "max": memory.max }),
+        );
     }
     json!({ "max": state.settings().memory_bytes, "uses": shares })
 }

@@ -37,13 +37,19 @@ pub(super) struct Door {
 impl Door {
     /// A closed door. `slots` has a permit for each connection that may be open.
     pub(super) fn new(slots: Arc<Semaphore>) -> Self {
-        Self { serving: watch::Sender::new(None), slots }
+        Self {
+            serving: watch::Sender::new(None),
+            slots,
+        }
     }
 
     /// From now on `broker` serves new connections.
     pub(super) fn open(&self, broker: Arc<Broker>) {
         self.close();
-        self.serving.send_replace(Some(Serving { broker, over: CancellationToken::new() }));
+        self.serving.send_replace(Some(Serving {
+            broker,
+            over: CancellationToken::new(),
+        }));
     }
 
     /// Closes all connections; new ones wait.
@@ -81,7 +87,13 @@ pub(super) async fn accept(
             let (_, slot) = door.next().await?;
             let accepted = listener.accept().await;
             // Who serves may have changed while nobody connected.
-            let serving = door.serving.subscribe().wait_for(Option::is_some).await.ok()?.clone()?;
+            let serving = door
+                .serving
+                .subscribe()
+                .wait_for(Option::is_some)
+                .await
+                .ok()?
+                .clone()?;
             Some((serving, slot, accepted))
         };
         let (serving, slot, accepted) = tokio::select! {
@@ -98,7 +110,9 @@ pub(super) async fn accept(
                 let connection = serve(serving, stream, Arc::clone(&config), peer.to_string(), slot);
                 seams.spawner.spawn("connection", Box::pin(connection));
             }
-            Err(error) if is_about_one_peer(&error) => debug!(%error, "a connection was gone before it was accepted"),
+            Err(error) if is_about_one_peer(&error) => {
+                debug!(%error, "a connection was gone before it was accepted")
+            }
             Err(error) => {
                 warn!(%error, "cannot accept connections; trying again");
                 drop(slot);
@@ -111,7 +125,10 @@ pub(super) async fn accept(
 
 fn is_about_one_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
 }
 
 async fn serve(

@@ -10,7 +10,11 @@ pub(super) fn ready(settings: &Settings, state: &State, took: Duration) {
     if settings.peer_addr.is_some() {
         tracing::warn!("peer_addr is set, but nothing uses it yet");
     }
-    let addresses: Vec<_> = state.listeners().iter().map(|(_, bound)| bound.to_string()).collect();
+    let addresses: Vec<_> = state
+        .listeners()
+        .iter()
+        .map(|(_, bound)| bound.to_string())
+        .collect();
     let clients = addresses.join(", ");
     if settings.mode == Mode::Agent {
         tracing::info!(%clients, http = ?state.admin().map(|admin| admin.to_string()), "listening");
@@ -21,9 +25,16 @@ pub(super) fn ready(settings: &Settings, state: &State, took: Duration) {
         _ => format!("{} and {}", settings.metastore, settings.bucket),
     };
     let first = addresses.first().map_or("", String::as_str);
-    let bootstrap = if first == "127.0.0.1:9092" { String::new() } else { format!(" -b {first}") };
+    let bootstrap = if first == "127.0.0.1:9092" {
+        String::new()
+    } else {
+        format!(" -b {first}")
+    };
     let mut lines = vec![
-        format!("esker is ready after {} ms: Kafka clients connect to {clients}", took.as_millis()),
+        format!(
+            "esker is ready after {} ms: Kafka clients connect to {clients}",
+            took.as_millis()
+        ),
         format!("data  {stores}"),
     ];
     if let Some(admin) = state.admin() {

@@ -25,8 +25,10 @@ pub(super) struct Bound {
 impl Bound {
     /// Starts listening.
     pub(super) fn listen(self) -> Outcome<(Arc<ListenerConfig>, TcpListener)> {
-        let listener =
-            self.socket.listen(BACKLOG).map_err(|error| refused(&self.address, "kafka_addr", &error))?;
+        let listener = self
+            .socket
+            .listen(BACKLOG)
+            .map_err(|error| refused(&self.address, "kafka_addr", &error))?;
         Ok((self.config, listener))
     }
 }
@@ -39,7 +41,11 @@ pub(super) async fn all(settings: &Settings, state: &Arc<State>) -> Outcome<Vec<
         let real = listener.bind.with_port(local.port());
         let advertised = listener.advertised.clone().unwrap_or_else(|| real.clone());
         // An advertised port 0 means the real one.
-        let port = if advertised.port == 0 { local.port() } else { advertised.port };
+        let port = if advertised.port == 0 {
+            local.port()
+        } else {
+            advertised.port
+        };
         let config = Arc::new(ListenerConfig {
             name: listener.name.clone(),
             security_protocol: listener.protocol.clone(),
@@ -48,11 +54,17 @@ pub(super) async fn all(settings: &Settings, state: &Arc<State>) -> Outcome<Vec<
             zone: listener.zone.clone(),
         });
         state.add_listener(&config, &real);
-        all.push(Bound { config, socket, address: real });
+        all.push(Bound {
+            config,
+            socket,
+            address: real,
+        });
     }
     if let Some(address) = &settings.admin_addr {
         let (socket, local) = bind(address, "admin_addr").await?;
-        let listener = socket.listen(BACKLOG).map_err(|error| refused(address, "admin_addr", &error))?;
+        let listener = socket
+            .listen(BACKLOG)
+            .map_err(|error| refused(address, "admin_addr", &error))?;
         state.set_admin(address.with_port(local.port()));
         http::start(listener, Arc::clone(state));
     }
@@ -67,7 +79,11 @@ pub(crate) async fn bind(address: &Address, setting: &str) -> Outcome<(TcpSocket
         Ok(None) => return Err(unknown_host(address, setting)),
         Err(_) => return Err(unknown_host(address, setting)),
     };
-    let socket = if resolved.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = if resolved.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    };
     let bound = socket.and_then(|socket| {
         // Connections of a life before do not keep the port busy.
         socket.set_reuseaddr(true)?;
@@ -79,7 +95,10 @@ pub(crate) async fn bind(address: &Address, setting: &str) -> Outcome<(TcpSocket
 }
 
 fn unknown_host(address: &Address, setting: &str) -> Failure {
-    Failure::Failed(format!("cannot listen on {address}: there is no host {:?}; correct {setting}", address.host))
+    Failure::Failed(format!(
+        "cannot listen on {address}: there is no host {:?}; correct {setting}",
+        address.host
+    ))
 }
 
 fn refused(address: &Address, setting: &str, error: &std::io::Error) -> Failure {
@@ -90,7 +109,9 @@ fn refused(address: &Address, setting: &str, error: &std::io::Error) -> Failure 
             "cannot listen on {address}: another process uses this port; stop it or choose another with --{flag}"
         ),
         ErrorKind::PermissionDenied => {
-            format!("cannot listen on {address}: not permitted; ports below 1024 need rights, choose another with --{flag}")
+            format!(
+                "cannot listen on {address}: not permitted; ports below 1024 need rights, choose another with --{flag}"
+            )
         }
         ErrorKind::AddrNotAvailable => {
             format!("cannot listen on {address}: this machine does not have this address; correct {setting}")

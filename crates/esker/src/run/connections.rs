@@ -13,7 +13,10 @@ pub(super) const BACKLOG: u32 = 1024;
 /// that use `select`.
 pub(super) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         debug!(%error, "cannot raise the limit of open files");
     }

@@ -94,7 +94,9 @@ async fn live(
             }
         }
         let name = &config.node_name;
-        warn!("fenced: all connections are closed, a new incarnation begins; is another process running as {name}?");
+        warn!(
+            "fenced: all connections are closed, a new incarnation begins; is another process running as {name}?"
+        );
         if state.seams().clock.now() - born >= GROWN_UP {
             pause = REBIRTH;
         }
@@ -128,7 +130,13 @@ fn open(
     signals: &CancellationToken,
 ) {
     for (config, listener) in listening {
-        let accepting = accept(listener, config, Arc::clone(door), state.seams().clone(), signals.clone());
+        let accepting = accept(
+            listener,
+            config,
+            Arc::clone(door),
+            state.seams().clone(),
+            signals.clone(),
+        );
         state.seams().spawner.spawn("accept", Box::pin(accepting));
     }
 }

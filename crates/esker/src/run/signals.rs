@@ -12,7 +12,8 @@ const AT_ONCE: i32 = 1;
 
 /// Starts listening; the token is cancelled by the first signal.
 pub(super) fn listen(seams: &Seams) -> Outcome<CancellationToken> {
-    let catch = |kind| signal(kind).map_err(|error| Failure::Failed(format!("cannot catch signals: {error}")));
+    let catch =
+        |kind| signal(kind).map_err(|error| Failure::Failed(format!("cannot catch signals: {error}")));
     let (mut terminate, mut interrupt) = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
     let stop = CancellationToken::new();
     let first = stop.clone();

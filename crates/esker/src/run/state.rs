@@ -61,10 +61,17 @@ pub(crate) struct State {
 impl State {
     /// A process that has done nothing yet.
     pub(super) fn new(settings: &Settings, seams: Seams) -> Self {
-        let (broker, metastore, store) =
-            (BrokerMetrics::default(), MetastoreMetrics::default(), StoreMetrics::default());
+        let (broker, metastore, store) = (
+            BrokerMetrics::default(),
+            MetastoreMetrics::default(),
+            StoreMetrics::default(),
+        );
         let mut registry = Registry::default();
-        registry.register("esker_build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register(
+            "esker_build",
+            "The program",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
         broker.register(&mut registry);
         metastore.register(&mut registry);
         store.register(&mut registry);
@@ -192,7 +199,9 @@ impl State {
         if self.was_ready.load(Ordering::Acquire) {
             return Ok(());
         }
-        Err(self.waiting().map_or_else(|| "starting".to_owned(), |reason| format!("waiting: {reason}")))
+        Err(self
+            .waiting()
+            .map_or_else(|| "starting".to_owned(), |reason| format!("waiting: {reason}")))
     }
 
     /// Looks at everything once.
@@ -236,6 +245,9 @@ impl State {
 
 fn note(health: &mut Option<StoreHealth>, answers: bool, now_ms: i64) {
     if health.is_none_or(|known| known.answers != answers) {
-        *health = Some(StoreHealth { answers, since_ms: now_ms });
+        *health = Some(StoreHealth {
+            answers,
+            since_ms: now_ms,
+        });
     }
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use esker_broker::budget::Budget;
 use esker_broker::authorizer::AllowAll;
+use esker_broker::budget::Budget;
 use esker_broker::{Broker, BrokerConfig, Dependencies, StartError};
 use esker_metastore::postgres::{self, PostgresConfig, PostgresMetastore};
 use esker_metastore::sqlite::SqliteMetastore;
@@ -65,7 +65,10 @@ pub(crate) fn open_bucket(url: &SecretUrl, seams: &Seams, metrics: StoreMetrics)
 
 /// How an agent connects to Postgres.
 pub(crate) fn postgres_config(url: &SecretUrl, metrics: MetastoreMetrics) -> PostgresConfig {
-    PostgresConfig { metrics, ..PostgresConfig::new(url.expose()) }
+    PostgresConfig {
+        metrics,
+        ..PostgresConfig::new(url.expose())
+    }
 }
 
 /// Connects what has to be connected, waiting for it.
@@ -73,7 +76,9 @@ pub(super) async fn connect(settings: &Settings, state: &State, opened: Opened) 
     let metastore = match (opened.sqlite, &settings.metastore) {
         (Some(metastore), _) => metastore,
         (None, MetastoreUrl::Postgres(url)) => connect_postgres(settings, url, state).await?,
-        (None, MetastoreUrl::Sqlite(_)) => return Err(Failure::Failed("the metastore was not opened".to_owned())),
+        (None, MetastoreUrl::Sqlite(_)) => {
+            return Err(Failure::Failed("the metastore was not opened".to_owned()));
+        }
     };
     Ok(Dependencies {
         seams: state.seams().clone(),
@@ -133,7 +138,10 @@ pub(super) async fn start_broker(
         };
         let sentence = scrub(settings, &error.to_string());
         // Another registration of this name came in between: the next attempt is a new incarnation.
-        let again = matches!(error, StartError::Metastore(MetastoreError::Fenced | MetastoreError::NotMigrated { .. }));
+        let again = matches!(
+            error,
+            StartError::Metastore(MetastoreError::Fenced | MetastoreError::NotMigrated { .. })
+        );
         if !error.is_transient() && !again {
             return Err(Failure::Failed(sentence));
         }
@@ -197,5 +205,8 @@ pub(super) fn are_under(settings: &Settings, directory: &Path) -> bool {
         MetastoreUrl::Sqlite(path) => path.starts_with(directory),
         MetastoreUrl::Postgres(_) => false,
     };
-    metastore && bucket.strip_prefix("file://").is_some_and(|path| Path::new(path).starts_with(directory))
+    metastore
+        && bucket
+            .strip_prefix("file://")
+            .is_some_and(|path| Path::new(path).starts_with(directory))
 }

@@ -14,7 +14,8 @@ pub(crate) struct Address {
 impl Address {
     /// Parses `host:port`. The error says what would be right.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is not an address: write HOST:PORT, e.g. 127.0.0.1:9092 or [::1]:9092");
+        let wrong =
+            || format!("{text:?} is not an address: write HOST:PORT, e.g. 127.0.0.1:9092 or [::1]:9092");
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => rest.split_once("]:").ok_or_else(wrong)?,
             None => text.rsplit_once(':').ok_or_else(wrong)?,
@@ -31,18 +32,28 @@ impl Address {
         if port.is_empty() || !port.chars().all(|c| c.is_ascii_digit()) {
             return Err(wrong());
         }
-        let port = port.parse().map_err(|_| format!("{port} is not a port: ports go from 0 to 65535"))?;
-        Ok(Self { host: host.to_owned(), port })
+        let port = port
+            .parse()
+            .map_err(|_| format!("{port} is not a port: ports go from 0 to 65535"))?;
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
     }
 
     /// All addresses of the machine: good to listen on, useless to connect to.
     pub(crate) fn is_wildcard(&self) -> bool {
-        self.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_unspecified())
+        self.host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_unspecified())
     }
 
     /// The same host with another port.
     pub(crate) fn with_port(&self, port: u16) -> Self {
-        Self { host: self.host.clone(), port }
+        Self {
+            host: self.host.clone(),
+            port,
+        }
     }
 }
 
@@ -62,10 +73,26 @@ mod tests {
 
     #[test]
     fn parses_names_and_numbers() {
-        for text in ["localhost:9092", "127.0.0.1:0", "[::1]:9092", "kafka-0.kafka.svc:19092"] {
+        for text in [
+            "localhost:9092",
+            "127.0.0.1:0",
+            "[::1]:9092",
+            "kafka-0.kafka.svc:19092",
+        ] {
             assert_eq!(Address::parse(text).unwrap().to_string(), text);
         }
-        for wrong in ["", "localhost", ":9092", "::1:9092", "[::1]", "[localhost]:1", "a b:1", "h:", "h:+1", "h:65536"] {
+        for wrong in [
+            "",
+            "localhost",
+            ":9092",
+            "::1:9092",
+            "[::1]",
+            "[localhost]:1",
+            "a b:1",
+            "h:",
+            "h:+1",
+            "h:65536",
+        ] {
             assert!(Address::parse(wrong).is_err(), "{wrong}");
         }
         assert!(Address::parse("0.0.0.0:1").unwrap().is_wildcard());

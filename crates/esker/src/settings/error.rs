@@ -57,5 +57,7 @@ pub(crate) enum SettingsError {
 }
 
 fn suggestion(nearest: &Option<String>) -> String {
-    nearest.as_ref().map_or(String::new(), |nearest| format!("; did you mean {nearest}?"))
+    nearest
+        .as_ref()
+        .map_or(String::new(), |nearest| format!("; did you mean {nearest}?"))
 }

@@ -70,15 +70,33 @@ impl Layers {
         let mut given = BTreeMap::new();
         if let Some(path) = file {
             for (setting, value) in from_file(path)? {
-                given.insert(setting.name, Given { value, origin: Origin::File(path.to_owned()) });
+                given.insert(
+                    setting.name,
+                    Given {
+                        value,
+                        origin: Origin::File(path.to_owned()),
+                    },
+                );
             }
         }
         for (setting, value) in from_environment(environment)? {
-            given.insert(setting.name, Given { value, origin: Origin::Environment(setting.variable()) });
+            given.insert(
+                setting.name,
+                Given {
+                    value,
+                    origin: Origin::Environment(setting.variable()),
+                },
+            );
         }
         for (name, value) in flags {
             let origin = Origin::Flag(name.replace('_', "-"));
-            given.insert(name, Given { value: value.clone(), origin });
+            given.insert(
+                name,
+                Given {
+                    value: value.clone(),
+                    origin,
+                },
+            );
         }
         Ok(Self { mode, given })
     }
@@ -90,10 +108,15 @@ impl Layers {
 
     /// The value of a setting: what was given, else its default as text.
     pub(crate) fn get(&self, name: &str) -> Option<Given> {
-        self.explicit(name).cloned().or_else(|| match names::find(name)?.default_of(self.mode) {
-            Fallback::Value(value) => Some(Given { value: value.to_owned(), origin: Origin::Default }),
-            Fallback::Computed(_) | Fallback::Nothing | Fallback::Required => None,
-        })
+        self.explicit(name)
+            .cloned()
+            .or_else(|| match names::find(name)?.default_of(self.mode) {
+                Fallback::Value(value) => Some(Given {
+                    value: value.to_owned(),
+                    origin: Origin::Default,
+                }),
+                Fallback::Computed(_) | Fallback::Nothing | Fallback::Required => None,
+            })
     }
 
     /// The value of a setting if somebody gave one.
@@ -123,14 +146,17 @@ fn from_environment(
 ) -> Result<Vec<(&'static Setting, String)>, SettingsError> {
     let mut found = Vec::new();
     for (variable, value) in environment {
-        let Some(name) = variable.strip_prefix(PREFIX) else { continue };
+        let Some(name) = variable.strip_prefix(PREFIX) else {
+            continue;
+        };
         if let Some(setting) = names::find(&name.to_lowercase()).filter(|s| s.variable() == variable) {
             if !value.is_empty() {
                 found.push((setting, value));
             }
         } else if !belongs_to_others(&variable, &value) {
             // The environment also holds what other programs put there: only what looks like a slip is one.
-            let Some(meant) = nearest(&name.to_lowercase(), SETTINGS.iter().map(|setting| setting.name)) else {
+            let Some(meant) = nearest(&name.to_lowercase(), SETTINGS.iter().map(|setting| setting.name))
+            else {
                 continue;
             };
             return Err(SettingsError::Unknown {
@@ -144,7 +170,9 @@ fn from_environment(
 
 fn belongs_to_others(variable: &str, value: &str) -> bool {
     OTHER_VARIABLES.contains(&variable)
-        || OTHER_VARIABLE_STARTS.iter().any(|start| variable.starts_with(start))
+        || OTHER_VARIABLE_STARTS
+            .iter()
+            .any(|start| variable.starts_with(start))
         || is_service_link(variable, value)
 }
 
@@ -169,12 +197,19 @@ fn from_file(path: &Path) -> Result<Vec<(&'static Setting, String)>, SettingsErr
         reason: crate::failure::io_reason(&error),
     })?;
     // Only message and line of a parse error: its full text would repeat a line that may hold a password.
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| SettingsError::Malformed {
-        path: path.to_owned(),
-        line: 1 + error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count()),
-        reason: error.message().to_owned(),
-    })?;
-    table.into_iter().map(|(name, value)| from_entry(path, &name, &value)).collect()
+    let table: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| SettingsError::Malformed {
+            path: path.to_owned(),
+            line: 1 + error
+                .span()
+                .map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count()),
+            reason: error.message().to_owned(),
+        })?;
+    table
+        .into_iter()
+        .map(|(name, value)| from_entry(path, &name, &value))
+        .collect()
 }
 
 fn from_entry(
@@ -193,7 +228,10 @@ fn from_entry(
         None => Err(SettingsError::Value {
             name: setting.name,
             origin: Origin::File(path.to_owned()),
-            reason: format!("a {} does not fit here: write a string, number, true/false or a list", value.type_str()),
+            reason: format!(
+                "a {} does not fit here: write a string, number, true/false or a list",
+                value.type_str()
+            ),
         }),
     }
 }

@@ -38,7 +38,11 @@ pub(crate) fn resolve(layers: &Layers) -> Result<Vec<Listener>, SettingsError> {
         return Err(wrong(name, &given.origin, "there must be at least one listener"));
     }
     if binds.len() > LISTENERS_MAX {
-        return Err(wrong(name, &given.origin, &format!("there can be at most {LISTENERS_MAX} listeners")));
+        return Err(wrong(
+            name,
+            &given.origin,
+            &format!("there can be at most {LISTENERS_MAX} listeners"),
+        ));
     }
     let protocols = map(layers, "listener_security_protocol_map", &binds)?;
     let zones = map(layers, "listener_zones", &binds)?;
@@ -46,13 +50,24 @@ pub(crate) fn resolve(layers: &Layers) -> Result<Vec<Listener>, SettingsError> {
     binds
         .into_iter()
         .map(|(listener, bind)| {
-            let protocol = protocols.get(&listener).map_or_else(|| protocol_of_name(&listener), |p| p.to_uppercase());
+            let protocol = protocols
+                .get(&listener)
+                .map_or_else(|| protocol_of_name(&listener), |p| p.to_uppercase());
             check_protocol(name, &given.origin, &listener, &protocol)?;
             let advertised = advertised.get(&listener).cloned();
             if advertised.is_none() && bind.is_wildcard() {
-                return Err(SettingsError::Missing { name: "advertised_addr", hint: wildcard_hint(&listener, &bind) });
+                return Err(SettingsError::Missing {
+                    name: "advertised_addr",
+                    hint: wildcard_hint(&listener, &bind),
+                });
             }
-            Ok(Listener { zone: zones.get(&listener).cloned(), name: listener, protocol, bind, advertised })
+            Ok(Listener {
+                zone: zones.get(&listener).cloned(),
+                name: listener,
+                protocol,
+                bind,
+                advertised,
+            })
         })
         .collect()
 }
@@ -65,7 +80,11 @@ fn wildcard_hint(listener: &str, bind: &Address) -> String {
 }
 
 fn protocol_of_name(listener: &str) -> String {
-    if LATER.contains(&listener) { listener.to_owned() } else { PLAINTEXT.to_owned() }
+    if LATER.contains(&listener) {
+        listener.to_owned()
+    } else {
+        PLAINTEXT.to_owned()
+    }
 }
 
 fn check_protocol(
@@ -77,10 +96,16 @@ fn check_protocol(
     if protocol == PLAINTEXT {
         Ok(())
     } else if LATER.contains(&protocol) {
-        let reason = format!("the protocol {protocol} of the listener {listener} is not supported yet; only PLAINTEXT is");
+        let reason = format!(
+            "the protocol {protocol} of the listener {listener} is not supported yet; only PLAINTEXT is"
+        );
         Err(wrong(name, origin, &reason))
     } else {
-        Err(wrong(name, origin, &format!("{protocol} is not a security protocol; only PLAINTEXT is supported so far")))
+        Err(wrong(
+            name,
+            origin,
+            &format!("{protocol} is not a security protocol; only PLAINTEXT is supported so far"),
+        ))
     }
 }
 
@@ -90,7 +115,10 @@ fn stronger(
     long: &'static str,
     short: &'static str,
 ) -> Result<(&'static str, Given), SettingsError> {
-    let nothing = Given { value: String::new(), origin: Origin::Default };
+    let nothing = Given {
+        value: String::new(),
+        origin: Origin::Default,
+    };
     match (layers.explicit(long), layers.explicit(short)) {
         (Some(a), Some(b)) if a.origin.rank() == b.origin.rank() => Err(SettingsError::Conflict(format!(
             "{long} and {short} are both given ({}; {}): {short} is a shorthand, use one of them",
@@ -115,7 +143,10 @@ fn advertised(
             let reason = "there are several listeners: say advertised_listeners, with a name each";
             return Err(wrong(name, &given.origin, reason));
         };
-        vec![(only.clone(), parse_address(name, &given.origin, given.value.trim())?)]
+        vec![(
+            only.clone(),
+            parse_address(name, &given.origin, given.value.trim())?,
+        )]
     } else {
         parse_list(name, &given)?
     };
@@ -124,7 +155,11 @@ fn advertised(
             return Err(wrong(name, &given.origin, &unknown_listener(listener, binds)));
         }
         if address.is_wildcard() {
-            return Err(wrong(name, &given.origin, &format!("clients cannot connect to {address}: name this host")));
+            return Err(wrong(
+                name,
+                &given.origin,
+                &format!("clients cannot connect to {address}: name this host"),
+            ));
         }
     }
     Ok(list.into_iter().collect())
@@ -132,18 +167,31 @@ fn advertised(
 
 fn unknown_listener(listener: &str, binds: &[(String, Address)]) -> String {
     let names: Vec<_> = binds.iter().map(|(name, _)| name.as_str()).collect();
-    format!("there is no listener {listener}; the listeners are {}", names.join(", "))
+    format!(
+        "there is no listener {listener}; the listeners are {}",
+        names.join(", ")
+    )
 }
 
 /// `NAME://host:port,...`; the shorthand's bare `host:port` is a listener named after its protocol.
 fn parse_list(name: &'static str, given: &Given) -> Result<Vec<(String, Address)>, SettingsError> {
     if name == "kafka_addr" {
-        return Ok(vec![(PLAINTEXT.to_owned(), parse_address(name, &given.origin, given.value.trim())?)]);
+        return Ok(vec![(
+            PLAINTEXT.to_owned(),
+            parse_address(name, &given.origin, given.value.trim())?,
+        )]);
     }
     let mut list: Vec<(String, Address)> = Vec::new();
-    for item in given.value.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+    for item in given
+        .value
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+    {
         let Some((listener, address)) = item.split_once("://") else {
-            let reason = format!("{item:?} is not a listener: write NAME://HOST:PORT, e.g. PLAINTEXT://127.0.0.1:9092");
+            let reason = format!(
+                "{item:?} is not a listener: write NAME://HOST:PORT, e.g. PLAINTEXT://127.0.0.1:9092"
+            );
             return Err(wrong(name, &given.origin, &reason));
         };
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
@@ -153,7 +201,11 @@ fn parse_list(name: &'static str, given: &Given) -> Result<Vec<(String, Address)
         }
         let listener = listener.to_uppercase();
         if list.iter().any(|(other, _)| *other == listener) {
-            return Err(wrong(name, &given.origin, &format!("the listener {listener} is named twice")));
+            return Err(wrong(
+                name,
+                &given.origin,
+                &format!("the listener {listener} is named twice"),
+            ));
         }
         // `PLAINTEXT://:9092` is Kafka's way to say all addresses.
         let address = match address.strip_prefix(':') {
@@ -161,7 +213,10 @@ fn parse_list(name: &'static str, given: &Given) -> Result<Vec<(String, Address)
             None => address.to_owned(),
         };
         let address = parse_address(name, &given.origin, &address)?;
-        if let Some((other, _)) = list.iter().find(|(_, taken)| *taken == address && address.port != 0) {
+        if let Some((other, _)) = list
+            .iter()
+            .find(|(_, taken)| *taken == address && address.port != 0)
+        {
             let reason = format!("the listeners {other} and {listener} have the same address {address}");
             return Err(wrong(name, &given.origin, &reason));
         }
@@ -180,7 +235,12 @@ fn map(
         return Ok(BTreeMap::new());
     };
     let mut map = BTreeMap::new();
-    for item in given.value.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+    for item in given
+        .value
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+    {
         match item.split_once(':') {
             Some((listener, value)) if !listener.trim().is_empty() && !value.trim().is_empty() => {
                 let listener = listener.trim().to_uppercase();
@@ -190,7 +250,8 @@ fn map(
                 map.insert(listener, value.trim().to_owned());
             }
             _ => {
-                let reason = format!("{item:?} does not read: write the listener's name, a colon and the value");
+                let reason =
+                    format!("{item:?} does not read: write the listener's name, a colon and the value");
                 return Err(wrong(name, &given.origin, &reason));
             }
         }
@@ -203,5 +264,9 @@ fn parse_address(name: &'static str, origin: &Origin, text: &str) -> Result<Addr
 }
 
 fn wrong(name: &'static str, origin: &Origin, reason: &str) -> SettingsError {
-    SettingsError::Value { name, origin: origin.clone(), reason: reason.to_owned() }
+    SettingsError::Value {
+        name,
+        origin: origin.clone(),
+        reason: reason.to_owned(),
+    }
 }

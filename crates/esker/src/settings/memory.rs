@@ -22,7 +22,9 @@ fn limit(mount: &Path, own: &Path) -> Option<u64> {
     let mut smallest: Option<u64> = None;
     for line in own.lines() {
         let mut parts = line.splitn(3, ':').skip(1);
-        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
+        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else {
+            continue;
+        };
         let (root, file) = match controllers {
             "" => (mount.to_owned(), "memory.max"),
             _ if controllers.split(',').any(|c| c == "memory") => {

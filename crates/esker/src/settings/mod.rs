@@ -106,14 +106,20 @@ impl Settings {
             roles: layers.parse("roles", roles)?.unwrap_or_default(),
             segment_bytes: layers.parse("segment_bytes", segment_bytes)?.unwrap_or_default(),
             flush_interval: Duration::from_millis(
-                layers.parse("flush_interval_ms", |v| number(v, 0, FLUSH_INTERVAL_MS_MAX))?.unwrap_or_default(),
+                layers
+                    .parse("flush_interval_ms", |v| number(v, 0, FLUSH_INTERVAL_MS_MAX))?
+                    .unwrap_or_default(),
             ),
-            memory_bytes: layers.parse("memory_bytes", memory_bytes)?.unwrap_or_else(memory::default_bytes),
+            memory_bytes: layers
+                .parse("memory_bytes", memory_bytes)?
+                .unwrap_or_else(memory::default_bytes),
             auto_create_topics: layers.parse("auto_create_topics", boolean)?.unwrap_or_default(),
             num_partitions: layers.parse("num_partitions", partitions)?.unwrap_or(1),
             shutdown_grace: Duration::from_secs(
                 layers
-                    .parse("shutdown_grace_seconds", |v| number(v, 0, SHUTDOWN_GRACE_SECONDS_MAX))?
+                    .parse("shutdown_grace_seconds", |v| {
+                        number(v, 0, SHUTDOWN_GRACE_SECONDS_MAX)
+                    })?
                     .unwrap_or_default(),
             ),
         })
@@ -150,7 +156,10 @@ pub(crate) fn bucket(layers: &Layers) -> Result<SecretUrl, SettingsError> {
         return Ok(url);
     }
     match layers.parse("data_dir", directory)? {
-        Some(directory) => Ok(SecretUrl::new(format!("file://{}", directory.join("bucket").display()))),
+        Some(directory) => Ok(SecretUrl::new(format!(
+            "file://{}",
+            directory.join("bucket").display()
+        ))),
         None => Err(SettingsError::Missing {
             name: "bucket_url",
             hint: "say where segments live, e.g. --bucket-url s3://bucket/prefix".to_owned(),
@@ -166,7 +175,10 @@ fn metastore_url(value: &str) -> Result<MetastoreUrl, String> {
         Some(path) => {
             let path = path.strip_prefix("//").unwrap_or(path);
             if path.is_empty() {
-                return Err("the path after sqlite: is missing, e.g. sqlite:/var/lib/esker/metastore.sqlite".to_owned());
+                return Err(
+                    "the path after sqlite: is missing, e.g. sqlite:/var/lib/esker/metastore.sqlite"
+                        .to_owned(),
+                );
             }
             directory(path).map(MetastoreUrl::Sqlite)
         }
@@ -184,7 +196,9 @@ fn bucket_url(value: &str) -> Result<SecretUrl, String> {
                 return Err(format!("the bucket is missing after {scheme}://"));
             }
             if scheme == "file" && !rest.starts_with('/') {
-                return Err("a directory needs its full path: file:///directory has three slashes".to_owned());
+                return Err(
+                    "a directory needs its full path: file:///directory has three slashes".to_owned(),
+                );
             }
             Ok(SecretUrl::new(value))
         }
@@ -201,7 +215,11 @@ fn directory(value: &str) -> Result<PathBuf, String> {
 }
 
 fn admin_addr(value: &str) -> Result<Option<Address>, String> {
-    if value == "none" { Ok(None) } else { Address::parse(value).map(Some) }
+    if value == "none" {
+        Ok(None)
+    } else {
+        Address::parse(value).map(Some)
+    }
 }
 
 fn name(value: &str) -> Result<String, String> {
@@ -209,7 +227,9 @@ fn name(value: &str) -> Result<String, String> {
         return Err(format!("a name has 1 to {NAME_BYTES_MAX} characters"));
     }
     if value.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err(format!("{value:?} is not a name: it holds spaces or control characters"));
+        return Err(format!(
+            "{value:?} is not a name: it holds spaces or control characters"
+        ));
     }
     Ok(value.to_owned())
 }
@@ -225,7 +245,11 @@ fn roles(value: &str) -> Result<Vec<String>, String> {
     }
     roles.sort();
     roles.dedup();
-    if roles.is_empty() { Err("there must be at least one role: serve, upkeep or all".to_owned()) } else { Ok(roles) }
+    if roles.is_empty() {
+        Err("there must be at least one role: serve, upkeep or all".to_owned())
+    } else {
+        Ok(roles)
+    }
 }
 
 fn segment_bytes(value: &str) -> Result<u64, String> {
@@ -234,14 +258,23 @@ fn segment_bytes(value: &str) -> Result<u64, String> {
     if (least..=most).contains(&bytes) {
         Ok(bytes)
     } else {
-        Err(format!("{} is out of range: between {} and {}", size::show(bytes), size::show(least), size::show(most)))
+        Err(format!(
+            "{} is out of range: between {} and {}",
+            size::show(bytes),
+            size::show(least),
+            size::show(most)
+        ))
     }
 }
 
 fn memory_bytes(value: &str) -> Result<u64, String> {
     let bytes = size::parse(value)?;
     if bytes < MEMORY_BYTES_MIN {
-        return Err(format!("{} is too little: at least {}", size::show(bytes), size::show(MEMORY_BYTES_MIN)));
+        return Err(format!(
+            "{} is too little: at least {}",
+            size::show(bytes),
+            size::show(MEMORY_BYTES_MIN)
+        ));
     }
     Ok(bytes)
 }
@@ -255,7 +288,9 @@ fn number(value: &str, least: u64, most: u64) -> Result<u64, String> {
     match value.parse() {
         Ok(number) if (least..=most).contains(&number) => Ok(number),
         Ok(number) => Err(format!("{number} is out of range: between {least} and {most}")),
-        Err(_) => Err(format!("{value:?} is not a whole number between {least} and {most}")),
+        Err(_) => Err(format!(
+            "{value:?} is not a whole number between {least} and {most}"
+        )),
     }
 }
 

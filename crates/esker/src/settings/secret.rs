@@ -61,7 +61,10 @@ impl SecretUrl {
 
 impl fmt::Display for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (head, query) = self.0.split_once('?').map_or((self.0.as_str(), None), |(h, q)| (h, Some(q)));
+        let (head, query) = self
+            .0
+            .split_once('?')
+            .map_or((self.0.as_str(), None), |(h, q)| (h, Some(q)));
         match self.userinfo() {
             Some((start, info)) => {
                 let user = info.split(':').next().unwrap_or_default();
@@ -77,7 +80,11 @@ impl fmt::Display for SecretUrl {
             .filter(|parameter| !parameter.is_empty())
             .filter(|parameter| !parameter.to_ascii_lowercase().contains("password"))
             .collect();
-        if shown.is_empty() { Ok(()) } else { write!(f, "?{}", shown.join("&")) }
+        if shown.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "?{}", shown.join("&"))
+        }
     }
 }
 
@@ -94,9 +101,15 @@ mod tests {
     #[test]
     fn prints_without_the_password() {
         for (url, shown) in [
-            ("postgres://user:hush-hush@host:5432/db", "postgres://user@host:5432/db"),
+            (
+                "postgres://user:hush-hush@host:5432/db",
+                "postgres://user@host:5432/db",
+            ),
             ("postgres://user:a/b@c@host/db", "postgres://user@host/db"),
-            ("postgres://host/db?sslmode=require&password=hush-hush", "postgres://host/db?sslmode=require"),
+            (
+                "postgres://host/db?sslmode=require&password=hush-hush",
+                "postgres://host/db?sslmode=require",
+            ),
             ("postgres://user@host/db", "postgres://user@host/db"),
             ("sqlite:/var/lib/x.db", "sqlite:/var/lib/x.db"),
         ] {

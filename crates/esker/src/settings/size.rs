@@ -22,7 +22,9 @@ const UNITS: &[(&str, u64)] = &[
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is not a size: write bytes or a unit, e.g. 8388608 or 8MiB");
     let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '_')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.replace('_', "").parse().map_err(|_| wrong())?;
     let unit = unit.trim().to_ascii_lowercase();

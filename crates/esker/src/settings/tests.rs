@@ -8,16 +8,27 @@ use super::names::{PREFIX, SETTINGS};
 use super::*;
 
 /// Settings from flags and environment; `file` is TOML.
-fn layers(mode: Mode, flags: &[(&'static str, &str)], env: &[(&str, &str)], file: Option<&str>) -> Result<Layers, String> {
-    let flags: BTreeMap<_, _> = flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+fn layers(
+    mode: Mode,
+    flags: &[(&'static str, &str)],
+    env: &[(&str, &str)],
+    file: Option<&str>,
+) -> Result<Layers, String> {
+    let flags: BTreeMap<_, _> = flags
+        .iter()
+        .map(|(name, value)| (*name, (*value).to_owned()))
+        .collect();
+    let env = env
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("esker.toml");
     if let Some(text) = file {
         std::fs::write(&path, text).unwrap();
     }
     let path: Option<&Path> = file.map(|_| path.as_path());
-    Layers::merge(mode, &flags, env, path).map_err(|error| error.to_string().replace(dir.path().to_str().unwrap(), ""))
+    Layers::merge(mode, &flags, env, path)
+        .map_err(|error| error.to_string().replace(dir.path().to_str().unwrap(), ""))
 }
 
 fn resolve(mode: Mode, flags: &[(&'static str, &str)]) -> Result<Settings, String> {
@@ -58,7 +69,10 @@ fn dev_needs_nothing() {
 fn agent_has_other_defaults_and_needs_its_stores() {
     let agent = agent(&[]).unwrap();
     assert_eq!(agent.listeners[0].bind.to_string(), "0.0.0.0:9092");
-    assert_eq!(agent.listeners[0].advertised.as_ref().unwrap().to_string(), "kafka-1:9092");
+    assert_eq!(
+        agent.listeners[0].advertised.as_ref().unwrap().to_string(),
+        "kafka-1:9092"
+    );
     assert_eq!(agent.flush_interval, Duration::from_millis(100));
     assert!(!agent.auto_create_topics);
     assert_eq!(agent.node_name, None);
@@ -74,7 +88,11 @@ fn agent_has_other_defaults_and_needs_its_stores() {
 #[test]
 fn flag_beats_environment_beats_file_beats_default() {
     let file = Some("segment_bytes = \"1MiB\"\nflush_interval_ms = 7\nzone = \"f\"\n");
-    let env = [("ESKER_SEGMENT_BYTES", "2MiB"), ("ESKER_FLUSH_INTERVAL_MS", "8"), ("ESKER_NODE_NAME", "")];
+    let env = [
+        ("ESKER_SEGMENT_BYTES", "2MiB"),
+        ("ESKER_FLUSH_INTERVAL_MS", "8"),
+        ("ESKER_NODE_NAME", ""),
+    ];
     let flags = [("segment_bytes", "3MiB")];
     let layers = layers(Mode::Dev, &flags, &env, file).unwrap();
     let settings = Settings::resolve(&layers).unwrap();
@@ -94,7 +112,10 @@ fn unknown_names_suggest_the_nearest() {
         "the setting ESKER_SEGMENT_BYTE in the environment does not exist; did you mean ESKER_SEGMENT_BYTES?"
     );
     let error = layers(Mode::Dev, &[], &[], Some("listner = \"x\"")).unwrap_err();
-    assert_eq!(error, "the setting listner in /esker.toml does not exist; did you mean listeners?");
+    assert_eq!(
+        error,
+        "the setting listner in /esker.toml does not exist; did you mean listeners?"
+    );
     let error = layers(Mode::Dev, &[], &[], Some("xyzzy = 1")).unwrap_err();
     assert_eq!(error, "the setting xyzzy in /esker.toml does not exist");
 }
@@ -124,18 +145,38 @@ fn variables_of_others_are_left_alone() {
     ];
     assert!(layers(Mode::Dev, &[], &others, None).is_ok());
     for wrong in ["ESKER_KAFKA_PORT", "ESKER_kafka_addr", "ESKER_SEGMENT_SIZE"] {
-        assert!(layers(Mode::Dev, &[], &[(wrong, "9092")], None).is_err(), "{wrong}");
+        assert!(
+            layers(Mode::Dev, &[], &[(wrong, "9092")], None).is_err(),
+            "{wrong}"
+        );
     }
 }
 
 #[test]
 fn files_that_do_not_read() {
-    let error = layers(Mode::Dev, &[], &[], Some("zone = 'a'\nmetastore_url = \"postgres://u:hush-hush@h")).unwrap_err();
-    assert!(error.starts_with("the settings file /esker.toml is not valid TOML, line 2: "), "{error}");
+    let error = layers(
+        Mode::Dev,
+        &[],
+        &[],
+        Some("zone = 'a'\nmetastore_url = \"postgres://u:hush-hush@h"),
+    )
+    .unwrap_err();
+    assert!(
+        error.starts_with("the settings file /esker.toml is not valid TOML, line 2: "),
+        "{error}"
+    );
     assert!(!error.contains("hush"));
     let error = layers(Mode::Dev, &[], &[], Some("zone = 2026-01-01")).unwrap_err();
-    assert!(error.starts_with("zone (in /esker.toml): a datetime does not fit here"), "{error}");
-    let missing = Layers::merge(Mode::Dev, &BTreeMap::new(), std::iter::empty(), Some(Path::new("/no/such.toml")));
+    assert!(
+        error.starts_with("zone (in /esker.toml): a datetime does not fit here"),
+        "{error}"
+    );
+    let missing = Layers::merge(
+        Mode::Dev,
+        &BTreeMap::new(),
+        std::iter::empty(),
+        Some(Path::new("/no/such.toml")),
+    );
     assert_eq!(
         missing.unwrap_err().to_string(),
         "cannot read the settings file /no/such.toml: no such file or directory"
@@ -157,7 +198,10 @@ fn lists_and_tables_of_the_file() {
     assert_eq!(settings.listeners[0].zone.as_deref(), Some("eu-1a"));
     assert_eq!(settings.listeners[0].advertised, None);
     assert_eq!(settings.listeners[1].name, "EXTERNAL");
-    assert_eq!(settings.listeners[1].advertised.as_ref().unwrap().to_string(), "kafka.example.com:443");
+    assert_eq!(
+        settings.listeners[1].advertised.as_ref().unwrap().to_string(),
+        "kafka.example.com:443"
+    );
     assert_eq!(settings.roles, ["serve"]);
     assert_eq!(settings.memory_bytes, 128 << 20);
     assert!(!settings.auto_create_topics);
@@ -165,14 +209,31 @@ fn lists_and_tables_of_the_file() {
 
 #[test]
 fn the_shorthand_and_the_list() {
-    let one = resolve(Mode::Dev, &[("kafka_addr", "127.0.0.1:0"), ("advertised_addr", "x:1")]).unwrap();
+    let one = resolve(
+        Mode::Dev,
+        &[("kafka_addr", "127.0.0.1:0"), ("advertised_addr", "x:1")],
+    )
+    .unwrap();
     assert_eq!(one.listeners[0].bind.port, 0);
     assert_eq!(one.listeners[0].advertised.as_ref().unwrap().to_string(), "x:1");
-    let both = resolve(Mode::Dev, &[("kafka_addr", "h:1"), ("listeners", "PLAINTEXT://h:1")]).unwrap_err();
+    let both = resolve(
+        Mode::Dev,
+        &[("kafka_addr", "h:1"), ("listeners", "PLAINTEXT://h:1")],
+    )
+    .unwrap_err();
     assert!(both.contains("listeners and kafka_addr are both given"), "{both}");
     // The stronger origin wins without a quarrel.
-    let layers = layers(Mode::Dev, &[("kafka_addr", "h:1")], &[("ESKER_LISTENERS", "A://g:2")], None).unwrap();
-    assert_eq!(Settings::resolve(&layers).unwrap().listeners[0].bind.to_string(), "h:1");
+    let layers = layers(
+        Mode::Dev,
+        &[("kafka_addr", "h:1")],
+        &[("ESKER_LISTENERS", "A://g:2")],
+        None,
+    )
+    .unwrap();
+    assert_eq!(
+        Settings::resolve(&layers).unwrap().listeners[0].bind.to_string(),
+        "h:1"
+    );
 }
 
 #[test]
@@ -183,18 +244,46 @@ fn wrong_values_say_what_would_be_right() {
         ("listeners", "", "at least one listener"),
         ("listeners", "A://h:1,a://h:2", "named twice"),
         ("listeners", "A://h:1,B://h:1", "the same address"),
-        ("listeners", "SSL://h:1", "the protocol SSL of the listener SSL is not supported yet; only PLAINTEXT is"),
+        (
+            "listeners",
+            "SSL://h:1",
+            "the protocol SSL of the listener SSL is not supported yet; only PLAINTEXT is",
+        ),
         ("listeners", "A B://h:1", "not a listener's name"),
         ("listeners", "A://h:x", "is not an address"),
         ("listeners", "A://0.0.0.0:9092", "advertised_addr is not set"),
-        ("listener_security_protocol_map", "PLAINTEXT:SASL_SSL", "not supported yet"),
-        ("listener_security_protocol_map", "PLAINTEXT:FTP", "not a security protocol"),
-        ("listener_security_protocol_map", "OTHER:PLAINTEXT", "there is no listener OTHER"),
-        ("advertised_listeners", "OTHER://h:1", "there is no listener OTHER; the listeners are PLAINTEXT"),
-        ("advertised_addr", "0.0.0.0:1", "clients cannot connect to 0.0.0.0:1"),
+        (
+            "listener_security_protocol_map",
+            "PLAINTEXT:SASL_SSL",
+            "not supported yet",
+        ),
+        (
+            "listener_security_protocol_map",
+            "PLAINTEXT:FTP",
+            "not a security protocol",
+        ),
+        (
+            "listener_security_protocol_map",
+            "OTHER:PLAINTEXT",
+            "there is no listener OTHER",
+        ),
+        (
+            "advertised_listeners",
+            "OTHER://h:1",
+            "there is no listener OTHER; the listeners are PLAINTEXT",
+        ),
+        (
+            "advertised_addr",
+            "0.0.0.0:1",
+            "clients cannot connect to 0.0.0.0:1",
+        ),
         ("listener_zones", "PLAINTEXT", "does not read"),
         ("admin_addr", "9644", "is not an address"),
-        ("metastore_url", "mysql://u:hush-hush@h/d", "it starts with postgres:// or sqlite:"),
+        (
+            "metastore_url",
+            "mysql://u:hush-hush@h/d",
+            "it starts with postgres:// or sqlite:",
+        ),
         ("metastore_url", "sqlite:", "the path after sqlite: is missing"),
         ("bucket_url", "bucket", "it starts with s3://"),
         ("bucket_url", "s3://", "the bucket is missing"),
@@ -215,7 +304,10 @@ fn wrong_values_say_what_would_be_right() {
         assert!(!error.contains("hush") && !error.contains('\n'), "{error}");
     }
     let error = dev("segment_bytes", "1KiB");
-    assert!(error.starts_with("segment_bytes (from --segment-bytes): "), "{error}");
+    assert!(
+        error.starts_with("segment_bytes (from --segment-bytes): "),
+        "{error}"
+    );
 }
 
 #[test]

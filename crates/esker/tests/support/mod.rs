@@ -45,8 +45,12 @@ pub fn run(arguments: &[&str]) -> Ended {
 
 /// Runs a command to its end.
 pub fn run_command(mut command: Command, input: &[u8]) -> Ended {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
     // A command may end without reading its input.
@@ -64,8 +68,17 @@ impl Ended {
     /// It ended with `code` and said one sentence that holds `part`.
     pub fn says(&self, code: i32, part: &str) {
         assert_eq!(self.code, Some(code), "{}", self.err);
-        assert_eq!(self.err.trim_end().lines().count(), 1, "more than one line: {}", self.err);
-        assert!(self.err.starts_with("esker: ") && self.err.contains(part), "{:?} lacks {part:?}", self.err);
+        assert_eq!(
+            self.err.trim_end().lines().count(),
+            1,
+            "more than one line: {}",
+            self.err
+        );
+        assert!(
+            self.err.starts_with("esker: ") && self.err.contains(part),
+            "{:?} lacks {part:?}",
+            self.err
+        );
         assert!(self.out.is_empty(), "{}", self.out);
     }
 
@@ -87,25 +100,54 @@ pub struct Background {
 
 impl Background {
     pub fn start(mut command: Command) -> Self {
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (out, err) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (out, err) = (
+            lines(child.stdout.take().unwrap()),
+            lines(child.stderr.take().unwrap()),
+        );
         let stdin = child.stdin.take();
-        Self { child, stdin, out, err, seen: String::new() }
+        Self {
+            child,
+            stdin,
+            out,
+            err,
+            seen: String::new(),
+        }
     }
 
     /// `esker dev` on a directory, on free ports, ready.
     pub fn dev(directory: &Path, more: &[&str]) -> Dev {
         let directory = directory.to_str().unwrap();
-        let fixed = ["dev", "--data-dir", directory, "--kafka-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"];
+        let fixed = [
+            "dev",
+            "--data-dir",
+            directory,
+            "--kafka-addr",
+            "127.0.0.1:0",
+            "--admin-addr",
+            "127.0.0.1:0",
+        ];
         let mut process = Self::start(esker(&[&fixed, more].concat()));
         let first = process.out_line();
         let kafka = first.rsplit(' ').next().unwrap().to_owned();
         let rest: Vec<_> = (0..3).map(|_| process.out_line()).collect();
-        let http = rest.iter().find_map(|line| line.strip_prefix("http  http://")).expect("no http line");
+        let http = rest
+            .iter()
+            .find_map(|line| line.strip_prefix("http  http://"))
+            .expect("no http line");
         let admin = http.split('/').next().unwrap().to_owned();
         let lines = std::iter::once(first).chain(rest).collect();
-        Dev { process, kafka, admin, lines }
+        Dev {
+            process,
+            kafka,
+            admin,
+            lines,
+        }
     }
 
     /// The next line of its output.
@@ -120,7 +162,10 @@ impl Background {
     pub fn err_line(&mut self, part: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.err.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match self
+                .err
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => {
                     self.seen.push_str(&line);
                     self.seen.push('\n');
@@ -164,7 +209,9 @@ impl Background {
     }
 
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status();
         assert!(status.unwrap().success());
     }
 
@@ -179,7 +226,11 @@ impl Background {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < deadline, "it does not end: {}", self.rest_of_err());
+            assert!(
+                Instant::now() < deadline,
+                "it does not end: {}",
+                self.rest_of_err()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -232,7 +283,12 @@ impl Dev {
     /// SIGTERM; it must end with 0.
     pub fn terminate(mut self) {
         self.process.signal("TERM");
-        assert_eq!(self.process.wait().code(), Some(0), "{}", self.process.rest_of_err());
+        assert_eq!(
+            self.process.wait().code(),
+            Some(0),
+            "{}",
+            self.process.rest_of_err()
+        );
     }
 }
 
@@ -240,7 +296,11 @@ impl Dev {
 pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let status = answer.split_whitespace().nth(1)?.parse().ok()?;
@@ -262,5 +322,9 @@ pub fn wait_for(address: &str, path: &str, status: u16) -> String {
 
 /// A port that nobody uses now.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }

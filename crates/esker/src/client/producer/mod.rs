@@ -5,19 +5,21 @@
 //! gets a retriable answer, or none, is sent again with the same sequence until the deadline: the broker
 //! recognises what it has. So one batch per partition is under way, and order is kept.
 
+mod start;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use esker_model::seams::{Instant, Seams};
+use esker_model::seams::Seams;
 use esker_protocol::batch::Codec;
 use esker_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use esker_protocol::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
+use esker_protocol::messages::{ProduceRequest, ProduceResponse};
 use esker_protocol::records::BatchBuilder;
 use futures::future::join_all;
 
 use super::cluster::topic_name;
-use super::{ClientError, Cluster, Connection, Result, is_retriable, partitioner};
+use super::{ClientError, Cluster, Connection, Result, partitioner};
 
 /// A batch is full at this many bytes before compression; a topic's default limit is 1,048,588.
 const BATCH_BYTES: usize = 1_000_000;
@@ -38,7 +40,11 @@ pub(crate) struct NewRecord {
 impl NewRecord {
     fn bytes(&self) -> usize {
         let length = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
-        let headers: usize = self.headers.iter().map(|(key, value)| key.len() + value.len() + 10).sum();
+        let headers: usize = self
+            .headers
+            .iter()
+            .map(|(key, value)| key.len() + value.len() + 10)
+            .sum();
         length(&self.key) + length(&self.value) + headers + 32
     }
 }
@@ -87,7 +93,7 @@ impl Producer {
         codec: Codec,
         only: Option<i32>,
     ) -> Result<Self> {
-        let leaders = leaders(&mut cluster, &seams, topic).await?;
+        let leaders = start::leaders(&mut cluster, &seams, topic).await?;
         if let Some(partition) = only
             && usize::try_from(partition).map_or(true, |index| index >= leaders.len())
         {
@@ -96,7 +102,7 @@ impl Producer {
                 leaders.len()
             )));
         }
-        let id = init_producer_id(&mut cluster, &seams).await?;
+        let id = start::init_producer_id(&mut cluster, &seams).await?;
         Ok(Self {
             sticky: seams.rng.below(leaders.len() as u64) as usize,
             cluster,
@@ -123,15 +129,24 @@ impl Producer {
     pub(crate) async fn add(&mut self, record: &NewRecord) -> Result<()> {
         let bytes = record.bytes();
         if bytes > RECORD_BYTES_MAX {
-            return Err(ClientError::Input(format!("a record of {bytes} bytes is too large to send")));
+            return Err(ClientError::Input(format!(
+                "a record of {bytes} bytes is too large to send"
+            )));
         }
         let mut partition = self.partition_of(record);
-        if self.open.get(&partition).is_some_and(|batch| batch.plain_bytes() + bytes > BATCH_BYTES) {
+        if self
+            .open
+            .get(&partition)
+            .is_some_and(|batch| batch.plain_bytes() + bytes > BATCH_BYTES)
+        {
             self.flush().await?;
             partition = self.partition_of(record);
         }
-        let headers: Vec<_> =
-            record.headers.iter().map(|(key, value)| (key.as_slice(), Some(value.as_slice()))).collect();
+        let headers: Vec<_> = record
+            .headers
+            .iter()
+            .map(|(key, value)| (key.as_slice(), Some(value.as_slice())))
+            .collect();
         let now = self.seams.clock.wall_ms();
         let batch = self.open.remove(&partition).unwrap_or_default();
         let batch = batch.record(now, record.key.as_deref(), record.value.as_deref(), &headers);
@@ -171,7 +186,11 @@ impl Producer {
             if let Ok(topic) = self.cluster.topic(&self.topic, false).await
                 && topic.partitions.len() >= self.leaders.len()
             {
-                self.leaders = topic.partitions.iter().map(|partition| partition.leader).collect();
+                self.leaders = topic
+                    .partitions
+                    .iter()
+                    .map(|partition| partition.leader)
+                    .collect();
             }
         }
         self.written.bytes += std::mem::take(&mut self.open_payload);
@@ -190,15 +209,24 @@ impl Producer {
             .map_err(|error| ClientError::Input(error.to_string()))?;
         // Sequences wrap to 0 after i32::MAX.
         *sequence = ((i64::from(*sequence) + i64::from(records)) % (i64::from(i32::MAX) + 1)) as i32;
-        Ok(Batch { partition, records, bytes })
+        Ok(Batch {
+            partition,
+            records,
+            bytes,
+        })
     }
 
     /// One round: returns what has to be sent again and why; fails on what no retry mends.
     async fn send(&mut self, batches: Vec<Batch>) -> Result<(Vec<Batch>, Option<ClientError>)> {
         let mut by_leader: BTreeMap<i32, Vec<Batch>> = BTreeMap::new();
         for batch in batches {
-            let leader = usize::try_from(batch.partition).ok().and_then(|index| self.leaders.get(index));
-            by_leader.entry(leader.copied().unwrap_or(-1)).or_default().push(batch);
+            let leader = usize::try_from(batch.partition)
+                .ok()
+                .and_then(|index| self.leaders.get(index));
+            by_leader
+                .entry(leader.copied().unwrap_or(-1))
+                .or_default()
+                .push(batch);
         }
         let timeout = self.cluster.deadline();
         let sends = by_leader.into_iter().map(|(leader, batches)| {
@@ -224,7 +252,8 @@ impl Producer {
         for (leader, batches, answer, connection) in join_all(sends).await {
             match answer {
                 Ok(response) => {
-                    self.connections.extend(connection.map(|connection| (leader, connection)));
+                    self.connections
+                        .extend(connection.map(|connection| (leader, connection)));
                     for batch in batches {
                         match self.judge(&batch, &response) {
                             Ok(()) => {}
@@ -247,15 +276,25 @@ impl Producer {
     }
 
     fn judge(&mut self, batch: &Batch, response: &ProduceResponse) -> Result<()> {
-        let answers = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+        let answers = response
+            .responses
+            .iter()
+            .flat_map(|topic| &topic.partition_responses);
         let Some(answer) = answers.into_iter().find(|answer| answer.index == batch.partition) else {
-            return Err(ClientError::Input(format!("no answer about {}/{}", self.topic, batch.partition)));
+            return Err(ClientError::Input(format!(
+                "no answer about {}/{}",
+                self.topic, batch.partition
+            )));
         };
         let what = || format!("cannot write to {}/{}", self.topic, batch.partition);
         ClientError::check(answer.error_code, what, answer.error_message.as_deref())?;
         self.written.records += u64::from(batch.records.unsigned_abs());
         let last = answer.base_offset + i64::from(batch.records) - 1;
-        let span = self.written.offsets.entry(batch.partition).or_insert((answer.base_offset, last));
+        let span = self
+            .written
+            .offsets
+            .entry(batch.partition)
+            .or_insert((answer.base_offset, last));
         span.1 = span.1.max(last);
         Ok(())
     }
@@ -274,55 +313,8 @@ fn request(topic: &str, batches: &[Batch], timeout: Duration) -> ProduceRequest 
         .with_acks(-1)
         .with_timeout_ms(i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX))
         .with_topic_data(vec![
-            TopicProduceData::default().with_name(topic_name(topic)).with_partition_data(partitions),
+            TopicProduceData::default()
+                .with_name(topic_name(topic))
+                .with_partition_data(partitions),
         ])
-}
-
-/// The leaders of a topic's partitions; waits for a topic that is being created.
-async fn leaders(cluster: &mut Cluster, seams: &Seams, topic: &str) -> Result<Vec<i32>> {
-    let deadline = seams.clock.now().plus(cluster.deadline());
-    // A broker that creates topics on demand answers "unknown" first; one that does not, always.
-    let unknown_until = seams.clock.now().plus(UNKNOWN_TOPIC_PATIENCE);
-    loop {
-        match cluster.topic(topic, true).await {
-            Ok(topic) if topic.partitions.iter().all(|partition| partition.leader >= 0) => {
-                return Ok(topic.partitions.iter().map(|partition| partition.leader).collect());
-            }
-            Ok(_) if seams.clock.now() >= deadline => {
-                return Err(ClientError::Input(format!("topic {topic} has partitions without a leader")));
-            }
-            Err(error) if !error.is_retriable() || over(&error, seams.clock.now(), deadline, unknown_until) => {
-                return Err(error);
-            }
-            Ok(_) | Err(_) => tokio::time::sleep(BACKOFF).await,
-        }
-    }
-}
-
-/// How long a topic may be unknown while the broker creates it.
-const UNKNOWN_TOPIC_PATIENCE: Duration = Duration::from_secs(3);
-
-/// Whether to stop hoping: at once where nobody listens, so that a wrong address is said quickly.
-fn over(error: &ClientError, now: Instant, deadline: Instant, unknown_until: Instant) -> bool {
-    match error {
-        ClientError::Connect { .. } => true,
-        ClientError::Refused { code, .. } if is_retriable(*code) => now >= unknown_until,
-        _ => now >= deadline,
-    }
-}
-
-async fn init_producer_id(cluster: &mut Cluster, seams: &Seams) -> Result<(i64, i16)> {
-    let request = InitProducerIdRequest::default().with_transactional_id(None).with_transaction_timeout_ms(60_000);
-    let deadline = seams.clock.now().plus(cluster.deadline());
-    loop {
-        let response = cluster.any().await?.call(&request).await?;
-        let what = || "cannot get a producer id".to_owned();
-        match ClientError::check(response.error_code, what, None) {
-            Ok(()) => return Ok((response.producer_id.0, response.producer_epoch)),
-            Err(error) if error.is_retriable() && seams.clock.now() < deadline => {
-                tokio::time::sleep(BACKOFF).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
 }
