@@ -141,8 +141,13 @@ async fn find_or_wait(broker: &Broker, asked: &Asked, wanted: &[Wanted]) -> Vec<
                 () = wait_for_more(broker, asked, wanted, &mut found) => {}
             }
         };
-        // At the end of the wait the client gets what there is.
         let _ = tokio::time::timeout(asked.max_wait, wait).await;
+        // At the end of the wait the client gets what there is, if it was not worth waking up for.
+        for (one, found) in wanted.iter().zip(&mut found) {
+            if let (Some(now), Ok(_)) = (plan::in_index(broker, one, false), &found) {
+                *found = Ok(now);
+            }
+        }
     }
     let ours = |found: &Result<Found, ErrorCode>| {
         matches!(found, Err(ErrorCode::KafkaStorageError | ErrorCode::NotLeaderOrFollower))
