@@ -139,6 +139,35 @@ async fn a_put_gives_up_at_its_deadline_and_says_what_it_met() {
 }
 
 #[tokio::test]
+async fn callers_share_the_slower_pace_that_a_store_asks_for() {
+    let head = "etag: \"e\"\r\nlast-modified: Tue, 01 Jul 2025 00:00:00 GMT\r\n";
+    let good = Answer::Say {
+        status: 200,
+        headers: head,
+        body: b"hello".to_vec(),
+    };
+    let answers = std::iter::repeat_n(code(503, "SlowDown"), 6).chain([good]);
+    let (stub, bucket) = stub(answers).await;
+    bucket.get("k").await.unwrap();
+    let clock = &bucket.seams().clock;
+    let began = clock.now();
+    let gets = (0..8).map(|_| bucket.get("k"));
+    assert!(
+        futures::future::join_all(gets)
+            .await
+            .into_iter()
+            .all(|got| got.is_ok())
+    );
+    // The gap has grown to 4 ms times two to the fifth.
+    assert!(
+        clock.now() - began > Duration::from_millis(400),
+        "{:?}",
+        clock.now() - began
+    );
+    assert_eq!(stub.requests().len(), 15);
+}
+
+#[tokio::test]
 async fn reads_are_repeated_and_cut_off() {
     let head = "etag: \"e\"\r\nlast-modified: Tue, 01 Jul 2025 00:00:00 GMT\r\n";
     let good = Answer::Say {
@@ -157,7 +186,8 @@ async fn reads_are_repeated_and_cut_off() {
         .await
         .unwrap();
     assert!(result.unwrap_err().is_transient());
-    assert_eq!(bucket.metrics().requests(Op::Get, "timeout"), 1);
+    // The first attempt leaves time for a second: it may have met a dead connection.
+    assert_eq!(bucket.metrics().requests(Op::Get, "timeout"), 2);
 }
 
 /// What people get to read, and whether waiting may help.
@@ -179,11 +209,12 @@ async fn every_refusal_has_a_clear_sentence() {
         (code(429, "TooManyRequests"), true, "fewer requests"),
     ] {
         let stub = Stub::start([answer]).await;
-        let bucket = bucket_at(&stub.endpoint, Duration::from_millis(100));
+        let patience = if transient { Duration::from_secs(1) } else { LONG };
+        let bucket = bucket_at(&stub.endpoint, patience);
         let err = bucket.get("k").await.unwrap_err();
         assert_eq!(err.is_transient(), transient, "{err}");
         assert!(err.to_string().contains(words), "{err}");
-        let err = put(&bucket, Duration::from_millis(100)).await.unwrap_err();
+        let err = put(&bucket, patience).await.unwrap_err();
         assert!(err.to_string().contains(words), "{err}");
         let findings = preflight::preflight(&bucket).await;
         let last = findings.last().unwrap();
@@ -196,7 +227,7 @@ async fn every_refusal_has_a_clear_sentence() {
 #[tokio::test]
 async fn an_endpoint_that_nobody_listens_at_is_unreachable() {
     let endpoint = format!("http://127.0.0.1:{}", free_port());
-    let bucket = bucket_at(&endpoint, Duration::from_millis(300));
+    let bucket = bucket_at(&endpoint, Duration::from_secs(1));
     let err = bucket.get("k").await.unwrap_err();
     assert!(err.is_transient());
     assert!(
@@ -209,6 +240,26 @@ async fn an_endpoint_that_nobody_listens_at_is_unreachable() {
         .await
         .unwrap();
     assert!(read.unwrap_err().is_transient());
+}
+
+#[tokio::test]
+async fn missing_credentials_are_named() {
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let environment = [
+        ("AWS_ENDPOINT_URL", nobody.clone()),
+        ("AWS_METADATA_ENDPOINT", nobody),
+    ]
+    .map(|(name, value)| (name.to_owned(), value));
+    let options = BucketOptions {
+        read_patience: Duration::from_secs(1),
+        ..options()
+    };
+    let bucket = open_with("s3://kit", &environment.into(), options).unwrap();
+    let err = bucket.get("k").await.unwrap_err();
+    assert!(
+        err.is_transient() && err.to_string().contains("no credentials"),
+        "{err}"
+    );
 }
 
 /// An S3 server that ignores `If-None-Match` must be found out.
@@ -236,7 +287,7 @@ async fn real_servers_refuse_with_the_same_sentences() {
             "ESKER_TEST_MINIO is not set",
         );
     };
-    let patience = Duration::from_millis(500);
+    let patience = LONG;
     let absent = open_with("s3://absent", &server.environment(), options()).unwrap();
     for err in [
         put(&absent, patience).await.unwrap_err(),

@@ -32,18 +32,27 @@ pub(super) fn backoff(failed: u32) -> Duration {
 }
 
 impl Bucket {
-    /// Sends one request: waits for its slot, cuts it off after `time`, counts it.
+    /// Sends one request: waits for its slot, cuts it off after `time` or at `deadline`, counts it.
     pub(super) async fn attempt<T>(
         &self,
         op: Op,
         time: Duration,
+        deadline: Instant,
         request: impl Future<Output = Result<T, object_store::Error>>,
     ) -> Result<T, Failure> {
         let clock = &self.seams().clock;
         let wait = self.0.pace.slot(clock.now());
         if !wait.is_zero() {
+            if clock.now().plus(wait) >= deadline {
+                // Not sent, so not counted.
+                return Err(Failure::Throttled(format!(
+                    "{} asks for fewer requests",
+                    self.place()
+                )));
+            }
             tokio::time::sleep(wait).await;
         }
+        let time = time.min(deadline - clock.now());
         let started = clock.now();
         let result = match tokio::time::timeout(time, request).await {
             Ok(Ok(done)) => Ok(done),
@@ -76,11 +85,6 @@ impl Bucket {
         true
     }
 
-    /// Time left for an attempt that would like to take `time`.
-    pub(super) fn time_until(&self, deadline: Instant, time: Duration) -> Duration {
-        time.min(deadline - self.seams().clock.now())
-    }
-
     /// Repeats a request that changes nothing, or whose repetition changes nothing more, until it
     /// succeeds, fails for good, or the patience is over.
     pub(super) async fn retry<T, F>(
@@ -97,8 +101,9 @@ impl Bucket {
         let deadline = self.seams().clock.now().plus(patience);
         let mut failed = 0;
         loop {
-            let time = self.time_until(deadline, time);
-            match self.attempt(op, time, request()).await {
+            // The first attempt leaves time for another: it may have met a connection that is dead.
+            let share = if failed == 0 { patience / 3 } else { patience };
+            match self.attempt(op, time.min(share), deadline, request()).await {
                 Ok(done) => return Ok(done),
                 Err(failure) if failure.is_transient() => {
                     failed += 1;

@@ -152,7 +152,7 @@ impl Failure {
         if text.contains("without LOCATION") {
             return Self::Misconfigured(format!("{place} is in another region: set AWS_REGION"));
         }
-        if text.contains("169.254.169.254") || text.contains("InstanceMetadata") {
+        if text.contains("/latest/api/token") || text.contains("/latest/meta-data") {
             return Self::Unavailable(format!(
                 "there are no credentials for {place}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give \
                  this machine an identity"

@@ -82,9 +82,8 @@ impl Bucket {
     ) -> Result<(), Failure> {
         let path = self.path(key);
         let bytes = payload.content_length() as u64;
-        let time = self.time_until(deadline, attempt_time(bytes));
         let put = self.0.store.put_opts(&path, payload, PutMode::Create.into());
-        self.attempt(Op::Put, time, put).await?;
+        self.attempt(Op::Put, attempt_time(bytes), deadline, put).await?;
         self.metrics().moved(Op::Put, bytes);
         Ok(())
     }
@@ -98,8 +97,11 @@ impl Bucket {
         deadline: Instant,
     ) -> Result<Holder, Failure> {
         let path = self.path(key);
-        let time = self.time_until(deadline, attempt_time(0));
-        let meta = match self.attempt(Op::Head, time, self.0.store.head(&path)).await {
+        let time = attempt_time(0);
+        let meta = match self
+            .attempt(Op::Head, time, deadline, self.0.store.head(&path))
+            .await
+        {
             Ok(meta) => meta,
             Err(Failure::NotFound) => return Ok(Holder::Nobody),
             Err(failure) => return Err(failure),
@@ -110,9 +112,13 @@ impl Bucket {
         else {
             return Ok(Holder::Another);
         };
-        let time = self.time_until(deadline, attempt_time(0));
         match self
-            .attempt(Op::Get, time, self.0.store.get_range(&path, start..bytes))
+            .attempt(
+                Op::Get,
+                time,
+                deadline,
+                self.0.store.get_range(&path, start..bytes),
+            )
             .await
         {
             Ok(stored) if stored.as_ref() == tail => Ok(Holder::Us),
