@@ -23,8 +23,7 @@ pub(crate) async fn handle(
 }
 
 fn answer(version: i16, request: &ApiVersionsRequest) -> ApiVersionsResponse {
-    let named =
-        is_software(&request.client_software_name) && is_software(&request.client_software_version);
+    let named = is_software(&request.client_software_name) && is_software(&request.client_software_version);
     if version >= SOFTWARE_VERSION && !named {
         return ApiVersionsResponse::default().with_error_code(ErrorCode::InvalidRequest.code());
     }

@@ -185,7 +185,12 @@ mod tests {
 
     fn leaders(brokers: &Brokers) -> Vec<i32> {
         let mut leaders: Vec<i32> = (0..200)
-            .map(|partition| brokers.place(TopicUuid(Uuid::from_u128(5)), partition, 1).leader.0)
+            .map(|partition| {
+                brokers
+                    .place(TopicUuid(Uuid::from_u128(5)), partition, 1)
+                    .leader
+                    .0
+            })
             .collect();
         leaders.sort_unstable();
         leaders.dedup();
@@ -205,7 +210,10 @@ mod tests {
         ];
         let brokers = Brokers::new(&live, NodeId(3), None, &listener("OUT"), None);
         assert_eq!(ids(&brokers), [2, 3]);
-        assert_eq!((brokers.all[0].host.as_str(), brokers.all[0].port), ("OUT-2", 9002));
+        assert_eq!(
+            (brokers.all[0].host.as_str(), brokers.all[0].port),
+            ("OUT-2", 9002)
+        );
         assert_eq!((brokers.all[1].host.as_str(), brokers.all[1].port), ("me", 1));
         assert_eq!(leaders(&brokers), [2, 3]);
         assert_eq!(brokers.controller, NodeId(2));

@@ -31,7 +31,10 @@ pub(crate) async fn handle(
 
 fn answer(version: i16, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
     let (code, message) = match request.key_type {
-        GROUP => (ErrorCode::CoordinatorNotAvailable, "consumer groups are not served yet"),
+        GROUP => (
+            ErrorCode::CoordinatorNotAvailable,
+            "consumer groups are not served yet",
+        ),
         TRANSACTION => (
             ErrorCode::TransactionalIdAuthorizationFailed,
             "transactions are not served yet",
@@ -89,7 +92,12 @@ mod tests {
                 } else {
                     let keys: Vec<_> = response.coordinators.iter().map(|c| c.key.as_str()).collect();
                     assert_eq!(keys, ["a", ""]);
-                    assert!(response.coordinators.iter().all(|c| c.error_code == code && c.node_id.0 == -1));
+                    assert!(
+                        response
+                            .coordinators
+                            .iter()
+                            .all(|c| c.error_code == code && c.node_id.0 == -1)
+                    );
                     assert_eq!(response.error_code, 0);
                 }
             }

@@ -9,9 +9,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use esker_model::{ClusterEpoch, ClusterId};
 use esker_model::limits::{EPOCH_GATE, EPOCH_READ_INTERVAL};
 use esker_model::seams::{Clock, Instant, Seams};
+use esker_model::{ClusterEpoch, ClusterId};
 use esker_storage::bucket::Bucket;
 use esker_storage::cluster_file::{self, ClusterFile};
 use tokio::sync::watch;
@@ -36,12 +36,17 @@ pub struct EpochGate {
 impl EpochGate {
     /// A gate that is open from a read that began at `confirmed`.
     pub fn new(clock: Arc<dyn Clock>, confirmed: Instant) -> Self {
-        Self { clock, confirmed: watch::Sender::new(Some(confirmed)) }
+        Self {
+            clock,
+            confirmed: watch::Sender::new(Some(confirmed)),
+        }
     }
 
     /// Whether acknowledgements may pass now.
     pub fn is_open(&self) -> bool {
-        self.confirmed.borrow().is_some_and(|began| self.clock.now() - began < EPOCH_GATE)
+        self.confirmed
+            .borrow()
+            .is_some_and(|began| self.clock.now() - began < EPOCH_GATE)
     }
 
     /// Waits until the gate is open, at most for `patience`.
@@ -63,11 +68,11 @@ impl EpochGate {
         }
     }
 
-    fn confirm(&self, began: Instant) {
+    pub(super) fn confirm(&self, began: Instant) {
         self.confirmed.send_replace(Some(began));
     }
 
-    fn close(&self) {
+    pub(super) fn close(&self) {
         self.confirmed.send_replace(None);
     }
 }
@@ -99,7 +104,10 @@ pub(super) async fn watch_epoch(gate: Arc<EpochGate>, member: Arc<Membership>, b
             }
             Seen::HigherEpoch(found) => {
                 gate.close();
-                error!(ours = ours.0, found, "the bucket is in a higher cluster epoch: stopping");
+                error!(
+                    ours = ours.0,
+                    found, "the bucket is in a higher cluster epoch: stopping"
+                );
                 member.stop(StopReason::HigherEpoch { found });
                 return;
             }
@@ -123,7 +131,7 @@ pub(super) async fn watch_epoch(gate: Arc<EpochGate>, member: Arc<Membership>, b
 
 /// What a read of `cluster.json` means to an incarnation.
 #[derive(Debug, PartialEq, Eq)]
-enum Seen {
+pub(super) enum Seen {
     /// Acknowledgements may go on.
     Ours,
     /// A restore took over, for ever.
@@ -134,7 +142,7 @@ enum Seen {
     Nothing(String),
 }
 
-fn judge(file: Option<&ClusterFile>, ours: ClusterEpoch, cluster: &ClusterId) -> Seen {
+pub(super) fn judge(file: Option<&ClusterFile>, ours: ClusterEpoch, cluster: &ClusterId) -> Seen {
     match file {
         None => Seen::Foreign("cluster.json is gone from the bucket".to_owned()),
         Some(file) if file.cluster_id != *cluster => {

@@ -66,11 +66,18 @@ pub(super) async fn once(
     }
     if beat.epoch < member.epoch() {
         // An older database in the place of ours: it renews nothing.
-        return Err(MetastoreError::WrongEpoch { expected: member.epoch().0, found: beat.epoch.0 });
+        return Err(MetastoreError::WrongEpoch {
+            expected: member.epoch().0,
+            found: beat.epoch.0,
+        });
     }
     member.renew(began, beat.live);
     // The catalog does not wait for the fencing of others, nor the other way round.
-    let known = if beat.catalog_version > catalog.version() { catalog.refresh().await } else { Ok(()) };
+    let known = if beat.catalog_version > catalog.version() {
+        catalog.refresh().await
+    } else {
+        Ok(())
+    };
     if !beat.expired.is_empty() {
         for incarnation in in_time(metastore.fence_expired(&beat.expired, liveness_ms)).await? {
             info!(%incarnation, "fenced an agent that was silent for too long");
@@ -80,9 +87,9 @@ pub(super) async fn once(
 }
 
 /// The answer, if it comes while there is time for another attempt.
-async fn in_time<T>(
-    call: impl Future<Output = Result<T, MetastoreError>>,
-) -> Result<T, MetastoreError> {
+async fn in_time<T>(call: impl Future<Output = Result<T, MetastoreError>>) -> Result<T, MetastoreError> {
     let silent = || MetastoreError::Unavailable("no answer in time".to_owned());
-    tokio::time::timeout(OWN_TIMER / 2, call).await.unwrap_or_else(|_| Err(silent()))
+    tokio::time::timeout(OWN_TIMER / 2, call)
+        .await
+        .unwrap_or_else(|_| Err(silent()))
 }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use esker_metastore::{AdvertisedAddress, Agent, AgentProfile, Metastore, MetastoreError, Registration};
 use esker_model::seams::Seams;
 use esker_model::{ClusterEpoch, ClusterId, IncarnationId, NodeId};
+use esker_storage::StoreError;
 use esker_storage::bucket::Bucket;
 use esker_storage::cluster_file::{self, ClusterFile};
-use esker_storage::StoreError;
 use tracing::info;
 
 use super::{EpochGate, Membership, gate, heartbeat};
@@ -79,10 +79,24 @@ pub async fn join(
     for fenced in &registered.fenced {
         info!(incarnation = %fenced, "fenced an earlier life of this agent");
     }
-    let identity =
-        Identity { cluster_id: file.cluster_id, epoch: file.epoch, incarnation, node_id: registered.node_id };
-    let me = Agent { node_id: registered.node_id, node_name: config.node_name.clone(), incarnation, profile };
-    let member = Arc::new(Membership::new(identity, me, Arc::clone(&seams.clock), registered_at));
+    let identity = Identity {
+        cluster_id: file.cluster_id,
+        epoch: file.epoch,
+        incarnation,
+        node_id: registered.node_id,
+    };
+    let me = Agent {
+        node_id: registered.node_id,
+        node_name: config.node_name.clone(),
+        incarnation,
+        profile,
+    };
+    let member = Arc::new(Membership::new(
+        identity,
+        me,
+        Arc::clone(&seams.clock),
+        registered_at,
+    ));
     let gate = Arc::new(EpochGate::new(Arc::clone(&seams.clock), confirmed));
     heartbeat::once(&member, metastore.as_ref(), &catalog, seams).await?;
     let beat = heartbeat::beat(Arc::clone(&member), metastore, catalog, seams.clone());
@@ -110,7 +124,10 @@ async fn prove_identity(
         }
         (_, Some(cluster)) => cluster,
         (None, None) => {
-            let id = config.cluster_id.clone().map_or_else(|| draw_cluster_id(seams), ClusterId);
+            let id = config
+                .cluster_id
+                .clone()
+                .map_or_else(|| draw_cluster_id(seams), ClusterId);
             metastore.init_cluster(&id).await?
         }
     };

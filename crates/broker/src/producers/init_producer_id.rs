@@ -24,7 +24,10 @@ pub(crate) async fn handle(
     if let Err(code) = check(&request) {
         return refuse(code);
     }
-    if !broker.authorizer.allows(context, Operation::IdempotentWrite, Resource::Cluster) {
+    if !broker
+        .authorizer
+        .allows(context, Operation::IdempotentWrite, Resource::Cluster)
+    {
         return refuse(ErrorCode::ClusterAuthorizationFailed);
     }
     match broker.producer_ids.next().await {

@@ -14,9 +14,6 @@ use esker_metastore::{Metastore, MetastoreError};
 use esker_model::ProducerId;
 use tokio::sync::Mutex;
 
-#[cfg(test)]
-mod tests;
-
 /// Ids taken from the metastore at a time.
 const BLOCK: u32 = 1000;
 

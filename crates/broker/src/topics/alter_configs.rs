@@ -27,7 +27,11 @@ pub(crate) async fn handle(
     let mut changes: Vec<(ResourceId, Change)> = Vec::with_capacity(request.resources.len());
     for resource in request.resources {
         let id = (resource.resource_type, resource.resource_name.clone());
-        let keys: Vec<&str> = resource.configs.iter().map(|config| config.name.as_str()).collect();
+        let keys: Vec<&str> = resource
+            .configs
+            .iter()
+            .map(|config| config.name.as_str())
+            .collect();
         let change = config_changes::topic(broker, context, &id, &repeated, &keys).and_then(|state| {
             let change = ConfigChange {
                 topic: state.topic.uuid,
@@ -47,7 +51,7 @@ pub(crate) async fn handle(
             .with_resource_type(resource_type)
             .with_resource_name(name);
         match change {
-            Ok(_) => response,
+            Ok(_) => response.with_error_message(None),
             Err(failure) => response
                 .with_error_code(failure.code.code())
                 .with_error_message(failure.text()),

@@ -17,7 +17,10 @@ pub(super) fn check(replicas: &[BrokerId], factor: Option<i16>, brokers: &Broker
     }
     for (at, id) in replicas.iter().enumerate() {
         if !brokers.has(*id) {
-            return wrong(format!("the assignment names broker {}, which is not there", id.0));
+            return wrong(format!(
+                "the assignment names broker {}, which is not there",
+                id.0
+            ));
         }
         // At most as many as there are brokers: none before it repeats.
         if replicas[..at].contains(id) {

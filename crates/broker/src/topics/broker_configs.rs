@@ -168,12 +168,10 @@ pub(super) fn describe(
                 .with_value(value.clone())
                 .with_read_only(true)
                 .with_config_source(setting.source as i8)
-                .with_config_type(setting.kind as i8);
+                .with_config_type(setting.kind as i8)
+                .with_documentation(documentation.then(|| StrBytes::from_static_str(setting.documentation)));
             if synonyms && let Some(value) = value {
                 entry.synonyms.push(synonym(name, value, setting.source));
-            }
-            if documentation {
-                entry.documentation = Some(StrBytes::from_static_str(setting.documentation));
             }
             entry
         })

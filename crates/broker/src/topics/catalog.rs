@@ -27,9 +27,6 @@ use tokio::time::Sleep;
 use super::configs::TopicConfig;
 use crate::metrics::{BrokerMetrics, TopicLabels};
 
-#[cfg(test)]
-mod tests;
-
 /// Shortest time between two questions that misses cause.
 pub(crate) const MISS_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -267,7 +264,11 @@ impl Known {
         let state = self.by_uuid.remove(&uuid)?;
         self.by_key.remove(&state.topic.key);
         let name = &state.topic.name;
-        if self.by_name.get(name).is_none_or(|named| named.topic.uuid != uuid) {
+        if self
+            .by_name
+            .get(name)
+            .is_none_or(|named| named.topic.uuid != uuid)
+        {
             return None;
         }
         self.by_name.remove(name);

@@ -65,7 +65,11 @@ pub(super) fn topic(
 
 /// Whether a topic's configs would be right after a change.
 pub(super) fn check_result(current: &BTreeMap<String, String>, change: &ConfigChange) -> Result<(), Failure> {
-    let mut set = if change.replace_all { BTreeMap::new() } else { current.clone() };
+    let mut set = if change.replace_all {
+        BTreeMap::new()
+    } else {
+        current.clone()
+    };
     for (name, value) in &change.changes {
         match value {
             Some(value) => set.insert(name.clone(), value.clone()),

@@ -49,7 +49,8 @@ pub(super) fn of_topic(
         .with_name(name.clone())
         .with_value(Some(value.clone()))
         .with_config_source(source as i8)
-        .with_config_type(config.kind() as i8);
+        .with_config_type(config.kind() as i8)
+        .with_documentation(documentation.then(|| StrBytes::from_static_str(config.documentation)));
     if synonyms {
         if source == Source::Topic {
             entry.synonyms.push(synonym(name, value, source));
@@ -59,9 +60,6 @@ pub(super) fn of_topic(
             let (name, value) = (StrBytes::from_static_str(name), StrBytes::from_static_str(value));
             entry.synonyms.push(synonym(name, value, Source::Default));
         }
-    }
-    if documentation {
-        entry.documentation = Some(StrBytes::from_static_str(config.documentation));
     }
     entry
 }

@@ -143,7 +143,10 @@ pub(crate) fn check(name: &str, value: &str) -> Result<(), String> {
         .check(value)
         .map_err(|expected| format!("{} is no value of {name}: expected {expected}", shown(value)))?;
     if config.effect == Effect::Refused && !value.trim().eq_ignore_ascii_case(config.default) {
-        return Err(format!("{name} can only be {}: this broker does not have the feature", config.default));
+        return Err(format!(
+            "{name} can only be {}: this broker does not have the feature",
+            config.default
+        ));
     }
     Ok(())
 }
@@ -151,7 +154,9 @@ pub(crate) fn check(name: &str, value: &str) -> Result<(), String> {
 /// Why configs that are right by themselves cannot stand together.
 pub(crate) fn check_together(set: &BTreeMap<String, String>) -> Result<(), String> {
     let number = |name: &str| -> i64 {
-        let value = set.get(name).map_or_else(|| find(name).map_or("0", |config| config.default), String::as_str);
+        let value = set
+            .get(name)
+            .map_or_else(|| find(name).map_or("0", |config| config.default), String::as_str);
         value.trim().parse().unwrap_or(0)
     };
     let (min, max) = (number("min.compaction.lag.ms"), number("max.compaction.lag.ms"));
@@ -185,7 +190,10 @@ mod tests {
     #[test]
     fn has_all_of_kafka_in_order() {
         assert!(TABLE.is_sorted_by(|a, b| a.name < b.name));
-        let ours = TABLE.iter().filter(|config| config.name.starts_with("esker.")).count();
+        let ours = TABLE
+            .iter()
+            .filter(|config| config.name.starts_with("esker."))
+            .count();
         assert_eq!((TABLE.len() - ours, ours), (33, 1));
         let honoured = TABLE.iter().filter(|config| config.effect == Effect::Honoured);
         assert_eq!(honoured.count() - ours, 11);
@@ -241,7 +249,11 @@ mod tests {
                 Effect::Stored => "stored",
                 Effect::Refused => "only false",
             };
-            let default = if config.default.is_empty() { "(empty)" } else { config.default };
+            let default = if config.default.is_empty() {
+                "(empty)"
+            } else {
+                config.default
+            };
             let row = format!("| `{}` | `{default}` | {effect} |", config.name);
             assert!(page.contains(&row), "docs/protocol.md lacks: {row}");
         }

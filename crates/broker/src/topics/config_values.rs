@@ -121,12 +121,28 @@ mod tests {
     #[test]
     fn each_rule_takes_its_values_only() {
         takes(Rule::Boolean, &["true", "FALSE", " true "], &["", "yes", "1"]);
-        takes(Rule::Int(1, 9), &["1", " 9 "], &["0", "10", "a", "", "1.5", "99999999999"]);
+        takes(
+            Rule::Int(1, 9),
+            &["1", " 9 "],
+            &["0", "10", "a", "", "1.5", "99999999999"],
+        );
         takes(Rule::GzipLevel, &["-1", "1", "9"], &["0", "10", "-2"]);
-        takes(Rule::Long(-1), &["-1", "9223372036854775807"], &["-2", "9223372036854775808", "x"]);
-        takes(Rule::Ratio, &["0", "1", "0.5"], &["-0.1", "1.1", "NaN", "inf", ""]);
+        takes(
+            Rule::Long(-1),
+            &["-1", "9223372036854775807"],
+            &["-2", "9223372036854775808", "x"],
+        );
+        takes(
+            Rule::Ratio,
+            &["0", "1", "0.5"],
+            &["-0.1", "1.1", "NaN", "inf", ""],
+        );
         takes(Rule::OneOf(&["a", "b"]), &["a", " b"], &["", "c", "a,b"]);
-        takes(Rule::ListOf(&["a", "b"]), &["", "a", "a, b"], &["c", "a,,b", "a,"]);
+        takes(
+            Rule::ListOf(&["a", "b"]),
+            &["", "a", "a, b"],
+            &["c", "a,,b", "a,"],
+        );
         takes(
             Rule::ThrottledReplicas,
             &["", "*", "0:1", "0:1, 2:3"],

@@ -58,7 +58,10 @@ pub(crate) async fn handle(
     let mut checked: BTreeMap<TopicName, Result<NewTopic, Failure>> = BTreeMap::new();
     for (name, topic) in wanted {
         let outcome = if repeated.contains(&name) {
-            Err(Failure::new(ErrorCode::InvalidRequest, "the request names this topic twice"))
+            Err(Failure::new(
+                ErrorCode::InvalidRequest,
+                "the request names this topic twice",
+            ))
         } else {
             checker.check(topic)
         };
@@ -100,7 +103,10 @@ impl Checker<'_> {
         if !authorizer.allows(self.context, Operation::Create, Resource::Cluster)
             && !authorizer.allows(self.context, Operation::Create, Resource::Topic(name))
         {
-            return fail(ErrorCode::TopicAuthorizationFailed, "not authorized to create this topic");
+            return fail(
+                ErrorCode::TopicAuthorizationFailed,
+                "not authorized to create this topic",
+            );
         }
         if self.too_many {
             let message =
@@ -225,7 +231,10 @@ fn refuse_collisions(checked: &mut BTreeMap<TopicName, Result<NewTopic, Failure>
 
 /// Creates what was found right, and puts the metastore's refusals in its place.
 async fn create(broker: &Broker, checked: &mut BTreeMap<TopicName, Result<NewTopic, Failure>>) {
-    let new: Vec<NewTopic> = checked.values().filter_map(|new| new.as_ref().ok().cloned()).collect();
+    let new: Vec<NewTopic> = checked
+        .values()
+        .filter_map(|new| new.as_ref().ok().cloned())
+        .collect();
     if new.is_empty() {
         return;
     }
@@ -257,10 +266,15 @@ fn result(name: TopicName, outcome: Result<NewTopic, Failure>, validate_only: bo
     match outcome {
         Ok(new) => {
             let result = result
+                .with_error_message(None)
                 .with_num_partitions(new.partitions)
                 .with_replication_factor(new.replication_factor)
                 .with_configs(Some(config_entries::of_created(&new.configs)));
-            if validate_only { result } else { result.with_topic_id(new.uuid.0) }
+            if validate_only {
+                result
+            } else {
+                result.with_topic_id(new.uuid.0)
+            }
         }
         Err(failure) => result
             .with_error_code(failure.code.code())
@@ -275,7 +289,10 @@ fn fail<T>(code: ErrorCode, message: impl Into<String>) -> Result<T, Failure> {
 }
 
 fn exists<T>(name: &str) -> Result<T, Failure> {
-    fail(ErrorCode::TopicAlreadyExists, format!("topic '{name}' already exists"))
+    fail(
+        ErrorCode::TopicAlreadyExists,
+        format!("topic '{name}' already exists"),
+    )
 }
 
 fn collides<T>(name: &str, other: &str) -> Result<T, Failure> {

@@ -95,7 +95,10 @@ fn check(
     }
     if let Some(assigned) = &topic.assignments {
         if assigned.len() != added as usize {
-            let message = format!("{added} partitions are added, but {} are assigned", assigned.len());
+            let message = format!(
+                "{added} partitions are added, but {} are assigned",
+                assigned.len()
+            );
             return invalid(ErrorCode::InvalidReplicaAssignment, message);
         }
         let mut factor = Some(state.topic.replication_factor);
@@ -111,11 +114,17 @@ fn check(
 }
 
 async fn create(broker: &Broker, outcomes: &mut [(TopicName, Outcome)]) {
-    let wanted: Vec<NewPartitions> = outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().ok().copied()).collect();
+    let wanted: Vec<NewPartitions> = outcomes
+        .iter()
+        .filter_map(|(_, outcome)| outcome.as_ref().ok().copied())
+        .collect();
     if wanted.is_empty() {
         return;
     }
-    let slots = outcomes.iter_mut().map(|(_, outcome)| outcome).filter(|outcome| outcome.is_ok());
+    let slots = outcomes
+        .iter_mut()
+        .map(|(_, outcome)| outcome)
+        .filter(|outcome| outcome.is_ok());
     match repeat::until_known(|| broker.metastore.create_partitions(&wanted)).await {
         Ok(answers) => {
             for ((slot, wanted), answer) in slots.zip(&wanted).zip(answers.answer) {
@@ -124,7 +133,9 @@ async fn create(broker: &Broker, outcomes: &mut [(TopicName, Outcome)]) {
                     Err(CreatePartitionsRefusal::NotMore(has))
                         if answers.may_be_done && has == wanted.partitions => {}
                     Err(CreatePartitionsRefusal::UnknownTopic) => *slot = Err(resources::unknown_topic()),
-                    Err(CreatePartitionsRefusal::NotMore(has)) => *slot = Err(not_more(has, wanted.partitions)),
+                    Err(CreatePartitionsRefusal::NotMore(has)) => {
+                        *slot = Err(not_more(has, wanted.partitions))
+                    }
                 }
             }
             // They are there; the next heartbeat says so if this fails.

@@ -36,9 +36,17 @@ pub(crate) async fn handle(
     request: DeleteTopicsRequest,
 ) -> DeleteTopicsResponse {
     let named: Vec<(Option<TopicName>, Uuid)> = if context.api_version >= ID_VERSION {
-        request.topics.into_iter().map(|topic| (topic.name, topic.topic_id)).collect()
+        request
+            .topics
+            .into_iter()
+            .map(|topic| (topic.name, topic.topic_id))
+            .collect()
     } else {
-        request.topic_names.into_iter().map(|name| (Some(name), Uuid::nil())).collect()
+        request
+            .topic_names
+            .into_iter()
+            .map(|name| (Some(name), Uuid::nil()))
+            .collect()
     };
     let known = broker.catalog.refresh_paced().await;
     let mut items: Vec<Item> = Vec::with_capacity(named.len());
@@ -131,7 +139,10 @@ fn refuse_aliases(items: &mut [Item]) {
 }
 
 async fn delete(broker: &Broker, items: &mut [Item]) {
-    let wanted: Vec<TopicUuid> = items.iter().filter_map(|item| item.outcome.as_ref().ok().copied()).collect();
+    let wanted: Vec<TopicUuid> = items
+        .iter()
+        .filter_map(|item| item.outcome.as_ref().ok().copied())
+        .collect();
     if wanted.is_empty() {
         return;
     }
@@ -160,7 +171,10 @@ fn unknown(by_id: bool) -> Failure {
 }
 
 fn is_unknown(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId)
+    matches!(
+        code,
+        ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId
+    )
 }
 
 fn result(item: Item) -> DeletableTopicResult {

@@ -40,7 +40,7 @@ pub(crate) async fn handle(
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name);
         match outcome {
-            Ok(configs) => result.with_configs(configs),
+            Ok(configs) => result.with_error_message(None).with_configs(configs),
             Err(failure) => result
                 .with_error_code(failure.code.code())
                 .with_error_message(failure.text()),
@@ -65,14 +65,25 @@ impl Asked<'_> {
     ) -> Result<Vec<DescribeConfigsResourceResult>, Failure> {
         let name = resource.resource_name.as_str();
         let target = resources::target(self.broker, resource.resource_type, name)?;
-        resources::allow(self.broker, self.context, Operation::DescribeConfigs, target, name)?;
+        resources::allow(
+            self.broker,
+            self.context,
+            Operation::DescribeConfigs,
+            target,
+            name,
+        )?;
         let keys = resource.configuration_keys.as_deref().unwrap_or_default();
         let wanted = |config: &str| keys.is_empty() || keys.iter().any(|key| key.as_str() == config);
         match target {
             Target::Topic => self.describe_topic(name, wanted),
             Target::ThisBroker => {
                 let (synonyms, documentation) = (self.synonyms, self.documentation);
-                Ok(broker_configs::describe(self.broker, wanted, synonyms, documentation))
+                Ok(broker_configs::describe(
+                    self.broker,
+                    wanted,
+                    synonyms,
+                    documentation,
+                ))
             }
             Target::AllBrokers | Target::Loggers | Target::Nothing => Ok(Vec::new()),
         }

@@ -35,7 +35,9 @@ pub(crate) async fn handle(
     };
     let known_cursor = request.cursor.is_none() || everything || named.contains(&from);
     if first < 0 || !known_cursor {
-        let refused = named.into_iter().map(|name| failed(ErrorCode::InvalidRequest, name));
+        let refused = named
+            .into_iter()
+            .map(|name| failed(ErrorCode::InvalidRequest, name));
         return DescribeTopicPartitionsResponse::default().with_topics(refused.collect());
     }
 
@@ -47,7 +49,8 @@ pub(crate) async fn handle(
     };
     let names: Vec<StrBytes> = if everything {
         let all = catalog.all().into_iter();
-        all.map(|state| StrBytes::from_string(state.topic.name.clone())).collect()
+        all.map(|state| StrBytes::from_string(state.topic.name.clone()))
+            .collect()
     } else {
         named.into_iter().collect()
     };
@@ -64,7 +67,9 @@ pub(crate) async fn handle(
         if !may(&name) {
             // What a listing may not show it does not mention.
             if !everything {
-                response.topics.push(failed(ErrorCode::TopicAuthorizationFailed, name));
+                response
+                    .topics
+                    .push(failed(ErrorCode::TopicAuthorizationFailed, name));
             }
             continue;
         }

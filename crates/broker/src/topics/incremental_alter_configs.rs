@@ -36,7 +36,11 @@ pub(crate) async fn handle(
     let mut changes: Vec<(ResourceId, Change)> = Vec::with_capacity(request.resources.len());
     for resource in request.resources {
         let id = (resource.resource_type, resource.resource_name.clone());
-        let keys: Vec<&str> = resource.configs.iter().map(|config| config.name.as_str()).collect();
+        let keys: Vec<&str> = resource
+            .configs
+            .iter()
+            .map(|config| config.name.as_str())
+            .collect();
         let change = config_changes::topic(broker, context, &id, &repeated, &keys).and_then(|state| {
             let change = ConfigChange {
                 topic: state.topic.uuid,
@@ -56,7 +60,7 @@ pub(crate) async fn handle(
             .with_resource_type(resource_type)
             .with_resource_name(name);
         match change {
-            Ok(_) => response,
+            Ok(_) => response.with_error_message(None),
             Err(failure) => response
                 .with_error_code(failure.code.code())
                 .with_error_message(failure.text()),
@@ -97,7 +101,8 @@ fn changed(config: &AlterableConfig, current: &BTreeMap<String, String>) -> Resu
         SET => Ok(value.to_owned()),
         APPEND | SUBTRACT => {
             let Some(list) = config_table::find(name).filter(|config| config.kind() == Kind::List) else {
-                let message = format!("config {name} is not a list: nothing can be added to it or taken away");
+                let message =
+                    format!("config {name} is not a list: nothing can be added to it or taken away");
                 return Err(Failure::new(ErrorCode::InvalidConfig, message));
             };
             let mut all: Vec<&str> = match current.get(name) {

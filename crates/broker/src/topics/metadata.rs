@@ -52,8 +52,8 @@ pub(crate) async fn handle(
         operations: request.include_topic_authorized_operations,
     };
     let may_create = broker.config.auto_create_topics && request.allow_auto_topic_creation;
-    let cluster_operations = request.include_cluster_authorized_operations
-        && CLUSTER_OPERATIONS.contains(&context.api_version);
+    let cluster_operations =
+        request.include_cluster_authorized_operations && CLUSTER_OPERATIONS.contains(&context.api_version);
     let topics = match wanted(context.api_version, request) {
         Ok(Wanted::All) => view.all().await,
         Ok(Wanted::Names(names)) => view.named(names, may_create).await,
@@ -106,8 +106,12 @@ fn wanted(version: i16, request: MetadataRequest) -> Result<Wanted, Vec<Metadata
         return Ok(Wanted::Ids(ids.collect()));
     }
     let mut seen = BTreeSet::new();
-    let names = topics.into_iter().filter_map(|topic| topic.name.map(|name| name.0));
-    Ok(Wanted::Names(names.filter(|name| seen.insert(name.clone())).collect()))
+    let names = topics
+        .into_iter()
+        .filter_map(|topic| topic.name.map(|name| name.0));
+    Ok(Wanted::Names(
+        names.filter(|name| seen.insert(name.clone())).collect(),
+    ))
 }
 
 fn failed(code: ErrorCode, name: Option<StrBytes>) -> MetadataResponseTopic {
@@ -130,14 +134,20 @@ impl View<'_> {
         // Without the metastore the list is as old as its last answer, which is better than none.
         let _ = self.broker.catalog.refresh_paced().await;
         let topics = self.broker.catalog.all();
-        let visible = topics.iter().filter(|topic| self.may(Operation::Describe, &topic.topic.name));
+        let visible = topics
+            .iter()
+            .filter(|topic| self.may(Operation::Describe, &topic.topic.name));
         visible.map(|topic| self.describe(topic)).collect()
     }
 
     async fn identified(&self, ids: Vec<TopicUuid>) -> Vec<MetadataResponseTopic> {
         let catalog = &self.broker.catalog;
         let unknown = ids.iter().any(|id| catalog.by_uuid(*id).is_none());
-        let asked = if unknown { catalog.refresh_paced().await } else { Ok(()) };
+        let asked = if unknown {
+            catalog.refresh_paced().await
+        } else {
+            Ok(())
+        };
         ids.into_iter()
             .map(|id| match catalog.by_uuid(id) {
                 Some(topic) if self.may(Operation::Describe, &topic.topic.name) => self.describe(&topic),
@@ -153,7 +163,11 @@ impl View<'_> {
         let unknown = wanted
             .iter()
             .any(|name| catalog.by_name(name).is_none() && names::is_valid(name));
-        let asked = if unknown { catalog.refresh_paced().await } else { Ok(()) };
+        let asked = if unknown {
+            catalog.refresh_paced().await
+        } else {
+            Ok(())
+        };
         let mut missing = Vec::new();
         let mut topics: Vec<_> = wanted
             .into_iter()

@@ -25,4 +25,5 @@ pub(crate) mod names;
 mod repeat;
 mod resources;
 
+pub(crate) use catalog::Lookup;
 pub use catalog::{Catalog, TopicState};

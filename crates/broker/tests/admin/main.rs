@@ -1,0 +1,21 @@
+//! Administration through real frames: every rule that `docs/protocol.md` states, in every version.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failure here is a failed test"
+)]
+
+mod catalog;
+mod cluster;
+mod configs;
+mod create;
+mod create_partitions;
+mod delete;
+mod describe_partitions;
+mod membership;
+mod metadata;
+mod producers;
+mod watched;
+mod world;
