@@ -13,8 +13,9 @@ mod support;
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use support::{Background, esker, free_port, get, run, run_command, wait_for};
+use support::{Background, PATIENCE, esker, free_port, get, run, run_command, wait_for};
 
 /// An agent on a metastore and a directory as its bucket; returns its admin address as well.
 fn agent(metastore: &str, bucket: &Path, more: &[&str]) -> (Command, String, String) {
@@ -272,4 +273,31 @@ fn migrate_says_why_it_cannot() {
             .ok()
             .contains("is up to date")
     );
+}
+
+#[test]
+fn losing_postgres_later_is_no_reason_to_be_unready_nor_to_hang() {
+    let Some(mut server) = postgres::Server::start() else {
+        return;
+    };
+    let url = server.database();
+    run(&["migrate", "--metastore-url", &url]).ok();
+    let dir = tempfile::tempdir().unwrap();
+    let (command, _, admin) = agent(&url, dir.path(), &["--shutdown-grace-seconds", "2"]);
+    let mut agent = Background::start(command);
+    wait_for(&admin, "/readyz", 200);
+    server.stop();
+    agent.err_line("heartbeat failed");
+    let deadline = Instant::now() + PATIENCE;
+    while !get(&admin, "/status").unwrap().1.contains("does not answer") {
+        assert!(
+            Instant::now() < deadline,
+            "/status never says that Postgres is gone"
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(get(&admin, "/readyz").unwrap().0, 200);
+    assert_eq!(get(&admin, "/livez").unwrap().0, 200);
+    agent.signal("TERM");
+    assert_eq!(agent.wait().code(), Some(0), "{}", agent.rest_of_err());
 }

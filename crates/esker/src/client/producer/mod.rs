@@ -23,6 +23,8 @@ use super::{ClientError, Cluster, Connection, Result, partitioner};
 
 /// A batch is full at this many bytes before compression; a topic's default limit is 1,048,588.
 const BATCH_BYTES: usize = 1_000_000;
+/// All open batches together: what one round sends, and what is in memory.
+const OPEN_BYTES: usize = 8_000_000;
 /// A larger record cannot be sent at all.
 pub(crate) const RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Wait before a retry; doubles up to the second.
@@ -78,8 +80,11 @@ pub(crate) struct Producer {
     next_sequence: BTreeMap<i32, i32>,
     connections: BTreeMap<i32, Connection>,
     open: BTreeMap<i32, BatchBuilder>,
+    /// Bytes of the open batches, about.
+    open_bytes: usize,
+    /// Bytes of keys and values in them.
     open_payload: u64,
-    /// Where records without a key go until their batch is sent.
+    /// Where records without a key go until its batch is full or sent.
     sticky: usize,
     written: Written,
 }
@@ -115,6 +120,7 @@ impl Producer {
             next_sequence: BTreeMap::new(),
             connections: BTreeMap::new(),
             open: BTreeMap::new(),
+            open_bytes: 0,
             open_payload: 0,
             written: Written::default(),
         })
@@ -133,14 +139,16 @@ impl Producer {
                 "a record of {bytes} bytes is too large to send"
             )));
         }
-        let mut partition = self.partition_of(record);
-        if self
-            .open
-            .get(&partition)
-            .is_some_and(|batch| batch.plain_bytes() + bytes > BATCH_BYTES)
-        {
+        if self.open_bytes + bytes > OPEN_BYTES && !self.open.is_empty() {
             self.flush().await?;
+        }
+        let mut partition = self.partition_of(record);
+        if self.is_full(partition, bytes) && self.only.is_none() && record.key.is_none() {
+            self.sticky = (self.sticky + 1) % self.leaders.len().max(1);
             partition = self.partition_of(record);
+        }
+        if self.is_full(partition, bytes) {
+            self.flush().await?;
         }
         let headers: Vec<_> = record
             .headers
@@ -151,9 +159,16 @@ impl Producer {
         let batch = self.open.remove(&partition).unwrap_or_default();
         let batch = batch.record(now, record.key.as_deref(), record.value.as_deref(), &headers);
         self.open.insert(partition, batch);
+        self.open_bytes += bytes;
         let payload = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, |part| part.len() as u64);
         self.open_payload += payload(&record.key) + payload(&record.value);
         Ok(())
+    }
+
+    fn is_full(&self, partition: i32, more: usize) -> bool {
+        self.open
+            .get(&partition)
+            .is_some_and(|batch| batch.plain_bytes() + more > BATCH_BYTES)
     }
 
     fn partition_of(&self, record: &NewRecord) -> i32 {
@@ -167,6 +182,7 @@ impl Producer {
 
     /// Sends everything and waits for every acknowledgement.
     pub(crate) async fn flush(&mut self) -> Result<()> {
+        self.open_bytes = 0;
         let mut batches = Vec::new();
         for (partition, builder) in std::mem::take(&mut self.open) {
             batches.push(self.seal(partition, builder)?);
