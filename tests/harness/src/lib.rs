@@ -27,10 +27,17 @@ pub mod process;
 /// `ESKER_TEST_SKIPS` names); fails it where everything is required to run.
 pub fn skipped(why: &str) {
     eprintln!("SKIPPED: {why}");
-    assert!(std::env::var_os("ESKER_TEST_REQUIRE_ALL").is_none(), "ESKER_TEST_REQUIRE_ALL is set: {why}");
+    assert!(
+        std::env::var_os("ESKER_TEST_REQUIRE_ALL").is_none(),
+        "ESKER_TEST_REQUIRE_ALL is set: {why}"
+    );
     if let Some(file) = std::env::var_os("ESKER_TEST_SKIPS") {
         let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(file)
+            .unwrap();
         writeln!(file, "{test}: {why}").unwrap();
     }
 }
