@@ -1,5 +1,7 @@
 //! What a Fetch is answered, case by case.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
 mod fetch_support;
 
 use std::time::Duration;
@@ -17,19 +19,38 @@ async fn every_version_reads_the_same_records() {
     let agent = cluster.agent("a").await;
     let topic = cluster.topic("t", 1).await;
     let mut writer = cluster.writer("elsewhere").await;
-    writer.write(&[(&topic, 0, vec![batch(&[1, 2], 10), batch(&[3], 10)])]).await;
+    writer
+        .write(&[(&topic, 0, vec![batch(&[1, 2], 10), batch(&[3], 10)])])
+        .await;
     let mut client = agent.client();
     for version in 4..=18 {
-        let read = client.fetch_one(&Fetch { version, ..Fetch::of(&topic, 0, 1) }).await;
+        let read = client
+            .fetch_one(&Fetch {
+                version,
+                ..Fetch::of(&topic, 0, 1)
+            })
+            .await;
         assert_eq!(offsets(&read), [0, 1, 2], "v{version}");
         assert_eq!((read.high_watermark, read.last_stable_offset), (3, 3));
         assert_eq!(read.log_start_offset, if version >= 5 { 0 } else { -1 });
         assert!(read.aborted_transactions.is_none());
         assert_eq!(read.preferred_read_replica.0, -1);
-        let committed = Fetch { version, isolation: 1, ..Fetch::of(&topic, 0, 0) };
+        let committed = Fetch {
+            version,
+            isolation: 1,
+            ..Fetch::of(&topic, 0, 0)
+        };
         let read = client.fetch_one(&committed).await;
-        assert_eq!((offsets(&read).len(), read.aborted_transactions.unwrap().len()), (3, 0));
-        let empty = client.fetch_one(&Fetch { version, ..Fetch::of(&topic, 0, 3) }).await;
+        assert_eq!(
+            (offsets(&read).len(), read.aborted_transactions.unwrap().len()),
+            (3, 0)
+        );
+        let empty = client
+            .fetch_one(&Fetch {
+                version,
+                ..Fetch::of(&topic, 0, 3)
+            })
+            .await;
         assert_eq!((empty.error_code, empty.records.unwrap().len()), (0, 0));
     }
 }
@@ -50,8 +71,18 @@ async fn sessions_are_answered_with_none() {
         ((5, -2), 70),
     ] {
         for version in [7, 12, 18] {
-            let response = client.fetch(&Fetch { version, session, ..Fetch::of(&topic, 0, 0) }).await;
-            assert_eq!((response.error_code, response.session_id), (error, 0), "{session:?} v{version}");
+            let response = client
+                .fetch(&Fetch {
+                    version,
+                    session,
+                    ..Fetch::of(&topic, 0, 0)
+                })
+                .await;
+            assert_eq!(
+                (response.error_code, response.session_id),
+                (error, 0),
+                "{session:?} v{version}"
+            );
             assert_eq!(response.responses.is_empty(), error != 0);
         }
     }
@@ -65,126 +96,143 @@ async fn errors_have_kafkas_codes_and_no_offsets() {
     let mut writer = cluster.writer("elsewhere").await;
     writer.write(&[(&topic, 0, vec![batch(&[1], 10)])]).await;
     let mut client = agent.client();
-    let base = Fetch { max_wait_ms: 60_000, ..Fetch::of(&topic, 0, 0) };
+    let base = Fetch {
+        max_wait_ms: 60_000,
+        ..Fetch::of(&topic, 0, 0)
+    };
     let unknown = fetch_support::unknown_topic(&topic);
     let cases = [
-        (Fetch { partitions: vec![(0, 2)], ..base.clone() }, 1),
-        (Fetch { partitions: vec![(0, -1)], ..base.clone() }, 1),
-        (Fetch { partitions: vec![(1, 0)], ..base.clone() }, 3),
-        (Fetch { partitions: vec![(-1, 0)], ..base.clone() }, 3),
-        (Fetch { topic: &unknown, ..base.clone() }, 3),
-        (Fetch { leader_epoch: 2, ..base.clone() }, 75),
-        (Fetch { leader_epoch: 0, ..base.clone() }, 74),
-        (Fetch { leader_epoch: 1, ..base.clone() }, 0),
-        (Fetch { leader_epoch: -7, ..base.clone() }, 0),
-        (Fetch { replica: 1, ..base.clone() }, 6),
-        (Fetch { replica: 1, version: 16, ..base.clone() }, 6),
-        (Fetch { partition_max_bytes: -1, ..base.clone() }, 42),
-        (Fetch { version: 13, topic: &unknown, ..base.clone() }, 100),
-        (Fetch { version: 13, partitions: vec![(1, 0)], ..base.clone() }, 3),
+        (
+            Fetch {
+                partitions: vec![(0, 2)],
+                ..base.clone()
+            },
+            1,
+        ),
+        (
+            Fetch {
+                partitions: vec![(0, -1)],
+                ..base.clone()
+            },
+            1,
+        ),
+        (
+            Fetch {
+                partitions: vec![(1, 0)],
+                ..base.clone()
+            },
+            3,
+        ),
+        (
+            Fetch {
+                partitions: vec![(-1, 0)],
+                ..base.clone()
+            },
+            3,
+        ),
+        (
+            Fetch {
+                topic: &unknown,
+                ..base.clone()
+            },
+            3,
+        ),
+        (
+            Fetch {
+                leader_epoch: 2,
+                ..base.clone()
+            },
+            75,
+        ),
+        (
+            Fetch {
+                leader_epoch: 0,
+                ..base.clone()
+            },
+            74,
+        ),
+        (
+            Fetch {
+                leader_epoch: 1,
+                ..base.clone()
+            },
+            0,
+        ),
+        (
+            Fetch {
+                leader_epoch: -7,
+                ..base.clone()
+            },
+            0,
+        ),
+        (
+            Fetch {
+                replica: 1,
+                ..base.clone()
+            },
+            6,
+        ),
+        (
+            Fetch {
+                replica: 1,
+                version: 16,
+                ..base.clone()
+            },
+            6,
+        ),
+        (
+            Fetch {
+                partition_max_bytes: -1,
+                ..base.clone()
+            },
+            42,
+        ),
+        (
+            Fetch {
+                version: 13,
+                topic: &unknown,
+                ..base.clone()
+            },
+            100,
+        ),
+        (
+            Fetch {
+                version: 13,
+                partitions: vec![(1, 0)],
+                ..base.clone()
+            },
+            3,
+        ),
     ];
     for (fetch, error) in cases {
         let began = Instant::now();
         let read = client.fetch_one(&fetch).await;
         assert_eq!(read.error_code, error);
         if error != 0 {
-            assert_eq!((read.high_watermark, read.last_stable_offset, read.log_start_offset), (-1, -1, -1));
+            assert_eq!(
+                (
+                    read.high_watermark,
+                    read.last_stable_offset,
+                    read.log_start_offset
+                ),
+                (-1, -1, -1)
+            );
             assert_eq!(read.records.map(|records| records.len()), Some(0));
         }
         assert!(began.elapsed() < Duration::from_millis(100), "errors do not wait");
     }
-    let hinted = client.fetch(&Fetch { leader_epoch: 0, version: 16, ..base.clone() }).await;
+    let hinted = client
+        .fetch(&Fetch {
+            leader_epoch: 0,
+            version: 16,
+            ..base.clone()
+        })
+        .await;
     let leader = &hinted.responses[0].partitions[0].current_leader;
-    assert_eq!((leader.leader_epoch, hinted.node_endpoints[0].node_id), (1, leader.leader_id));
-}
-
-#[tokio::test(start_paused = true)]
-async fn negative_limits_are_refused() {
-    let cluster = Cluster::new();
-    let agent = cluster.agent("a").await;
-    let topic = cluster.topic("t", 1).await;
-    let mut client = agent.client();
-    let base = Fetch::of(&topic, 0, 0);
-    for bad in [
-        Fetch { max_bytes: -1, ..base.clone() },
-        Fetch { min_bytes: -1, ..base.clone() },
-        Fetch { max_wait_ms: -1, ..base.clone() },
-        Fetch { isolation: 2, ..base.clone() },
-    ] {
-        let response = client.fetch(&bad).await;
-        assert_eq!((response.error_code, response.responses[0].partitions[0].error_code), (42, 42));
-        let response = client.fetch(&Fetch { version: 13, ..bad.clone() }).await;
-        assert_eq!((response.error_code, response.responses.len()), (42, 0));
-        let response = client.fetch(&Fetch { version: 4, ..bad }).await;
-        assert_eq!(response.responses[0].partitions[0].error_code, 42);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn limits_keep_batches_whole_and_one_always_comes() {
-    let cluster = Cluster::new();
-    let agent = cluster.agent("a").await;
-    let topic = cluster.topic("t", 3).await;
-    let mut writer = cluster.writer("elsewhere").await;
-    let one = batch(&[1], 1000);
-    let size = one.len() as i32;
-    for _ in 0..2 {
-        let runs: Vec<_> = [0, 2].map(|partition| (&topic, partition, vec![one.clone(); 5])).into();
-        writer.write(&runs).await;
-    }
-    let mut client = agent.client();
-    let mut read = async |fetch: Fetch<'_>| {
-        let response = client.fetch(&fetch).await;
-        response.responses[0].partitions.iter().map(|one| offsets(one).len()).collect::<Vec<_>>()
-    };
-    let base = Fetch { partitions: vec![(0, 0), (1, 0), (2, 0)], ..Fetch::of(&topic, 0, 0) };
-    assert_eq!(read(base.clone()).await, [10, 0, 10]);
-    // The limit of a partition; the first with something to give gives one batch at least.
-    assert_eq!(read(Fetch { partition_max_bytes: size * 3, ..base.clone() }).await, [3, 0, 3]);
-    assert_eq!(read(Fetch { partition_max_bytes: size * 3 - 1, ..base.clone() }).await, [2, 0, 2]);
-    assert_eq!(read(Fetch { partition_max_bytes: size - 1, ..base.clone() }).await, [1, 0, 0]);
-    assert_eq!(read(Fetch { partition_max_bytes: 0, ..base.clone() }).await, [1, 0, 0]);
-    // The limit of the request is dealt out when it does not reach for all.
-    assert_eq!(read(Fetch { max_bytes: size * 8, ..base.clone() }).await, [4, 0, 4]);
-    assert_eq!(read(Fetch { max_bytes: 1, ..base.clone() }).await, [1, 0, 0]);
-    assert_eq!(read(Fetch { max_bytes: 0, ..base.clone() }).await, [1, 0, 0]);
-    let reversed = Fetch { partitions: vec![(1, 0), (2, 9), (0, 0)], max_bytes: 1, ..base.clone() };
-    assert_eq!(read(reversed).await, [0, 1, 0]);
-    // From the middle, across extents.
-    let middle = Fetch { partitions: vec![(0, 4)], partition_max_bytes: size * 2, ..base.clone() };
-    assert_eq!(read(middle).await, [2]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_large_backlog_is_read_in_order_without_a_gap() {
-    let cluster = Cluster::new();
-    // Little memory: responses get smaller, nothing is lost.
-    let agent = cluster.agent_with("a", 64 << 20).await;
-    let topic = cluster.topic("t", 2).await;
-    let mut writer = cluster.writer("elsewhere").await;
-    for at in 0..60 {
-        let batches = vec![batch(&[at; 3], 20_000); 10];
-        writer.write(&[(&topic, 0, batches.clone()), (&topic, 1, batches)]).await;
-    }
-    let mut client = agent.client();
-    let mut next = [0, 0];
-    let mut rounds = 0;
-    while next != [1800, 1800] {
-        let fetch = Fetch { partition_max_bytes: 50 << 20, ..Fetch::of(&topic, 0, 0) };
-        let response = client.fetch(&Fetch { partitions: vec![(0, next[0]), (1, next[1])], ..fetch }).await;
-        for part in &response.responses[0].partitions {
-            let at = part.partition_index as usize;
-            assert_eq!(part.error_code, 0);
-            for offset in offsets(part) {
-                assert_eq!(offset, next[at]);
-                next[at] += 1;
-            }
-        }
-        rounds += 1;
-        assert!(rounds < 100);
-    }
-    assert!(rounds > 5, "responses are bounded by memory");
-    assert_eq!(cluster.gets(), 60 + 1, "once per agent, and cluster.json");
+    assert_eq!(
+        (leader.leader_epoch, hinted.node_endpoints[0].node_id),
+        (1, leader.leader_id)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -196,12 +244,23 @@ async fn topics_and_partitions_made_elsewhere_are_found_and_deleted_ones_are_gon
     // No heartbeat came in between.
     assert_eq!(client.fetch_one(&Fetch::of(&topic, 0, 0)).await.error_code, 0);
     use esker_metastore::{NewPartitions, Topics};
-    let more = NewPartitions { topic: topic.uuid, partitions: 2 };
-    cluster.metastore.create_partitions(&[more]).await.unwrap()[0].as_ref().unwrap();
+    let more = NewPartitions {
+        topic: topic.uuid,
+        partitions: 2,
+    };
+    cluster.metastore.create_partitions(&[more]).await.unwrap()[0]
+        .as_ref()
+        .unwrap();
     assert_eq!(client.fetch_one(&Fetch::of(&topic, 1, 0)).await.error_code, 0);
     // Deleted while somebody waits.
-    let fetch = Fetch { max_wait_ms: 30_000, ..Fetch::of(&topic, 0, 0) };
-    let by_id = Fetch { version: 13, ..fetch.clone() };
+    let fetch = Fetch {
+        max_wait_ms: 30_000,
+        ..Fetch::of(&topic, 0, 0)
+    };
+    let by_id = Fetch {
+        version: 13,
+        ..fetch.clone()
+    };
     let mut other = agent.client();
     let began = Instant::now();
     let delete = async {
@@ -210,7 +269,11 @@ async fn topics_and_partitions_made_elsewhere_are_found_and_deleted_ones_are_gon
     };
     let (read, by_id, ()) = tokio::join!(client.fetch_one(&fetch), other.fetch_one(&by_id), delete);
     assert_eq!((read.error_code, by_id.error_code), (3, 100));
-    assert!(began.elapsed() < Duration::from_millis(600), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_millis(600),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -219,15 +282,32 @@ async fn an_empty_request_is_answered_at_once() {
     let agent = cluster.agent("a").await;
     let mut client = agent.client();
     let began = Instant::now();
-    let response = client.ask(12, &FetchRequest::default().with_max_wait_ms(10_000).with_min_bytes(1)).await;
+    let response = client
+        .ask(
+            12,
+            &FetchRequest::default().with_max_wait_ms(10_000).with_min_bytes(1),
+        )
+        .await;
     assert_eq!((response.error_code, response.responses.len()), (0, 0));
     let nameless = FetchTopic::default()
         .with_topic(TopicName(StrBytes::from_static_str("")))
         .with_partitions(vec![FetchPartition::default()]);
-    let request = FetchRequest::default().with_max_wait_ms(10_000).with_topics(vec![nameless]);
-    assert_eq!(client.ask(12, &request).await.responses[0].partitions[0].error_code, 3);
-    let nil = FetchTopic::default().with_topic_id(Uuid::nil()).with_partitions(vec![FetchPartition::default()]);
-    let request = FetchRequest::default().with_max_wait_ms(10_000).with_topics(vec![nil]);
-    assert_eq!(client.ask(13, &request).await.responses[0].partitions[0].error_code, 100);
+    let request = FetchRequest::default()
+        .with_max_wait_ms(10_000)
+        .with_topics(vec![nameless]);
+    assert_eq!(
+        client.ask(12, &request).await.responses[0].partitions[0].error_code,
+        3
+    );
+    let nil = FetchTopic::default()
+        .with_topic_id(Uuid::nil())
+        .with_partitions(vec![FetchPartition::default()]);
+    let request = FetchRequest::default()
+        .with_max_wait_ms(10_000)
+        .with_topics(vec![nil]);
+    assert_eq!(
+        client.ask(13, &request).await.responses[0].partitions[0].error_code,
+        100
+    );
     assert!(began.elapsed() < Duration::from_millis(200));
 }

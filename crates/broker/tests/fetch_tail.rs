@@ -1,5 +1,7 @@
 //! Reading at the tail: what it costs, and how soon commits are seen.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
 mod fetch_support;
 
 use std::time::Duration;
@@ -17,7 +19,10 @@ async fn a_tail_consumer_beside_its_producer_costs_no_query_and_no_get() {
     let (mut producer, mut consumer) = (agent.client(), agent.client());
     // The first fetch learns where the log ends.
     let mut next = 0;
-    let fetch = |next| Fetch { max_wait_ms: 500, ..Fetch::of(&topic, 0, next) };
+    let fetch = |next| Fetch {
+        max_wait_ms: 500,
+        ..Fetch::of(&topic, 0, next)
+    };
     let first = producer.produce(&topic, 0, batch(&[1], 10)).await;
     next += offsets(&consumer.fetch_one(&fetch(first)).await).len() as i64;
     let (reads, gets) = (cluster.metastore.reads(), cluster.gets());
@@ -52,7 +57,10 @@ async fn commits_of_other_agents_are_seen_soon() {
     let mut delays = Vec::new();
     for round in 0..40_i64 {
         let reads = join_all(consumers.iter_mut().enumerate().map(|(partition, consumer)| {
-            let fetch = Fetch { max_wait_ms: 5_000, ..Fetch::of(&topic, partition as i32, round) };
+            let fetch = Fetch {
+                max_wait_ms: 5_000,
+                ..Fetch::of(&topic, partition as i32, round)
+            };
             async move {
                 let read = consumer.fetch_one(&fetch).await;
                 (offsets(&read), Instant::now())
@@ -60,7 +68,9 @@ async fn commits_of_other_agents_are_seen_soon() {
         }));
         let write = async {
             sleep(Duration::from_millis(150 + cluster.seams.rng.below(400))).await;
-            let runs: Vec<_> = (0..4).map(|partition| (&topic, partition, vec![batch(&[1], 10)])).collect();
+            let runs: Vec<_> = (0..4)
+                .map(|partition| (&topic, partition, vec![batch(&[1], 10)]))
+                .collect();
             writer.write(&runs).await;
             Instant::now()
         };
@@ -71,12 +81,22 @@ async fn commits_of_other_agents_are_seen_soon() {
         }
     }
     delays.sort();
-    assert!(delays[delays.len() / 2] <= Duration::from_millis(150), "{delays:?}");
-    assert!(delays[delays.len() - 1] <= Duration::from_millis(250), "{delays:?}");
+    assert!(
+        delays[delays.len() / 2] <= Duration::from_millis(150),
+        "{delays:?}"
+    );
+    assert!(
+        delays[delays.len() - 1] <= Duration::from_millis(250),
+        "{delays:?}"
+    );
     // Each of the segments was fetched once for all four partitions, and everything planned by the poll.
     assert_eq!(agent.fetched("t", "memory"), 0);
     assert!(cluster.gets() <= 40 + 40, "{}", cluster.gets());
-    assert!(cluster.metastore.calls("plan") <= 40 + 8, "{}", cluster.metastore.calls("plan"));
+    assert!(
+        cluster.metastore.calls("plan") <= 40 + 8,
+        "{}",
+        cluster.metastore.calls("plan")
+    );
 }
 
 /// One statement per interval for everybody who waits, none when nobody does.
@@ -87,13 +107,19 @@ async fn waiting_is_shared_and_costs_nothing_when_nobody_waits() {
     let topic = cluster.topic("t", 50).await;
     let mut consumers: Vec<_> = (0..50).map(|_| agent.client()).collect();
     let fetches = consumers.iter_mut().enumerate().map(|(partition, consumer)| {
-        let fetch = Fetch { max_wait_ms: 10_000, ..Fetch::of(&topic, partition as i32, 0) };
+        let fetch = Fetch {
+            max_wait_ms: 10_000,
+            ..Fetch::of(&topic, partition as i32, 0)
+        };
         async move { consumer.fetch_one(&fetch).await }
     });
     let began = Instant::now();
     let read = join_all(fetches).await;
     assert_eq!(began.elapsed().as_millis() / 100, 100);
-    assert!(read.iter().all(|one| one.high_watermark == 0 && one.error_code == 0));
+    assert!(
+        read.iter()
+            .all(|one| one.high_watermark == 0 && one.error_code == 0)
+    );
     let heads = cluster.metastore.calls("heads");
     assert!((95..=101).contains(&heads), "{heads}");
     sleep(Duration::from_secs(5)).await;
@@ -109,8 +135,15 @@ async fn a_fetch_waits_for_its_bytes_and_no_longer_than_it_says() {
     let topic = cluster.topic("t", 2).await;
     let (mut producer, mut consumer) = (agent.client(), agent.client());
     let one = batch(&[1], 1000);
-    let fetch = Fetch { max_wait_ms: 2_000, min_bytes: 2_500, ..Fetch::of(&topic, 0, 0) };
-    let fetch = Fetch { partitions: vec![(0, 0), (1, 0)], ..fetch };
+    let fetch = Fetch {
+        max_wait_ms: 2_000,
+        min_bytes: 2_500,
+        ..Fetch::of(&topic, 0, 0)
+    };
+    let fetch = Fetch {
+        partitions: vec![(0, 0), (1, 0)],
+        ..fetch
+    };
     let began = Instant::now();
     let write = async {
         for at in 0..3 {
@@ -121,20 +154,36 @@ async fn a_fetch_waits_for_its_bytes_and_no_longer_than_it_says() {
     let (response, ()) = tokio::join!(consumer.fetch(&fetch), write);
     let read = &response.responses[0].partitions;
     assert_eq!((offsets(&read[0]), offsets(&read[1])), (vec![0, 1], vec![0]));
-    assert!(began.elapsed() < Duration::from_millis(600), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_millis(600),
+        "{:?}",
+        began.elapsed()
+    );
     // Too little comes: at the end of the wait the client gets what there is.
     let began = Instant::now();
     let write = async {
         sleep(Duration::from_millis(100)).await;
         producer.produce(&topic, 0, one.clone()).await;
     };
-    let asked = Fetch { min_bytes: 100_000, ..Fetch { max_wait_ms: 700, ..Fetch::of(&topic, 0, 2) } };
+    let asked = Fetch {
+        min_bytes: 100_000,
+        ..Fetch {
+            max_wait_ms: 700,
+            ..Fetch::of(&topic, 0, 2)
+        }
+    };
     let (read, ()) = tokio::join!(consumer.fetch_one(&asked), write);
     assert_eq!(offsets(&read), [2]);
     assert_eq!(began.elapsed().as_millis() / 10, 70);
     // A whole large batch counts as bytes there are, however small the partition's limit.
     let began = Instant::now();
-    consumer.fetch_one(&Fetch { max_wait_ms: 700, min_bytes: 0, ..Fetch::of(&topic, 0, 3) }).await;
+    consumer
+        .fetch_one(&Fetch {
+            max_wait_ms: 700,
+            min_bytes: 0,
+            ..Fetch::of(&topic, 0, 3)
+        })
+        .await;
     assert!(began.elapsed() < Duration::from_millis(10));
 }
 
@@ -181,7 +230,13 @@ async fn a_segment_is_fetched_once_per_agent() {
     let topic = cluster.topic("t", 8).await;
     let mut writer = cluster.writer("elsewhere").await;
     let runs: Vec<_> = (0..8)
-        .map(|partition| (&topic, partition, (0..10).map(|at| batch(&[at, at], 500)).collect()))
+        .map(|partition| {
+            (
+                &topic,
+                partition,
+                (0..10).map(|at| batch(&[at, at], 500)).collect(),
+            )
+        })
         .collect();
     writer.write(&runs).await;
     for name in ["a", "b"] {

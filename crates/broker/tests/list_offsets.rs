@@ -1,5 +1,7 @@
 //! ListOffsets: the special timestamps, and records by time.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
 mod fetch_support;
 
 use bytes::Bytes;
@@ -21,15 +23,22 @@ async fn ask(
     let partitions = asked
         .iter()
         .map(|(partition, timestamp)| {
-            let asked =
-                ListOffsetsPartition::default().with_partition_index(*partition).with_timestamp(*timestamp);
-            if version >= 4 { asked.with_current_leader_epoch(-1) } else { asked }
+            let asked = ListOffsetsPartition::default()
+                .with_partition_index(*partition)
+                .with_timestamp(*timestamp);
+            if version >= 4 {
+                asked.with_current_leader_epoch(-1)
+            } else {
+                asked
+            }
         })
         .collect();
     let topic = ListOffsetsTopic::default()
         .with_name(TopicName(StrBytes::from_string(topic.name.clone())))
         .with_partitions(partitions);
-    let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]);
+    let request = ListOffsetsRequest::default()
+        .with_replica_id((-1).into())
+        .with_topics(vec![topic]);
     client.ask(version, &request).await.topics.remove(0).partitions
 }
 
@@ -71,7 +80,10 @@ async fn special_timestamps_in_every_version() {
     }
     // Twice: one entry. Unknown partition: its own error.
     let answers = ask(&mut client, 7, &topic, &[(0, -1), (1, -1), (0, -2)]).await;
-    let codes: Vec<_> = answers.iter().map(|one| (one.partition_index, one.error_code, one.offset)).collect();
+    let codes: Vec<_> = answers
+        .iter()
+        .map(|one| (one.partition_index, one.error_code, one.offset))
+        .collect();
     assert_eq!(codes, [(0, 42, -1), (1, 3, -1)]);
     let unknown = fetch_support::unknown_topic(&topic);
     assert_eq!(one(&mut client, 7, &unknown, -1).await, (3, -1, -1));
@@ -80,7 +92,9 @@ async fn special_timestamps_in_every_version() {
 fn compressed(timestamps: &[i64], codec: Codec) -> Bytes {
     let batch = timestamps
         .iter()
-        .fold(BatchBuilder::new().codec(codec), |batch, at| batch.record(*at, None, Some(b"value"), &[]));
+        .fold(BatchBuilder::new().codec(codec), |batch, at| {
+            batch.record(*at, None, Some(b"value"), &[])
+        });
     batch.build().unwrap()
 }
 
@@ -111,11 +125,19 @@ async fn by_time_names_the_very_record() {
                 .iter()
                 .position(|at| *at >= timestamp)
                 .map_or((0, -1, -1), |offset| (0, offset as i64, records[offset]));
-            assert_eq!(one(&mut client, 10, &topic, timestamp).await, expected, "{timestamp} in {records:?}");
+            assert_eq!(
+                one(&mut client, 10, &topic, timestamp).await,
+                expected,
+                "{timestamp} in {records:?}"
+            );
         }
         let largest = *records.iter().max().unwrap();
         let first = records.iter().position(|at| *at == largest).unwrap() as i64;
-        assert_eq!(one(&mut client, 10, &topic, -3).await, (0, first, largest), "{records:?}");
+        assert_eq!(
+            one(&mut client, 10, &topic, -3).await,
+            (0, first, largest),
+            "{records:?}"
+        );
     }
 }
 
@@ -151,6 +173,8 @@ async fn broken_promises_are_looked_behind() {
 /// CRC-32C, bit by bit: enough for a test.
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg()))
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg())
+        })
     })
 }

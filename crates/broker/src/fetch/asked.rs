@@ -84,7 +84,9 @@ pub(super) async fn check(
         min_bytes,
         max_wait: Duration::from_millis(max_wait_ms).min(WAIT_MAX),
         // A response has to fit into its share of the memory budget, beside another one.
-        bytes_max: max_bytes.min(RESPONSE_BYTES_MAX).min(broker.budget.fetch.bytes() / 2),
+        bytes_max: max_bytes
+            .min(RESPONSE_BYTES_MAX)
+            .min(broker.budget.fetch.bytes() / 2),
         committed_only: request.isolation_level == 1,
         by_id: version >= TOPIC_IDS,
     };
@@ -97,15 +99,12 @@ pub(super) async fn check(
 }
 
 impl Asked {
-    async fn topic(
-        &mut self,
-        broker: &Broker,
-        resolver: &mut Resolver<'_>,
-        topic: FetchTopic,
-        replica: i32,
-    ) {
-        let reference =
-            if self.by_id { TopicRef::Id(topic.topic_id) } else { TopicRef::Name(&topic.topic) };
+    async fn topic(&mut self, broker: &Broker, resolver: &mut Resolver<'_>, topic: FetchTopic, replica: i32) {
+        let reference = if self.by_id {
+            TopicRef::Id(topic.topic_id)
+        } else {
+            TopicRef::Name(&topic.topic)
+        };
         let state = resolver.topic(reference).await;
         let at = self.topics.len();
         for partition in topic.partitions {
@@ -115,7 +114,11 @@ impl Asked {
                 Ok(_) if replica >= 0 => Err(ErrorCode::NotLeaderOrFollower),
                 Ok(state) => self.wanted(broker, resolver, state, &partition).await,
             };
-            self.partitions.push(AskedPartition { topic: at, index: partition.partition, wanted });
+            self.partitions.push(AskedPartition {
+                topic: at,
+                index: partition.partition,
+                wanted,
+            });
         }
         self.topics.push(AskedTopic {
             name: topic.topic.0,

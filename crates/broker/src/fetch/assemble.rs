@@ -1,4 +1,4 @@
-//! The third stage: a response out of what was found and read.
+//! Assembling: a response out of what was found and read.
 //!
 //! Whole batches only, in request order, within the limits of each partition and of the request; the
 //! first partition that has something to give returns at least one batch whatever the limits, so that a
@@ -38,7 +38,12 @@ pub(super) type Served = Vec<(Source, u64)>;
 
 impl Assembly {
     pub(super) fn new(leader_epoch: i32, committed_only: bool, bytes_max: u64) -> Self {
-        Self { leader_epoch, committed_only, bytes_left: bytes_max, any: false }
+        Self {
+            leader_epoch,
+            committed_only,
+            bytes_left: bytes_max,
+            any: false,
+        }
     }
 
     /// The part of the next partition in request order.
@@ -76,7 +81,13 @@ impl Assembly {
         self.any |= out.bytes() > 0;
         self.bytes_left = self.bytes_left.saturating_sub(out.bytes());
         let records = out.into_slices();
-        (FetchPartitionParts { records, ..self.without_records(index, found) }, served)
+        (
+            FetchPartitionParts {
+                records,
+                ..self.without_records(index, found)
+            },
+            served,
+        )
     }
 
     /// A partition that has nothing to give.

@@ -12,11 +12,10 @@
 use std::cmp::Reverse;
 
 use esker_metastore::{Extent, Head, TimeQuery, TimeRequest};
-use esker_model::{PartitionKey, SegmentId};
 use esker_model::limits::QUERY_PARTITIONS_MAX;
+use esker_model::{PartitionKey, SegmentId};
 use esker_protocol::ErrorCode;
 use esker_protocol::batch::Batch;
-use esker_protocol::limits::DECOMPRESSED_BYTES_MAX;
 use esker_protocol::records::{OpenBatch, RecordsError};
 use futures::{StreamExt, stream};
 use tracing::{error, warn};
@@ -33,6 +32,10 @@ const HOPS_MAX: usize = 64;
 
 /// Extents that one request looks into at a time.
 const SEARCHES_MAX: usize = 4;
+
+/// A batch that is larger than this once decompressed is not opened. No budget covers the decompressed
+/// bytes: they live while one thread looks at them, so there are never more of them than threads.
+const OPENED_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// A record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +82,12 @@ pub(super) async fn search(
             TimeQuery::AtOrAfter { .. } => Goal::First,
             TimeQuery::Max => Goal::Largest(None),
         };
-        Open { at, query: *query, goal, missing: None }
+        Open {
+            at,
+            query: *query,
+            goal,
+            missing: None,
+        }
     };
     let mut open: Vec<Open> = wanted.iter().enumerate().map(begin).collect();
     for _ in 0..HOPS_MAX {
@@ -92,7 +100,12 @@ pub(super) async fn search(
         }
         let looked: Vec<_> = stream::iter(found)
             .map(|(one, head, extent)| async move {
-                (one, head, extent, look_into(broker, &extent, one, head.log_start).await)
+                (
+                    one,
+                    head,
+                    extent,
+                    look_into(broker, &extent, one, head.log_start).await,
+                )
             })
             .buffer_unordered(SEARCHES_MAX)
             .collect()
@@ -106,21 +119,32 @@ pub(super) async fn search(
                 },
                 // Its records may have moved: the metastore knows where.
                 Err(ReadError::Missing) if one.missing != Some(extent.segment) => {
-                    open.push(Open { missing: Some(extent.segment), ..one });
+                    open.push(Open {
+                        missing: Some(extent.segment),
+                        ..one
+                    });
                 }
                 Err(error) => answers[one.at] = Some(Err(of_read_error(error))),
             }
         }
         open.sort_unstable_by_key(|one| one.at);
     }
-    answers.into_iter().map(|answer| answer.unwrap_or(Err(ErrorCode::KafkaStorageError))).collect()
+    answers
+        .into_iter()
+        .map(|answer| answer.unwrap_or(Err(ErrorCode::KafkaStorageError)))
+        .collect()
 }
 
 impl Open {
     /// Where to look after an extent gave `record`; `None`: it is the answer.
     fn proceed(self, record: Option<Record>, extent: &Extent) -> Option<Open> {
         let next = |timestamp, from, goal| {
-            Some(Open { query: TimeQuery::AtOrAfter { timestamp, from }, goal, missing: None, ..self })
+            Some(Open {
+                query: TimeQuery::AtOrAfter { timestamp, from },
+                goal,
+                missing: None,
+                ..self
+            })
         };
         match (self.query, self.goal) {
             (TimeQuery::AtOrAfter { timestamp, .. }, Goal::First) if record.is_none() => {
@@ -137,7 +161,11 @@ impl Open {
             // wrong. Every extent that promises more than the best record so far has to be looked into.
             (query, Goal::Largest(_)) => {
                 let above = record.map_or(i64::MIN, |best| best.timestamp.saturating_add(1));
-                let from = if query == TimeQuery::Max { 0 } else { extent.end_offset };
+                let from = if query == TimeQuery::Max {
+                    0
+                } else {
+                    extent.end_offset
+                };
                 next(above, from, Goal::Largest(record))
             }
         }
@@ -159,13 +187,20 @@ async fn ask(
     answers: &mut [Option<Result<Answer, ErrorCode>>],
     found: &mut Vec<(Open, Head, Extent)>,
 ) {
-    let requests: Vec<_> =
-        open.iter().map(|one| TimeRequest { partition: wanted[one.at].0, query: one.query }).collect();
+    let requests: Vec<_> = open
+        .iter()
+        .map(|one| TimeRequest {
+            partition: wanted[one.at].0,
+            query: one.query,
+        })
+        .collect();
     let replies = match broker.metastore.find_by_time(&requests).await {
         Ok(replies) => replies,
         Err(err) => {
             warn!(%err, "cannot ask the metastore for records by time");
-            return open.iter().for_each(|one| answers[one.at] = Some(Err(errors::of_metastore(&err))));
+            return open
+                .iter()
+                .for_each(|one| answers[one.at] = Some(Err(errors::of_metastore(&err))));
         }
     };
     if let Err(error) = may_answer_currently(broker) {
@@ -174,7 +209,12 @@ async fn ask(
     for (one, reply) in open.iter().zip(replies) {
         match (reply.head, reply.extent) {
             (None, _) => answers[one.at] = Some(Err(ErrorCode::UnknownTopicOrPartition)),
-            (Some(head), None) => answers[one.at] = Some(Ok(Answer { head, record: one.best() })),
+            (Some(head), None) => {
+                answers[one.at] = Some(Ok(Answer {
+                    head,
+                    record: one.best(),
+                }))
+            }
             (Some(head), Some(extent)) => found.push((*one, head, extent)),
         }
     }
@@ -235,7 +275,11 @@ async fn look_into(
 
 fn first_at_or_after(batch: &Batch, timestamp: i64, from: i64) -> Option<Record> {
     let found = records(batch, from, |record| {
-        if record.timestamp >= timestamp { Some(record) } else { None }
+        if record.timestamp >= timestamp {
+            Some(record)
+        } else {
+            None
+        }
     });
     found.unwrap_or_else(|err| as_a_whole(batch, from, &err))
 }
@@ -260,9 +304,12 @@ fn records(
     from: i64,
     mut pick: impl FnMut(Record) -> Option<Record>,
 ) -> Result<Option<Record>, RecordsError> {
-    for record in OpenBatch::open(batch, DECOMPRESSED_BYTES_MAX)?.records() {
+    for record in OpenBatch::open(batch, OPENED_BYTES_MAX)?.records() {
         let record = record?;
-        let record = Record { offset: record.offset, timestamp: record.timestamp };
+        let record = Record {
+            offset: record.offset,
+            timestamp: record.timestamp,
+        };
         if record.offset >= from
             && let Some(picked) = pick(record)
         {
@@ -275,5 +322,8 @@ fn records(
 fn as_a_whole(batch: &Batch, from: i64, err: &RecordsError) -> Option<Record> {
     warn!(offset = batch.header.base_offset, %err, "a batch cannot be opened: it is found by its header");
     let offset = batch.header.base_offset.max(from);
-    Some(Record { offset, timestamp: batch.header.max_timestamp })
+    Some(Record {
+        offset,
+        timestamp: batch.header.max_timestamp,
+    })
 }

@@ -7,7 +7,9 @@
 use esker_model::PartitionKey;
 use esker_protocol::ErrorCode;
 use esker_protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderPartition;
-use esker_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
+use esker_protocol::messages::offset_for_leader_epoch_response::{
+    EpochEndOffset, OffsetForLeaderTopicResult,
+};
 use esker_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 
 use super::list_offsets::current_heads;
@@ -34,8 +36,9 @@ pub(crate) async fn handle(
                 Ok(state) => resolver.partition(state, asked.partition).await,
                 Err(error) => Err(*error),
             };
-            let checked =
-                partition.and_then(|partition| check_leader_epoch(broker, asked.current_leader_epoch).map(|()| partition));
+            let checked = partition.and_then(|partition| {
+                check_leader_epoch(broker, asked.current_leader_epoch).map(|()| partition)
+            });
             let error = match checked {
                 Ok(partition) => {
                     if asked.leader_epoch == ours {
@@ -47,7 +50,9 @@ pub(crate) async fn handle(
             };
             partitions.push(no_end(asked, error));
         }
-        let topic = OffsetForLeaderTopicResult::default().with_topic(topic.topic).with_partitions(partitions);
+        let topic = OffsetForLeaderTopicResult::default()
+            .with_topic(topic.topic)
+            .with_partitions(partitions);
         response.topics.push(topic);
     }
     let partitions: Vec<_> = open.iter().map(|(_, partition)| *partition).collect();

@@ -11,7 +11,9 @@ use esker_model::PartitionKey;
 use esker_model::limits::QUERY_PARTITIONS_MAX;
 use esker_protocol::ErrorCode;
 use esker_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use esker_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use esker_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
 use esker_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use tracing::warn;
 
@@ -92,10 +94,15 @@ pub(crate) async fn handle(
                     .with_leader_epoch(-1),
             );
         }
-        let topic = ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions);
+        let topic = ListOffsetsTopicResponse::default()
+            .with_name(topic.name)
+            .with_partitions(partitions);
         response.topics.push(topic);
     }
-    let asked: Vec<_> = open.iter().map(|(_, partition, question)| (*partition, *question)).collect();
+    let asked: Vec<_> = open
+        .iter()
+        .map(|(_, partition, question)| (*partition, *question))
+        .collect();
     let answers = answer(broker, &asked, committed_only == Ok(true)).await;
     for (((topic, partition), _, _), answer) in open.iter().zip(answers) {
         let slot = &mut response.topics[*topic].partitions[*partition];
@@ -130,12 +137,18 @@ fn question(broker: &Broker, asked: &ListOffsetsPartition, version: i16) -> Resu
 
 async fn answer(broker: &Broker, asked: &[(PartitionKey, Question)], committed_only: bool) -> Vec<Answer> {
     let end = |head: Head| {
-        if committed_only { head.last_stable_offset.min(head.next_offset) } else { head.next_offset }
+        if committed_only {
+            head.last_stable_offset.min(head.next_offset)
+        } else {
+            head.next_offset
+        }
     };
-    let by_head: Vec<usize> =
-        (0..asked.len()).filter(|at| !matches!(asked[*at].1, Question::Time(_))).collect();
-    let by_time: Vec<usize> =
-        (0..asked.len()).filter(|at| matches!(asked[*at].1, Question::Time(_))).collect();
+    let by_head: Vec<usize> = (0..asked.len())
+        .filter(|at| !matches!(asked[*at].1, Question::Time(_)))
+        .collect();
+    let by_time: Vec<usize> = (0..asked.len())
+        .filter(|at| matches!(asked[*at].1, Question::Time(_)))
+        .collect();
     let mut answers: Vec<Answer> = vec![Err(ErrorCode::KafkaStorageError); asked.len()];
 
     let partitions: Vec<_> = by_head.iter().map(|at| asked[*at].0).collect();
@@ -146,7 +159,10 @@ async fn answer(broker: &Broker, asked: &[(PartitionKey, Question)], committed_o
                 Question::Earliest => Some(head.log_start),
                 Question::Tiered | Question::Time(_) => None,
             };
-            offset.map(|offset| Record { offset, timestamp: -1 })
+            offset.map(|offset| Record {
+                offset,
+                timestamp: -1,
+            })
         });
     }
 
@@ -161,7 +177,9 @@ async fn answer(broker: &Broker, asked: &[(PartitionKey, Question)], committed_o
         for (at, found) in by_time.into_iter().zip(by_time::search(broker, &searches).await) {
             // What a reader may not see yet is not there, and no timestamp is not the largest.
             answers[at] = found.map(|found| {
-                found.record.filter(|record| record.offset < end(found.head) && record.timestamp >= 0)
+                found
+                    .record
+                    .filter(|record| record.offset < end(found.head) && record.timestamp >= 0)
             });
         }
     }

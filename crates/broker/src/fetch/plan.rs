@@ -1,4 +1,4 @@
-//! The first stage: which extents hold the records that a reader wants.
+//! Planning: which extents hold the records that a reader wants.
 //!
 //! The hot index is asked first; for all partitions of a request that it does not cover, one call asks
 //! the metastore. What holds for an answer:
@@ -30,10 +30,10 @@ const ATTEMPTS_MAX: usize = 4;
 /// The wait before a query is repeated, without jitter; doubles each time.
 const ATTEMPT_PAUSE: Duration = Duration::from_millis(5);
 
-/// Extents that the plans of one request may bring, all partitions together, unless there are so many
+/// Extents that are looked at for one request, all partitions together, unless there are so many
 /// partitions that [`EXTENTS_PER_PARTITION_MIN`] for each are more.
 const REQUEST_EXTENTS_MAX: usize = 65_536;
-const EXTENTS_PER_PARTITION_MIN: usize = 8;
+const EXTENTS_PER_PARTITION_MIN: usize = 2;
 
 /// What a reader wants of one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,11 @@ pub(super) struct Wanted {
 impl Wanted {
     /// The first offset that this reader may not see.
     fn end(&self, head: Head) -> i64 {
-        if self.committed_only { head.last_stable_offset.min(head.next_offset) } else { head.next_offset }
+        if self.committed_only {
+            head.last_stable_offset.min(head.next_offset)
+        } else {
+            head.next_offset
+        }
     }
 }
 
@@ -69,14 +73,29 @@ pub(super) struct Found {
 impl Found {
     /// Bytes that can be read from `from` on, about.
     pub(super) fn bytes(&self, from: i64) -> u64 {
-        self.extents.iter().map(|extent| bytes_from(extent, from).max(1)).sum()
+        self.extents
+            .iter()
+            .map(|extent| bytes_from(extent, from).max(1))
+            .sum()
     }
+}
+
+/// Extents that are looked at for each of so many partitions.
+pub(super) fn extents_max(partitions: usize) -> usize {
+    (REQUEST_EXTENTS_MAX / partitions.max(1)).clamp(EXTENTS_PER_PARTITION_MIN, PLAN_EXTENTS_MAX)
 }
 
 /// What is known now; `None`: the metastore has to be asked. With `fresh_only`, that nothing is there is
 /// believed only if it was the metastore's word a moment ago.
-pub(super) fn in_index(broker: &Broker, wanted: &Wanted, fresh_only: bool) -> Option<Found> {
-    let known = broker.hot_index.lookup(wanted.partition, wanted.from, wanted.bytes_max, PLAN_EXTENTS_MAX)?;
+pub(super) fn in_index(
+    broker: &Broker,
+    wanted: &Wanted,
+    fresh_only: bool,
+    extents_max: usize,
+) -> Option<Found> {
+    let known = broker
+        .hot_index
+        .lookup(wanted.partition, wanted.from, wanted.bytes_max, extents_max)?;
     let fresh = !fresh_only || broker.heads.is_fresh(known.confirmed);
     covered(wanted, known, fresh)
 }
@@ -88,7 +107,11 @@ fn covered(wanted: &Wanted, known: Known, fresh: bool) -> Option<Found> {
     }
     let end = wanted.end(head);
     if wanted.from >= end {
-        return fresh.then_some(Found { head, end, extents: Vec::new() });
+        return fresh.then_some(Found {
+            head,
+            end,
+            extents: Vec::new(),
+        });
     }
     let mut extents = extents?;
     extents.truncate(extents.partition_point(|extent| extent.base_offset < end));
@@ -101,7 +124,11 @@ pub(super) async fn find(
     wanted: &[Wanted],
     fresh_only: bool,
 ) -> Vec<Result<Found, ErrorCode>> {
-    let known = wanted.iter().map(|one| in_index(broker, one, fresh_only).map(Ok)).collect();
+    let extents_max = extents_max(wanted.len());
+    let known = wanted
+        .iter()
+        .map(|one| in_index(broker, one, fresh_only, extents_max).map(Ok))
+        .collect();
     ask(broker, wanted, known).await
 }
 
@@ -125,8 +152,7 @@ async fn ask(
             let pause = ATTEMPT_PAUSE.saturating_mul(1 << (attempt - 2));
             tokio::time::sleep(broker.seams.rng.jitter(pause)).await;
         }
-        let extents_max =
-            (REQUEST_EXTENTS_MAX / open.len()).clamp(EXTENTS_PER_PARTITION_MIN, PLAN_EXTENTS_MAX);
+        let extents_max = extents_max(open.len());
         for part in open.chunks(QUERY_PARTITIONS_MAX) {
             let requests: Vec<_> = part
                 .iter()
@@ -142,7 +168,8 @@ async fn ask(
                 Ok(plans) => plans,
                 Err(err) => {
                     warn!(%err, "cannot ask the metastore where records lie");
-                    part.iter().for_each(|at| answers[*at] = Some(Err(errors::of_metastore(&err))));
+                    part.iter()
+                        .for_each(|at| answers[*at] = Some(Err(errors::of_metastore(&err))));
                     continue;
                 }
             };
@@ -160,7 +187,10 @@ async fn ask(
             }
         }
     }
-    answers.into_iter().map(|answer| answer.unwrap_or(Err(ErrorCode::KafkaStorageError))).collect()
+    answers
+        .into_iter()
+        .map(|answer| answer.unwrap_or(Err(ErrorCode::KafkaStorageError)))
+        .collect()
 }
 
 /// The circumstances of a query.
@@ -184,7 +214,9 @@ fn visible_head(
         return Err(ErrorCode::UnknownTopicOrPartition);
     };
     if seen.gate_open {
-        return Ok(broker.hot_index.absorb(wanted.partition, &plan.extents, head, read_at));
+        return Ok(broker
+            .hot_index
+            .absorb(wanted.partition, &plan.extents, head, read_at));
     }
     // What was visible before stays so.
     match broker.hot_index.head(wanted.partition) {
@@ -209,7 +241,11 @@ fn judge(
     }
     let end = wanted.end(head);
     if wanted.from >= end {
-        return Some(Ok(Found { head, end, extents: Vec::new() }));
+        return Some(Ok(Found {
+            head,
+            end,
+            extents: Vec::new(),
+        }));
     }
     // Above the visible high watermark lies only what a closed gate hides.
     extents.truncate(extents.partition_point(|extent| extent.end_offset <= head.next_offset));
@@ -230,7 +266,9 @@ fn judge(
 fn contiguous_from(extents: &[Extent], from: i64) -> usize {
     match extents.first() {
         Some(first) if first.base_offset <= from && from < first.end_offset => {
-            let breaks = extents.windows(2).position(|pair| pair[0].end_offset != pair[1].base_offset);
+            let breaks = extents
+                .windows(2)
+                .position(|pair| pair[0].end_offset != pair[1].base_offset);
             breaks.map_or(extents.len(), |at| at + 1)
         }
         _ => 0,

@@ -33,7 +33,12 @@ pub(super) struct Resolver<'a> {
 
 impl<'a> Resolver<'a> {
     pub(super) fn new(broker: &'a Broker, context: &'a RequestContext, operation: Operation) -> Self {
-        Self { broker, context, operation, refreshed: None }
+        Self {
+            broker,
+            context,
+            operation,
+            refreshed: None,
+        }
     }
 
     /// A topic that the client may see.
@@ -46,7 +51,8 @@ impl<'a> Resolver<'a> {
             Some(topic) => topic,
             None => {
                 self.refresh().await?;
-                self.known(wanted).ok_or(errors::unknown_topic(matches!(wanted, TopicRef::Id(_))))?
+                self.known(wanted)
+                    .ok_or(errors::unknown_topic(matches!(wanted, TopicRef::Id(_))))?
             }
         };
         self.authorize(&topic.topic.name)?;
@@ -64,7 +70,8 @@ impl<'a> Resolver<'a> {
         }
         self.refresh().await?;
         let now = self.broker.catalog.by_key(topic.topic.key);
-        now.and_then(|topic| topic.partition(index)).ok_or(ErrorCode::UnknownTopicOrPartition)
+        now.and_then(|topic| topic.partition(index))
+            .ok_or(ErrorCode::UnknownTopicOrPartition)
     }
 
     fn known(&self, wanted: TopicRef<'_>) -> Option<Arc<TopicState>> {
@@ -83,8 +90,15 @@ impl<'a> Resolver<'a> {
     }
 
     fn authorize(&self, topic: &str) -> Result<(), ErrorCode> {
-        let allowed = self.broker.authorizer.allows(self.context, self.operation, Resource::Topic(topic));
-        if allowed { Ok(()) } else { Err(ErrorCode::TopicAuthorizationFailed) }
+        let allowed = self
+            .broker
+            .authorizer
+            .allows(self.context, self.operation, Resource::Topic(topic));
+        if allowed {
+            Ok(())
+        } else {
+            Err(ErrorCode::TopicAuthorizationFailed)
+        }
     }
 }
 

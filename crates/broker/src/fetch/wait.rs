@@ -1,4 +1,4 @@
-//! The last stage: waiting for a partition to grow.
+//! Waiting for a partition to grow.
 //!
 //! Commits of this agent wake its readers through the [`HotIndex`]. Commits of other agents are found by
 //! asking: one statement per agent and [`POLL_INTERVAL`] for the heads of all partitions that somebody
@@ -114,7 +114,11 @@ impl HeadWatch {
         }
         drop(interest);
         self.arrived.notify_one();
-        Some(Watching { watch: self, partitions, waiting })
+        Some(Watching {
+            watch: self,
+            partitions,
+            waiting,
+        })
     }
 
     /// Has partitions polled for a moment although nobody waits for them.
@@ -154,7 +158,9 @@ impl HeadWatch {
         let waited: Vec<_> = interest.keys().copied().collect();
         drop(interest);
         let stale = |partition: &PartitionKey| {
-            self.hot_index.head(*partition).is_none_or(|(_, confirmed)| now - confirmed >= POLL_INTERVAL)
+            self.hot_index
+                .head(*partition)
+                .is_none_or(|(_, confirmed)| now - confirmed >= POLL_INTERVAL)
         };
         waited.into_iter().filter(stale).collect()
     }
@@ -195,7 +201,11 @@ impl Poll {
                         warn!(%err, "cannot ask the metastore for new offsets");
                     }
                     failures += 1;
-                    self.rng.jitter(POLL_INTERVAL.saturating_mul(1 << failures.min(8)).min(POLL_PAUSE_MAX))
+                    self.rng.jitter(
+                        POLL_INTERVAL
+                            .saturating_mul(1 << failures.min(8))
+                            .min(POLL_PAUSE_MAX),
+                    )
                 }
             };
             tokio::time::sleep(pause).await;
@@ -229,7 +239,9 @@ impl Poll {
         moved: &mut Vec<PlanRequest>,
     ) {
         let hot_index = &self.watch.hot_index;
-        let Some(head) = head else { return hot_index.forget(partition) };
+        let Some(head) = head else {
+            return hot_index.forget(partition);
+        };
         match hot_index.head(partition) {
             // Its readers must not wake up before the extents are there: they would all ask for them.
             Some((known, _)) if known.next_offset < head.next_offset => moved.push(PlanRequest {
@@ -253,7 +265,9 @@ impl Poll {
         for (request, plan) in requests.iter().zip(plans) {
             match plan.head {
                 Some(head) => {
-                    self.watch.hot_index.absorb(request.partition, &plan.extents, head, read_at);
+                    self.watch
+                        .hot_index
+                        .absorb(request.partition, &plan.extents, head, read_at);
                 }
                 None => self.watch.hot_index.forget(request.partition),
             }

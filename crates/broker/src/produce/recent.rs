@@ -48,14 +48,21 @@ impl Payload {
                 start
             })
             .collect();
-        Self { slices, starts, bytes }
+        Self {
+            slices,
+            starts,
+            bytes,
+        }
     }
 
     fn range(&self, position: u64, bytes: u64) -> Option<Vec<Bytes>> {
         let end = position.checked_add(bytes).filter(|end| *end <= self.bytes)?;
         let mut out = Vec::new();
         // The last slice that begins at or before the position; slices before it end before it.
-        let first = self.starts.partition_point(|start| *start <= position).saturating_sub(1);
+        let first = self
+            .starts
+            .partition_point(|start| *start <= position)
+            .saturating_sub(1);
         for (slice, start) in self.slices.iter().zip(&self.starts).skip(first) {
             if *start >= end {
                 break;
@@ -73,7 +80,10 @@ impl Payload {
 impl RecentSegments {
     /// Keeps up to `cap_bytes` of payload.
     pub fn new(cap_bytes: u64) -> Self {
-        Self { cap_bytes, kept: RwLock::default() }
+        Self {
+            cap_bytes,
+            kept: RwLock::default(),
+        }
     }
 
     /// Keeps a segment's payload: the slices as they were uploaded, from the object's first byte on.
@@ -169,7 +179,11 @@ mod tests {
     use super::*;
 
     fn id(seq: u64) -> SegmentId {
-        SegmentId { epoch: ClusterEpoch(1), incarnation: IncarnationId(Uuid::from_u128(1)), seq }
+        SegmentId {
+            epoch: ClusterEpoch(1),
+            incarnation: IncarnationId(Uuid::from_u128(1)),
+            seq,
+        }
     }
 
     fn payload(lengths: &[usize]) -> (Vec<Bytes>, Vec<u8>) {

@@ -29,7 +29,10 @@ pub struct MoodyMetastore {
 
 impl MoodyMetastore {
     pub fn new(inner: SqliteMetastore) -> Self {
-        Self { inner, mood: Mutex::default() }
+        Self {
+            inner,
+            mood: Mutex::default(),
+        }
     }
 
     /// Calls of a method so far.
@@ -39,7 +42,10 @@ impl MoodyMetastore {
 
     /// Calls of everything on the read path.
     pub fn reads(&self) -> u64 {
-        ["heads", "plan", "find_by_time"].iter().map(|method| self.calls(method)).sum()
+        ["heads", "plan", "find_by_time"]
+            .iter()
+            .map(|method| self.calls(method))
+            .sum()
     }
 
     pub fn set_down(&self, down: bool) {
@@ -67,13 +73,21 @@ impl MoodyMetastore {
         let (down, delay) = {
             let mut mood = self.mood.lock().unwrap();
             *mood.calls.entry(method).or_default() += 1;
-            let down = if method == "heartbeat" { mood.heartless } else { mood.down };
+            let down = if method == "heartbeat" {
+                mood.heartless
+            } else {
+                mood.down
+            };
             (down, mood.delay)
         };
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        if down { Err(MetastoreError::Unavailable("it was told to fail".into())) } else { Ok(()) }
+        if down {
+            Err(MetastoreError::Unavailable("it was told to fail".into()))
+        } else {
+            Ok(())
+        }
     }
 }
 

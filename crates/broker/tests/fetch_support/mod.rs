@@ -2,7 +2,13 @@
 //! speaks Kafka's protocol to any of them, and a writer that commits segments by hand, as an agent that
 //! nobody else talks to.
 
-#![allow(dead_code, unreachable_pub)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::disallowed_methods
+)]
 
 mod metastore;
 
@@ -16,8 +22,8 @@ use esker_broker::metrics::{BrokerMetrics, FetchLabels};
 use esker_broker::{Broker, BrokerConfig, Dependencies, ListenerConfig};
 use esker_metastore::sqlite::SqliteMetastore;
 use esker_metastore::{
-    AgentProfile, Agents, CommitRequest, Commits, MetastoreMetrics, NewTopic, Registration, RunBatch, RunCommit,
-    SegmentCommit, Topic, Topics,
+    AgentProfile, Agents, CommitRequest, Commits, MetastoreMetrics, NewTopic, Registration, RunBatch,
+    RunCommit, SegmentCommit, Topic, Topics,
 };
 use esker_model::seams::{Seams, SeededRng, SystemClock, TokioSpawner};
 use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId, TopicUuid};
@@ -86,7 +92,10 @@ impl Cluster {
             flush_interval: Duration::ZERO,
             ..BrokerConfig::default()
         };
-        Agent { broker: Broker::start(config, on).await.unwrap(), metrics }
+        Agent {
+            broker: Broker::start(config, on).await.unwrap(),
+            metrics,
+        }
     }
 
     pub async fn topic(&self, name: &str, partitions: i32) -> Topic {
@@ -97,13 +106,21 @@ impl Cluster {
             replication_factor: 1,
             configs: BTreeMap::new(),
         };
-        self.metastore.create_topics(&[new]).await.unwrap().remove(0).unwrap()
+        self.metastore
+            .create_topics(&[new])
+            .await
+            .unwrap()
+            .remove(0)
+            .unwrap()
     }
 
     pub async fn put(&self, sealed: Sealed) {
         let deadline = self.seams.clock.now().plus(Duration::from_secs(10));
         let key = object_key(&sealed.id);
-        self.bucket.put_new(&key, sealed.payload, sealed.tail, deadline).await.unwrap();
+        self.bucket
+            .put_new(&key, sealed.payload, sealed.tail, deadline)
+            .await
+            .unwrap();
     }
 
     /// GETs that found an object so far.
@@ -121,14 +138,21 @@ impl Cluster {
             profile: AgentProfile::default(),
         };
         self.metastore.register(&registration).await.unwrap();
-        Writer { cluster: self, incarnation, next_seq: 1 }
+        Writer {
+            cluster: self,
+            incarnation,
+            next_seq: 1,
+        }
     }
 }
 
 impl Agent {
     /// Bytes sent to consumers of a topic from a source.
     pub fn fetched(&self, topic: &str, source: &'static str) -> u64 {
-        let labels = FetchLabels { topic: topic.into(), source };
+        let labels = FetchLabels {
+            topic: topic.into(),
+            source,
+        };
         self.metrics.fetch_bytes.get_or_create(&labels).get()
     }
 
@@ -142,9 +166,11 @@ impl Agent {
             zone: None,
         });
         let broker = Arc::clone(&self.broker);
-        #[allow(clippy::disallowed_methods)]
         tokio::spawn(async move { broker.serve(theirs, listener, "test".into()).await });
-        Client { stream: ours, correlation: 0 }
+        Client {
+            stream: ours,
+            correlation: 0,
+        }
     }
 }
 
@@ -178,12 +204,18 @@ impl Writer<'_> {
     fn seal(&mut self, runs: &[RunOf<'_>]) -> (Sealed, SegmentCommit) {
         let seq = self.next_seq;
         self.next_seq += 1;
-        let id = SegmentId { epoch: ClusterEpoch(1), incarnation: self.incarnation, seq };
+        let id = SegmentId {
+            epoch: ClusterEpoch(1),
+            incarnation: self.incarnation,
+            seq,
+        };
         let mut writer = SegmentWriter::new(id, Receipts::default());
         let mut commits = Vec::new();
         for (topic, partition, batches) in runs {
-            let headers: Vec<BatchHeader> =
-                batches.iter().map(|batch| BatchHeader::parse(batch).unwrap()).collect();
+            let headers: Vec<BatchHeader> = batches
+                .iter()
+                .map(|batch| BatchHeader::parse(batch).unwrap())
+                .collect();
             let max_timestamp = headers.iter().map(|header| header.max_timestamp).max().unwrap();
             let position = writer
                 .push(Run {
@@ -201,25 +233,39 @@ impl Writer<'_> {
                 })
                 .unwrap();
             commits.push(RunCommit {
-                partition: PartitionKey { topic: topic.key, partition: *partition },
+                partition: PartitionKey {
+                    topic: topic.key,
+                    partition: *partition,
+                },
                 producer: None,
                 position: position.position,
                 batches: headers
                     .iter()
                     .zip(batches)
-                    .map(|(header, bytes)| RunBatch { records: header.record_count, bytes: bytes.len() as u32 })
+                    .map(|(header, bytes)| RunBatch {
+                        records: header.record_count,
+                        bytes: bytes.len() as u32,
+                    })
                     .collect(),
                 max_timestamp,
                 transactional: false,
             });
         }
         let sealed = writer.seal();
-        let commit = SegmentCommit { seq, object_bytes: sealed.object_bytes, runs: commits };
+        let commit = SegmentCommit {
+            seq,
+            object_bytes: sealed.object_bytes,
+            runs: commits,
+        };
         (sealed, commit)
     }
 
     async fn commit(&self, segment: SegmentCommit) {
-        self.cluster.metastore.heartbeat(self.incarnation, 6_000).await.unwrap();
+        self.cluster
+            .metastore
+            .heartbeat(self.incarnation, 6_000)
+            .await
+            .unwrap();
         let request = CommitRequest {
             epoch: ClusterEpoch(1),
             incarnation: self.incarnation,
@@ -235,14 +281,20 @@ pub fn batch(timestamps: &[i64], size: usize) -> Bytes {
     let value = vec![b'x'; size];
     timestamps
         .iter()
-        .fold(BatchBuilder::new(), |batch, at| batch.record(*at, Some(b"k"), Some(&value), &[]))
+        .fold(BatchBuilder::new(), |batch, at| {
+            batch.record(*at, Some(b"k"), Some(&value), &[])
+        })
         .build()
         .unwrap()
 }
 
 /// A topic that does not exist.
 pub fn unknown_topic(like: &Topic) -> Topic {
-    Topic { name: "nowhere".into(), uuid: TopicUuid(uuid::Uuid::from_u128(99)), ..like.clone() }
+    Topic {
+        name: "nowhere".into(),
+        uuid: TopicUuid(uuid::Uuid::from_u128(99)),
+        ..like.clone()
+    }
 }
 
 /// One connection.
@@ -271,12 +323,16 @@ impl Client {
 
     /// Produces one batch; its base offset.
     pub async fn produce(&mut self, topic: &Topic, partition: i32, batch: Bytes) -> i64 {
-        let data = PartitionProduceData::default().with_index(partition).with_records(Some(batch));
+        let data = PartitionProduceData::default()
+            .with_index(partition)
+            .with_records(Some(batch));
         let topic = TopicProduceData::default()
             .with_name(TopicName(StrBytes::from_string(topic.name.clone())))
             .with_partition_data(vec![data]);
-        let request =
-            ProduceRequest::default().with_acks(-1).with_timeout_ms(10_000).with_topic_data(vec![topic]);
+        let request = ProduceRequest::default()
+            .with_acks(-1)
+            .with_timeout_ms(10_000)
+            .with_topic_data(vec![topic]);
         let response = self.ask(9, &request).await;
         let placed = &response.responses[0].partition_responses[0];
         assert_eq!(placed.error_code, 0);
@@ -336,7 +392,11 @@ impl<'t> Fetch<'t> {
                     .with_partition(*partition)
                     .with_fetch_offset(*offset)
                     .with_partition_max_bytes(self.partition_max_bytes);
-                if self.version >= 9 { asked.with_current_leader_epoch(self.leader_epoch) } else { asked }
+                if self.version >= 9 {
+                    asked.with_current_leader_epoch(self.leader_epoch)
+                } else {
+                    asked
+                }
             })
             .collect();
         let topic = if self.version >= 13 {
@@ -351,7 +411,9 @@ impl<'t> Fetch<'t> {
             .with_isolation_level(self.isolation)
             .with_topics(vec![topic.with_partitions(partitions)]);
         if self.version >= 7 {
-            request = request.with_session_id(self.session.0).with_session_epoch(self.session.1);
+            request = request
+                .with_session_id(self.session.0)
+                .with_session_epoch(self.session.1);
         }
         if self.version >= 15 {
             request.replica_state.replica_id = self.replica.into();

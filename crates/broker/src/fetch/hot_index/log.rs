@@ -30,7 +30,10 @@ pub(super) struct RecentLog {
 impl RecentLog {
     /// Knows nothing but a head.
     pub(super) fn new(head: Head) -> Self {
-        Self { extents: VecDeque::new(), head }
+        Self {
+            extents: VecDeque::new(),
+            head,
+        }
     }
 
     /// The head, as far as it ever came.
@@ -50,7 +53,11 @@ impl RecentLog {
         let incoming = contiguous_tail(incoming, self.head.next_offset);
         let growth = growth(before, self.head, incoming);
         self.merge(incoming);
-        while self.extents.front().is_some_and(|extent| extent.end_offset <= self.head.log_start) {
+        while self
+            .extents
+            .front()
+            .is_some_and(|extent| extent.end_offset <= self.head.log_start)
+        {
             self.extents.pop_front();
         }
         while self.extents.len() > PARTITION_EXTENTS_MAX {
@@ -84,7 +91,9 @@ impl RecentLog {
     }
 
     fn merge(&mut self, incoming: &[Extent]) {
-        let (Some(first), Some(last)) = (incoming.first(), incoming.last()) else { return };
+        let (Some(first), Some(last)) = (incoming.first(), incoming.last()) else {
+            return;
+        };
         let (Some(front), Some(back)) = (
             self.extents.front().map(|extent| extent.base_offset),
             self.extents.back().map(|extent| extent.end_offset),
@@ -131,7 +140,9 @@ fn latest(a: Head, b: Head) -> Head {
 /// The longest part without a gap at the end of `extents`, nothing above `end`.
 fn contiguous_tail(extents: &[Extent], end: i64) -> &[Extent] {
     let extents = &extents[..extents.partition_point(|extent| extent.end_offset <= end)];
-    let breaks = extents.windows(2).rposition(|pair| pair[0].end_offset != pair[1].base_offset);
+    let breaks = extents
+        .windows(2)
+        .rposition(|pair| pair[0].end_offset != pair[1].base_offset);
     &extents[breaks.map_or(0, |at| at + 1)..]
 }
 
@@ -142,7 +153,15 @@ fn growth(before: Head, after: Head, incoming: &[Extent]) -> Growth {
     let new = &incoming[incoming.partition_point(|extent| extent.base_offset < before.next_offset)..];
     let counts = before.log_start == after.log_start
         && after.last_stable_offset == after.next_offset
-        && new.first().is_some_and(|first| first.base_offset == before.next_offset)
-        && new.last().is_some_and(|last| last.end_offset == after.next_offset);
-    if counts { Growth::Bytes(new.iter().map(|extent| extent.bytes).sum()) } else { Growth::Unknown }
+        && new
+            .first()
+            .is_some_and(|first| first.base_offset == before.next_offset)
+        && new
+            .last()
+            .is_some_and(|last| last.end_offset == after.next_offset);
+    if counts {
+        Growth::Bytes(new.iter().map(|extent| extent.bytes).sum())
+    } else {
+        Growth::Unknown
+    }
 }

@@ -178,7 +178,12 @@ impl HotIndex {
     pub fn forget_topic(&self, topic: TopicKey) {
         for shard in &self.shards {
             let mut shard = shard.lock();
-            let mut gone: Vec<_> = shard.partitions.keys().filter(|key| key.topic == topic).copied().collect();
+            let mut gone: Vec<_> = shard
+                .partitions
+                .keys()
+                .filter(|key| key.topic == topic)
+                .copied()
+                .collect();
             gone.sort_unstable();
             for partition in gone {
                 shard.remove(partition);

@@ -27,14 +27,21 @@ fn index(extents_max: usize) -> HotIndex {
 }
 
 fn key(partition: i32) -> PartitionKey {
-    PartitionKey { topic: TopicKey(1), partition }
+    PartitionKey {
+        topic: TopicKey(1),
+        partition,
+    }
 }
 
 fn extent(base: i64, end: i64, seq: u64) -> Extent {
     Extent {
         base_offset: base,
         end_offset: end,
-        segment: SegmentId { epoch: ClusterEpoch(1), incarnation: IncarnationId(Uuid::from_u128(3)), seq },
+        segment: SegmentId {
+            epoch: ClusterEpoch(1),
+            incarnation: IncarnationId(Uuid::from_u128(3)),
+            seq,
+        },
         object_bytes: 10_000,
         position: 0,
         bytes: (end - base) as u64 * 10,
@@ -45,7 +52,12 @@ fn extent(base: i64, end: i64, seq: u64) -> Extent {
 }
 
 fn head(next_offset: i64) -> Head {
-    Head { log_start: 0, next_offset, last_stable_offset: next_offset, archived_to: 0 }
+    Head {
+        log_start: 0,
+        next_offset,
+        last_stable_offset: next_offset,
+        archived_to: 0,
+    }
 }
 
 /// What one step of the random history does to one of a few partitions.
@@ -97,7 +109,10 @@ impl Log {
     }
 
     fn head(&self) -> Head {
-        Head { log_start: self.start, ..head(self.end()) }
+        Head {
+            log_start: self.start,
+            ..head(self.end())
+        }
     }
 }
 
@@ -176,8 +191,20 @@ fn a_gap_drops_the_older_part_and_a_query_fills_it_in_front() {
     assert!(index.lookup(key(0), 4, 100, 9).unwrap().extents.is_none());
     assert!(index.lookup(key(0), 6, 100, 9).unwrap().extents.is_none());
     assert!(index.lookup(key(0), 8, 100, 9).unwrap().extents.is_some());
-    index.absorb(key(0), &[extent(5, 8, 2), extent(8, 9, 3)], head(9), Instant(Duration::ZERO));
-    let bases: Vec<i64> = index.lookup(key(0), 6, 100, 9).unwrap().extents.unwrap().iter().map(|e| e.base_offset).collect();
+    index.absorb(
+        key(0),
+        &[extent(5, 8, 2), extent(8, 9, 3)],
+        head(9),
+        Instant(Duration::ZERO),
+    );
+    let bases: Vec<i64> = index
+        .lookup(key(0), 6, 100, 9)
+        .unwrap()
+        .extents
+        .unwrap()
+        .iter()
+        .map(|e| e.base_offset)
+        .collect();
     assert_eq!(bases, [5, 8]);
 }
 
@@ -200,7 +227,10 @@ fn a_deleted_topic_leaves_nothing() {
     for partition in 0..100 {
         index.publish(key(partition), &[extent(0, 5, 1)], head(5));
     }
-    let other = PartitionKey { topic: TopicKey(2), partition: 0 };
+    let other = PartitionKey {
+        topic: TopicKey(2),
+        partition: 0,
+    };
     index.publish(other, &[extent(0, 5, 1)], head(5));
     index.forget_topic(TopicKey(1));
     assert_eq!(index.extents(), 1);
@@ -221,11 +251,15 @@ async fn waiters_wake_when_enough_came_and_not_before() {
     // Something that cannot be counted wakes at once.
     let waiting = index.wait(&[(key(0), head(7))], 1_000_000).unwrap();
     index.publish(key(0), &[extent(9, 10, 4)], head(10));
-    tokio::time::timeout(Duration::from_millis(1), waiting.woken()).await.unwrap();
+    tokio::time::timeout(Duration::from_millis(1), waiting.woken())
+        .await
+        .unwrap();
     // So does the end of the partition.
     let waiting = index.wait(&[(key(0), head(10))], 1_000_000).unwrap();
     index.forget(key(0));
-    tokio::time::timeout(Duration::from_millis(1), waiting.woken()).await.unwrap();
+    tokio::time::timeout(Duration::from_millis(1), waiting.woken())
+        .await
+        .unwrap();
 }
 
 #[test]

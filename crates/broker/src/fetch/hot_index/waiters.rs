@@ -18,7 +18,10 @@ pub(super) struct Waiter {
 
 impl Waiter {
     pub(super) fn new(wanted: u64) -> Self {
-        Self { wanted: AtomicU64::new(wanted.max(1)), wake: Notify::new() }
+        Self {
+            wanted: AtomicU64::new(wanted.max(1)),
+            wake: Notify::new(),
+        }
     }
 
     /// Hears what a partition grew by.
@@ -29,7 +32,9 @@ impl Waiter {
             Growth::Unknown => u64::MAX,
         };
         let left = |wanted: u64| Some(wanted.saturating_sub(bytes));
-        let before = self.wanted.fetch_update(Ordering::AcqRel, Ordering::Acquire, left);
+        let before = self
+            .wanted
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, left);
         if before.is_ok_and(|before| before <= bytes) {
             self.wake.notify_one();
         }

@@ -3,13 +3,21 @@ use uuid::Uuid;
 
 use super::*;
 
-const OPEN: Seen = Seen { gate_open: true, current: true, last_attempt: false };
+const OPEN: Seen = Seen {
+    gate_open: true,
+    current: true,
+    last_attempt: false,
+};
 
 fn extent(base: i64, end: i64) -> Extent {
     Extent {
         base_offset: base,
         end_offset: end,
-        segment: SegmentId { epoch: ClusterEpoch(1), incarnation: IncarnationId(Uuid::nil()), seq: 1 },
+        segment: SegmentId {
+            epoch: ClusterEpoch(1),
+            incarnation: IncarnationId(Uuid::nil()),
+            seq: 1,
+        },
         object_bytes: 1000,
         position: 0,
         bytes: 100,
@@ -20,16 +28,35 @@ fn extent(base: i64, end: i64) -> Extent {
 }
 
 fn head(log_start: i64, next_offset: i64) -> Head {
-    Head { log_start, next_offset, last_stable_offset: next_offset, archived_to: 0 }
+    Head {
+        log_start,
+        next_offset,
+        last_stable_offset: next_offset,
+        archived_to: 0,
+    }
 }
 
 fn wanted(from: i64) -> Wanted {
-    let partition = PartitionKey { topic: TopicKey(1), partition: 0 };
-    Wanted { partition, from, bytes_max: 1000, committed_only: false }
+    let partition = PartitionKey {
+        topic: TopicKey(1),
+        partition: 0,
+    };
+    Wanted {
+        partition,
+        from,
+        bytes_max: 1000,
+        committed_only: false,
+    }
 }
 
 fn bases(found: Option<Result<Found, ErrorCode>>) -> Vec<i64> {
-    found.unwrap().unwrap().extents.iter().map(|extent| extent.base_offset).collect()
+    found
+        .unwrap()
+        .unwrap()
+        .extents
+        .iter()
+        .map(|extent| extent.base_offset)
+        .collect()
 }
 
 #[test]
@@ -41,19 +68,48 @@ fn a_plan_must_cover_the_offset_and_have_no_gap() {
     assert_eq!(judge(&wanted(5), head(0, 9), vec![extent(6, 9)], OPEN), None);
     assert_eq!(judge(&wanted(5), head(0, 9), vec![], OPEN), None);
     // In the end what is contiguous is served, and a hole is an error that clients repeat.
-    let last = Seen { last_attempt: true, ..OPEN };
+    let last = Seen {
+        last_attempt: true,
+        ..OPEN
+    };
     assert_eq!(bases(judge(&wanted(3), head(0, 9), gap, last)), [0]);
-    assert_eq!(judge(&wanted(5), head(0, 9), vec![extent(6, 9)], last), Some(Err(ErrorCode::KafkaStorageError)));
+    assert_eq!(
+        judge(&wanted(5), head(0, 9), vec![extent(6, 9)], last),
+        Some(Err(ErrorCode::KafkaStorageError))
+    );
 }
 
 #[test]
 fn out_of_range_is_claimed_only_by_who_may() {
     for from in [-1, 1, 10] {
-        let claim = |seen| judge(&wanted(from), head(2, 9), vec![], seen).unwrap().unwrap_err();
+        let claim = |seen| {
+            judge(&wanted(from), head(2, 9), vec![], seen)
+                .unwrap()
+                .unwrap_err()
+        };
         assert_eq!(claim(OPEN), ErrorCode::OffsetOutOfRange);
-        assert_eq!(claim(Seen { gate_open: false, ..OPEN }), ErrorCode::KafkaStorageError);
-        assert_eq!(claim(Seen { current: false, ..OPEN }), ErrorCode::NotLeaderOrFollower);
-        assert_eq!(claim(Seen { current: false, gate_open: false, ..OPEN }), ErrorCode::NotLeaderOrFollower);
+        assert_eq!(
+            claim(Seen {
+                gate_open: false,
+                ..OPEN
+            }),
+            ErrorCode::KafkaStorageError
+        );
+        assert_eq!(
+            claim(Seen {
+                current: false,
+                ..OPEN
+            }),
+            ErrorCode::NotLeaderOrFollower
+        );
+        assert_eq!(
+            claim(Seen {
+                current: false,
+                gate_open: false,
+                ..OPEN
+            }),
+            ErrorCode::NotLeaderOrFollower
+        );
     }
     assert_eq!(bases(judge(&wanted(9), head(2, 9), vec![], OPEN)), [0; 0]);
 }
@@ -61,20 +117,39 @@ fn out_of_range_is_claimed_only_by_who_may() {
 #[test]
 fn nothing_above_what_the_gate_let_through_is_shown() {
     // The plan saw 12, the visible head is 9.
-    let seen = Seen { gate_open: false, ..OPEN };
+    let seen = Seen {
+        gate_open: false,
+        ..OPEN
+    };
     let plan = vec![extent(0, 5), extent(5, 9), extent(9, 12)];
     assert_eq!(bases(judge(&wanted(4), head(0, 9), plan, seen)), [0, 5]);
-    assert_eq!(bases(judge(&wanted(9), head(0, 9), vec![extent(9, 12)], seen)), [0; 0]);
+    assert_eq!(
+        bases(judge(&wanted(9), head(0, 9), vec![extent(9, 12)], seen)),
+        [0; 0]
+    );
 }
 
 #[test]
 fn committed_readers_stop_at_the_last_stable_offset() {
-    let head = Head { last_stable_offset: 5, ..head(0, 9) };
-    let committed = Wanted { committed_only: true, ..wanted(0) };
+    let head = Head {
+        last_stable_offset: 5,
+        ..head(0, 9)
+    };
+    let committed = Wanted {
+        committed_only: true,
+        ..wanted(0)
+    };
     let plan = vec![extent(0, 5), extent(5, 9)];
     assert_eq!(bases(judge(&committed, head, plan.clone(), OPEN)), [0]);
-    assert_eq!(bases(judge(&Wanted { from: 7, ..committed }, head, plan.clone(), OPEN)), [0; 0]);
-    let known = Known { head, confirmed: esker_model::seams::Instant(Duration::ZERO), extents: Some(plan) };
+    assert_eq!(
+        bases(judge(&Wanted { from: 7, ..committed }, head, plan.clone(), OPEN)),
+        [0; 0]
+    );
+    let known = Known {
+        head,
+        confirmed: esker_model::seams::Instant(Duration::ZERO),
+        extents: Some(plan),
+    };
     assert_eq!(covered(&committed, known.clone(), true).unwrap().extents.len(), 1);
     assert_eq!(covered(&wanted(0), known, true).unwrap().extents.len(), 2);
 }
@@ -82,7 +157,11 @@ fn committed_readers_stop_at_the_last_stable_offset() {
 #[test]
 fn the_index_answers_only_what_it_covers() {
     let at = esker_model::seams::Instant(Duration::ZERO);
-    let known = |extents| Known { head: head(2, 9), confirmed: at, extents };
+    let known = |extents| Known {
+        head: head(2, 9),
+        confirmed: at,
+        extents,
+    };
     assert!(covered(&wanted(4), known(None), true).is_none());
     assert!(covered(&wanted(1), known(None), true).is_none());
     assert!(covered(&wanted(10), known(None), true).is_none());
