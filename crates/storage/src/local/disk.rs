@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,8 +14,8 @@ use object_store::{ObjectMeta, PutPayload};
 
 /// The directory of temporary files, beside the objects so that they are on one file system.
 pub(super) const TEMP: &str = ".esker-tmp";
-/// Slices handed to the system at once.
-const SLICES: usize = 256;
+/// Slices shorter than this are written together.
+const GATHER_BYTES: usize = 64 * 1024;
 
 pub(super) struct Disk {
     root: PathBuf,
@@ -97,7 +97,7 @@ impl Disk {
     /// Writes and syncs a file that is not an object yet. It is locked while it is written, so that
     /// another process that opens the store does not take it for a leftover.
     fn write_temp(&self, payload: &PutPayload) -> io::Result<Temp> {
-        let mut temp = loop {
+        let temp = loop {
             let number = self.temp_number.fetch_add(1, Ordering::Relaxed);
             let path = self.temp.join(format!("{}-{number}", std::process::id()));
             match OpenOptions::new().write(true).create_new(true).open(&path) {
@@ -107,7 +107,7 @@ impl Disk {
             }
         };
         temp.file.lock()?;
-        write_slices(&mut temp.file, payload.as_ref())?;
+        write_slices(&temp.file, payload.as_ref())?;
         temp.file.sync_all()?;
         Ok(temp)
     }
@@ -179,22 +179,14 @@ impl Drop for Temp {
     }
 }
 
-fn write_slices(file: &mut File, slices: &[Bytes]) -> io::Result<()> {
-    for some in slices.chunks(SLICES) {
-        let mut slices: Vec<_> = some.iter().map(|slice| IoSlice::new(slice)).collect();
-        let mut left = &mut slices[..];
-        // Slices without bytes would look like a write that makes no progress.
-        IoSlice::advance_slices(&mut left, 0);
-        while !left.is_empty() {
-            match file.write_vectored(left) {
-                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
-                Ok(written) => IoSlice::advance_slices(&mut left, written),
-                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-                Err(err) => return Err(err),
-            }
-        }
+/// Gathers small slices: handing each to the system by itself, even many per call, costs several times
+/// as much as copying it.
+fn write_slices(file: &File, slices: &[Bytes]) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(GATHER_BYTES, file);
+    for slice in slices {
+        out.write_all(slice)?;
     }
-    Ok(())
+    out.flush()
 }
 
 pub(super) fn read(mut file: &File, range: &Range<u64>) -> io::Result<Bytes> {
