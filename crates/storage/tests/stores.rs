@@ -24,7 +24,7 @@ async fn local_directory() {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// Two stores on one directory behave like two agents on one bucket.
+/// A prefix holds a cluster of its own, also where one is the beginning of another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn prefixes_keep_clusters_apart() {
     let Some(server) = S3Server::minio() else {
