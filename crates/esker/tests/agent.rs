@@ -7,8 +7,7 @@
     clippy::disallowed_methods
 )]
 
-#[path = "../../metastore/tests/support/postgres.rs"]
-mod postgres;
+use esker_harness::throwaway_postgres as postgres;
 mod support;
 
 use std::path::Path;

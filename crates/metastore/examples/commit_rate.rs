@@ -6,8 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
-#[path = "../tests/support/postgres.rs"]
-mod server;
+use esker_harness::throwaway_postgres as server;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -11,7 +11,18 @@ use crate::{free_port, skipped, wait_until};
 
 const BIN_DEFAULT: &str = "/usr/lib/postgresql/15/bin";
 /// Postgres refuses to run as root; root runs it as this user.
-const USER: &str = "postgres";
+pub(crate) const USER: &str = "postgres";
+
+/// The directory of the server's programs: `ESKER_TEST_POSTGRES_BIN`, else where Debian puts them. `None`
+/// (said on stderr) if there are none.
+pub(crate) fn programs() -> Option<PathBuf> {
+    let bin = PathBuf::from(std::env::var("ESKER_TEST_POSTGRES_BIN").unwrap_or(BIN_DEFAULT.into()));
+    if bin.join("postgres").exists() {
+        return Some(bin);
+    }
+    skipped(&format!("no Postgres in {} (run scripts/setup)", bin.display()));
+    None
+}
 
 /// A Postgres server.
 pub struct Postgres {
@@ -25,11 +36,7 @@ pub struct Postgres {
 impl Postgres {
     /// Initialises and starts one; `None` (said on stderr) where there is no Postgres.
     pub fn start(log_dir: &Path) -> Option<Self> {
-        let bin = PathBuf::from(std::env::var("ESKER_TEST_POSTGRES_BIN").unwrap_or(BIN_DEFAULT.into()));
-        if !bin.join("postgres").exists() {
-            skipped(&format!("no Postgres in {} (run scripts/setup)", bin.display()));
-            return None;
-        }
+        let bin = programs()?;
         let port = free_port();
         // The server's user must be able to reach its data, which it may not be in a home directory.
         let base = if is_root() {
@@ -157,7 +164,7 @@ impl Drop for Postgres {
     }
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     // A process's files in /proc belong to its effective user.
     fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }

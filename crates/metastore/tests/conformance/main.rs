@@ -26,8 +26,7 @@ mod commits;
 mod commits_refused;
 mod figures;
 mod on_disk;
-#[path = "../support/postgres.rs"]
-mod postgres_server;
+use esker_harness::throwaway_postgres as postgres_server;
 mod producers;
 mod property;
 mod reads;

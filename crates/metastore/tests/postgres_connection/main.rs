@@ -7,8 +7,7 @@
     clippy::disallowed_methods
 )]
 
-#[path = "../support/postgres.rs"]
-mod server;
+use esker_harness::throwaway_postgres as server;
 
 mod losses;
 mod misconfigured;

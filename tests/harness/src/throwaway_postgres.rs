@@ -1,26 +1,15 @@
-//! A throwaway Postgres for tests: one server per test process, one fresh database per call.
+//! A Postgres that forgets: one server per test process, one fresh database per call.
 //!
-//! Include it with `#[path = "../support/postgres.rs"] mod postgres;`. The programs are looked for in
-//! `ESKER_TEST_POSTGRES_BIN`, else where Debian puts them. Without them, tests that need Postgres say so
-//! loudly and pass, unless `ESKER_TEST_REQUIRE_ALL` is set: then they fail.
+//! The programs are those of [`crate::postgres`]. Without them, tests that need Postgres say so loudly.
 //!
 //! What holds: the server lives no longer than the test process, however that ends. A watchdog shell
 //! (in a process group of its own) starts the server and reads a pipe whose other end only the test
 //! process holds; when the pipe closes, it stops the server by its pid and removes the data directory.
 //! The server does not sync to disk: nothing here tests durability.
 
-#![allow(dead_code, unreachable_pub)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods
-)]
-
 use std::fs;
 use std::io::ErrorKind;
 use std::net::TcpListener;
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -28,9 +17,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-const BIN_DEFAULT: &str = "/usr/lib/postgresql/15/bin";
-/// Postgres refuses to run as root; root runs it as this user.
-const USER: &str = "postgres";
+use crate::dirs::build_directory;
+use crate::postgres::{USER, is_root, programs};
+
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const START_ATTEMPTS: u32 = 3;
 
@@ -79,14 +68,7 @@ pub fn shared() -> Option<&'static Server> {
 impl Server {
     /// Starts a server of its own, for a test that stops it.
     pub fn start() -> Option<Self> {
-        let bin = PathBuf::from(std::env::var("ESKER_TEST_POSTGRES_BIN").unwrap_or(BIN_DEFAULT.into()));
-        if !bin.join("postgres").exists() {
-            skipped(&format!(
-                "no Postgres in {} (set ESKER_TEST_POSTGRES_BIN)",
-                bin.display()
-            ));
-            return None;
-        }
+        let bin = programs()?;
         let mut reason = String::new();
         for _ in 0..START_ATTEMPTS {
             match Self::start_once(bin.clone()) {
@@ -203,23 +185,9 @@ impl Drop for Server {
     }
 }
 
-/// Says that a test did not run; fails it where everything is required to run.
-pub fn skipped(why: &str) {
-    eprintln!("SKIPPED: {why}");
-    assert!(
-        std::env::var_os("ESKER_TEST_REQUIRE_ALL").is_none(),
-        "ESKER_TEST_REQUIRE_ALL is set: {why}"
-    );
-}
-
-fn is_root() -> bool {
-    // A process's files in /proc belong to its effective user.
-    fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
-}
-
 /// An empty directory that the server's user owns and can reach: in the build directory if possible.
 fn directory(port: u16) -> PathBuf {
-    let build = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    let build = build_directory().join("tmp");
     let base = if !is_root() || reachable(&build) {
         build
     } else {
