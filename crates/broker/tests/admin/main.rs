@@ -6,6 +6,10 @@
     clippy::panic,
     reason = "a failure here is a failed test"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "clients and waiting callers are tasks of the test itself"
+)]
 
 mod catalog;
 mod cluster;

@@ -163,6 +163,22 @@ async fn many_first_starts_at_once_agree() {
 }
 
 #[tokio::test]
+async fn a_first_start_beside_ours_is_not_taken_for_a_lost_bucket() {
+    let world = World::new();
+    let (metastore, bucket) = (Arc::clone(&world.metastore), world.bucket.clone());
+    // Our look into the bucket found nothing. Before our look into the metastore, another agent does it all.
+    *world.metastore.meanwhile.lock() = Some(Box::pin(async move {
+        let id = ClusterId("quick".into());
+        let cluster = metastore.init_cluster(&id).await.unwrap();
+        let file = ClusterFile::new(id, cluster.epoch);
+        cluster_file::create(&bucket, &file).await.unwrap();
+        metastore.bucket_bound().await.unwrap();
+    }));
+    start(&world, config("a", None)).await.unwrap();
+    assert_eq!(world.metastore.cluster().await.unwrap().unwrap().id.0, "quick");
+}
+
+#[tokio::test]
 async fn an_unreachable_metastore_is_worth_waiting_for() {
     let world = World::new();
     world.metastore.set_down(true);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use esker_metastore::*;
+use esker_model::seams::BoxFuture;
 use esker_model::{ClusterId, IncarnationId, PartitionKey, TopicUuid};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -26,6 +27,8 @@ pub(crate) struct Watched {
     calls: Mutex<BTreeMap<&'static str, usize>>,
     faults: Mutex<VecDeque<Fault>>,
     down: AtomicBool,
+    /// Happens between the next look at the cluster and its answer.
+    pub(crate) meanwhile: Mutex<Option<BoxFuture<'static, ()>>>,
     /// Calls of [`Topics::catalog`] and [`Producers::allocate_producer_ids`] take one permit each.
     pub(crate) turns: Semaphore,
 }
@@ -37,6 +40,7 @@ impl Watched {
             calls: Mutex::default(),
             faults: Mutex::default(),
             down: AtomicBool::new(false),
+            meanwhile: Mutex::default(),
             turns: Semaphore::new(1_000_000),
         }
     }
@@ -181,6 +185,10 @@ impl Agents for Watched {
 impl Clusters for Watched {
     async fn cluster(&self) -> Result<Option<Cluster>> {
         self.count("cluster")?;
+        let meanwhile = self.meanwhile.lock().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile.await;
+        }
         self.inner.cluster().await
     }
     async fn init_cluster(&self, id: &ClusterId) -> Result<Cluster> {
