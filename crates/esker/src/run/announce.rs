@@ -17,7 +17,10 @@ pub(super) fn ready(settings: &Settings, state: &State, took: Duration) {
         .collect();
     let clients = addresses.join(", ");
     if settings.mode == Mode::Agent {
-        tracing::info!(%clients, http = ?state.admin().map(|admin| admin.to_string()), "listening");
+        let http = state
+            .admin()
+            .map_or_else(|| "none".to_owned(), |admin| admin.to_string());
+        tracing::info!(%clients, %http, "listening");
         return;
     }
     let stores = match &settings.data_dir {
