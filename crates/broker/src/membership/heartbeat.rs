@@ -2,29 +2,83 @@
 //!
 //! A failed heartbeat changes nothing: the agent goes on with what it knows until its own timer passes
 //! ([`Membership::is_current`]). One that gets no answer is given up before that, and the next is sent;
-//! repeating it is harmless.
+//! repeating it is harmless. What a heartbeat tells to do (learn the catalog's changes, fence others) is
+//! done beside the heartbeats: a slow metastore that keeps them coming must not cost this agent its life.
+//!
+//! Others are fenced only by an agent whose own heartbeats came through for as long as they were silent.
+//! When the metastore was away everybody's last heartbeat is old: whoever came back first would fence all
+//! the others, which live.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use esker_metastore::{Metastore, MetastoreError};
+use esker_model::IncarnationId;
 use esker_model::limits::{HEARTBEAT_INTERVAL, LIVENESS_TIMEOUT};
-use esker_model::seams::Seams;
+use esker_model::seams::{Instant, Seams};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{Membership, OWN_TIMER, StopReason};
 use crate::topics::Catalog;
 
-/// Sends heartbeats until the incarnation ends.
+/// Heartbeats further apart than this do not show that the metastore could be reached in between.
+const CONTACT_GAP: Duration = HEARTBEAT_INTERVAL.saturating_mul(2);
+
+/// What the last heartbeat told to do.
+#[derive(Clone, Default)]
+pub(super) struct ToDo {
+    /// The catalog's version in the metastore.
+    catalog_version: i64,
+    /// Who is to be fenced.
+    silent: Vec<IncarnationId>,
+}
+
+/// How long heartbeats have been coming through.
+struct Contact {
+    since: Instant,
+    last: Instant,
+}
+
+impl Contact {
+    fn at(now: Instant) -> Self {
+        Self {
+            since: now,
+            last: now,
+        }
+    }
+
+    /// A heartbeat came through. Whether they have for as long as it takes to be called silent.
+    fn is_long(&mut self, now: Instant) -> bool {
+        if now - self.last > CONTACT_GAP {
+            self.since = now;
+        }
+        self.last = now;
+        now - self.since >= LIVENESS_TIMEOUT
+    }
+}
+
+/// Sends heartbeats until the incarnation ends, and has done what they tell.
 pub(super) async fn beat(
     member: Arc<Membership>,
     metastore: Arc<dyn Metastore>,
     catalog: Arc<Catalog>,
     seams: Seams,
 ) {
+    let to_do = watch::Sender::new(ToDo::default());
+    let learn = learn_catalog(Arc::clone(&member), catalog, to_do.subscribe());
+    seams.spawner.spawn("catalog", Box::pin(learn));
+    let fence = fence_silent(Arc::clone(&member), Arc::clone(&metastore), to_do.subscribe());
+    seams.spawner.spawn("fence", Box::pin(fence));
+    let mut contact = Contact::at(seams.clock.now());
     let mut failing = false;
     loop {
-        match once(&member, metastore.as_ref(), &catalog, &seams).await {
-            Ok(()) => {
+        match once(&member, metastore.as_ref(), &seams).await {
+            Ok(mut told) => {
+                if !contact.is_long(seams.clock.now()) {
+                    told.silent.clear();
+                }
+                to_do.send_replace(told);
                 if failing {
                     info!("the metastore answers again");
                     failing = false;
@@ -50,19 +104,18 @@ pub(super) async fn beat(
     }
 }
 
-/// One heartbeat. Also run once before an agent says that it is ready.
+/// One heartbeat. Also sent once before an agent says that it is ready.
 pub(super) async fn once(
     member: &Membership,
     metastore: &dyn Metastore,
-    catalog: &Catalog,
     seams: &Seams,
-) -> Result<(), MetastoreError> {
+) -> Result<ToDo, MetastoreError> {
     let liveness_ms = LIVENESS_TIMEOUT.as_millis() as i64;
     let began = seams.clock.now();
     let beat = in_time(metastore.heartbeat(member.incarnation(), liveness_ms)).await?;
     if beat.epoch > member.epoch() {
         member.stop(StopReason::HigherEpoch { found: beat.epoch.0 });
-        return Ok(());
+        return Ok(ToDo::default());
     }
     if beat.epoch < member.epoch() {
         // An older database in the place of ours: it renews nothing.
@@ -72,18 +125,67 @@ pub(super) async fn once(
         });
     }
     member.renew(began, beat.live);
-    // The catalog does not wait for the fencing of others, nor the other way round.
-    let known = if beat.catalog_version > catalog.version() {
-        catalog.refresh().await
-    } else {
-        Ok(())
-    };
-    if !beat.expired.is_empty() {
-        for incarnation in in_time(metastore.fence_expired(&beat.expired, liveness_ms)).await? {
-            info!(%incarnation, "fenced an agent that was silent for too long");
+    Ok(ToDo {
+        catalog_version: beat.catalog_version,
+        silent: beat.expired,
+    })
+}
+
+async fn learn_catalog(member: Arc<Membership>, catalog: Arc<Catalog>, mut to_do: watch::Receiver<ToDo>) {
+    let mut failing = false;
+    while is_told(&member, &mut to_do).await {
+        let there = to_do.borrow_and_update().catalog_version;
+        if there <= catalog.version() {
+            continue;
+        }
+        match catalog.refresh().await {
+            Ok(()) => failing = false,
+            Err(err) => {
+                if !failing {
+                    warn!(%err, "cannot learn what changed in the catalog");
+                    failing = true;
+                }
+            }
         }
     }
-    known
+}
+
+async fn fence_silent(
+    member: Arc<Membership>,
+    metastore: Arc<dyn Metastore>,
+    mut to_do: watch::Receiver<ToDo>,
+) {
+    let liveness_ms = LIVENESS_TIMEOUT.as_millis() as i64;
+    let mut failing = false;
+    while is_told(&member, &mut to_do).await {
+        let silent = to_do.borrow_and_update().silent.clone();
+        if silent.is_empty() {
+            continue;
+        }
+        match in_time(metastore.fence_expired(&silent, liveness_ms)).await {
+            Ok(fenced) => {
+                failing = false;
+                for incarnation in fenced {
+                    info!(%incarnation, "fenced an agent that was silent for too long");
+                }
+            }
+            Err(err) => {
+                if !failing {
+                    warn!(%err, "cannot fence an agent that was silent for too long");
+                    failing = true;
+                }
+            }
+        }
+    }
+}
+
+/// Waits for the next heartbeat. `false`: there will be none.
+async fn is_told(member: &Membership, to_do: &mut watch::Receiver<ToDo>) -> bool {
+    tokio::select! {
+        biased;
+        _ = member.until_stopped() => false,
+        changed = to_do.changed() => changed.is_ok(),
+    }
 }
 
 /// The answer, if it comes while there is time for another attempt.

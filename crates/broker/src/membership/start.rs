@@ -14,7 +14,7 @@ use esker_storage::bucket::Bucket;
 use esker_storage::cluster_file::{self, ClusterFile};
 use tracing::info;
 
-use super::{EpochGate, Membership, gate, heartbeat};
+use super::{EpochGate, Membership, StopReason, gate, heartbeat};
 use crate::config::BrokerConfig;
 use crate::topics::Catalog;
 
@@ -98,9 +98,19 @@ pub async fn join(
         registered_at,
     ));
     let gate = Arc::new(EpochGate::new(Arc::clone(&seams.clock), confirmed));
-    heartbeat::once(&member, metastore.as_ref(), &catalog, seams).await?;
-    let beat = heartbeat::beat(Arc::clone(&member), metastore, catalog, seams.clone());
+    heartbeat::once(&member, metastore.as_ref(), seams).await?;
+    let beat = heartbeat::beat(
+        Arc::clone(&member),
+        metastore,
+        Arc::clone(&catalog),
+        seams.clone(),
+    );
     seams.spawner.spawn("heartbeat", Box::pin(beat));
+    // A large catalog may take longer than this agent may be silent.
+    if let Err(err) = catalog.refresh().await {
+        member.stop(StopReason::Fenced);
+        return Err(err.into());
+    }
     let watch = gate::watch_epoch(Arc::clone(&gate), Arc::clone(&member), bucket, seams.clone());
     seams.spawner.spawn("epoch", Box::pin(watch));
     Ok((member, gate))
