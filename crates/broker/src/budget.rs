@@ -5,9 +5,12 @@
 //! before its size was reserved. A share that is used up makes its callers wait, in order: sockets are
 //! not read, which slows clients down. Shares are separate, so that producers can starve neither
 //! administration nor readers. Before producers have to wait, recent segments are dropped from memory:
-//! what is kept for readers yields first.
+//! what is kept for readers yields first, and again while somebody waits, because what was in use a
+//! moment ago is kept for readers by now.
 
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -52,6 +55,10 @@ impl Budget {
         memory_bytes.max(MEMORY_BYTES_MIN) / PARTS * CACHE_PARTS
     }
 }
+
+/// Who still waits for memory after this long asks again for what can be freed. A busy agent frees
+/// memory by itself before that.
+const YIELD_AGAIN: Duration = Duration::from_millis(500);
 
 type Yield = Box<dyn Fn(u64) + Send + Sync>;
 
@@ -115,10 +122,15 @@ impl Pool {
         if let Ok(permit) = Arc::clone(&self.free).try_acquire_many_owned(permits) {
             return Ok(Reservation { _permit: permit, shared: Vec::new() });
         }
-        if let Some(yield_memory) = self.yield_memory.get() {
+        let mut turn = pin!(Arc::clone(&self.free).acquire_many_owned(permits));
+        let acquired = loop {
+            let Some(yield_memory) = self.yield_memory.get() else { break turn.await };
             yield_memory(bytes);
-        }
-        match Arc::clone(&self.free).acquire_many_owned(permits).await {
+            if let Ok(acquired) = tokio::time::timeout(YIELD_AGAIN, turn.as_mut()).await {
+                break acquired;
+            }
+        };
+        match acquired {
             Ok(permit) => Ok(Reservation { _permit: permit, shared: Vec::new() }),
             Err(_) => Err(TooLarge { asked: bytes, share: 0 }),
         }
