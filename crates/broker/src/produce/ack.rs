@@ -18,7 +18,8 @@ use super::seal::{SealedBatch, SealedRun, SealedSegment};
 use crate::errors;
 
 /// Passes on what the metastore gave some segments. `heads` are those the commit left; empty if the reply
-/// was read back later.
+/// was read back later: they may tell of later commits, of other agents too, so they are read before the
+/// gate.
 pub(super) async fn acknowledge(
     stages: &Stages,
     segments: Vec<SealedSegment>,
@@ -28,13 +29,13 @@ pub(super) async fn acknowledge(
     for (segment, reply) in segments.iter().zip(&replies) {
         stages.receipts.committed(segment, reply);
     }
+    let heads = if heads.is_empty() { read_heads(stages, &segments).await } else { heads.into_iter().collect() };
     if stages.gate.pass(PRODUCE_AGE_MAX).await.is_err() {
         for segment in segments {
             fail(stages, segment, errors::outcome_unknown());
         }
         return;
     }
-    let heads = if heads.is_empty() { read_heads(stages, &segments).await } else { heads.into_iter().collect() };
     publish(stages, &segments, &replies, &heads);
     for (segment, reply) in segments.into_iter().zip(replies) {
         for (run, pieces) in segment.runs.into_iter().zip(reply.runs) {
@@ -46,7 +47,6 @@ pub(super) async fn acknowledge(
 
 /// Answers all of a segment's batches with an error; what its producers sent behind them fails as well.
 pub(super) fn fail(stages: &Stages, segment: SealedSegment, error: ErrorCode) {
-    stages.receipts.settled(segment.id.seq);
     stages.recent.remove(&segment.id);
     for run in segment.runs {
         fail_run(stages, run, error);
@@ -70,6 +70,9 @@ async fn read_heads(stages: &Stages, segments: &[SealedSegment]) -> BTreeMap<Par
         segments.iter().flat_map(|segment| segment.runs.iter().map(|run| run.commit.partition)).collect();
     partitions.sort_unstable();
     partitions.dedup();
+    if partitions.is_empty() {
+        return BTreeMap::new();
+    }
     // Without heads the producers are answered all the same; readers find the offsets by asking.
     let heads = stages.metastore.heads(&partitions).await.unwrap_or_default();
     partitions.into_iter().zip(heads).filter_map(|(partition, head)| Some((partition, head?))).collect()

@@ -33,14 +33,34 @@ use crate::membership::StopReason;
 const RETRY_FIRST: Duration = Duration::from_millis(20);
 const RETRY_LONGEST: Duration = Duration::from_secs(2);
 
+/// Ends the incarnation when the commit stage ends, which it never does first unless it or the flush
+/// stage panicked. An agent that takes batches and can commit none must not go on.
+struct EndsIncarnation<'a>(&'a Stages);
+
+impl Drop for EndsIncarnation<'_> {
+    fn drop(&mut self) {
+        if self.0.member.stopped().is_none() {
+            error!("a stage of the write path failed: this incarnation stops");
+            self.0.member.stop(StopReason::Fenced);
+        }
+    }
+}
+
 /// Commits until the incarnation ends; then answers what is left.
 pub(super) async fn run(stages: Arc<Stages>, mut queue: mpsc::Receiver<Sealing>) {
+    let _ends = EndsIncarnation(&stages);
     let mut waiting = VecDeque::with_capacity(SEALED_MAX);
     while let Some(group) = next_group(&stages, &mut waiting, &mut queue).await {
         let last_number = group.last_number();
         match group {
-            Group::Uploaded(segments) => commit(&stages, segments).await,
-            Group::GaveUp(segment) => settle(&stages, vec![segment]).await,
+            Group::Uploaded(segments) => {
+                segments.iter().for_each(|segment| stages.receipts.landed(segment.id.seq));
+                commit(&stages, segments).await;
+            }
+            Group::GaveUp(segment) => {
+                stages.receipts.lost(segment.id.seq);
+                settle(&stages, vec![segment]).await;
+            }
             Group::Conflict(segment) => {
                 error!(segment = %segment.id, "the segment's key holds other bytes: this incarnation stops");
                 ack::fail(&stages, segment, errors::surely_not_written());
@@ -50,10 +70,11 @@ pub(super) async fn run(stages: Arc<Stages>, mut queue: mpsc::Receiver<Sealing>)
         stages.failures.passed(last_number);
     }
     queue.close();
-    while let Ok(sealing) = queue.try_recv() {
+    for sealing in waiting {
         ack::fail(&stages, sealing.segment, ErrorCode::NotLeaderOrFollower);
     }
-    for sealing in waiting {
+    // A segment that is just being sealed has its place already, and comes yet.
+    while let Some(sealing) = queue.recv().await {
         ack::fail(&stages, sealing.segment, ErrorCode::NotLeaderOrFollower);
     }
 }
@@ -187,7 +208,10 @@ async fn settle(stages: &Stages, segments: Vec<SealedSegment>) {
     retry.succeeded("settles");
     for (segment, settled) in segments.into_iter().zip(settled) {
         match settled {
-            Settled::Tombstoned => ack::fail(stages, segment, errors::surely_not_written()),
+            Settled::Tombstoned => {
+                stages.receipts.settled(segment.id.seq);
+                ack::fail(stages, segment, errors::surely_not_written());
+            }
             Settled::Committed(reply) => ack::acknowledge(stages, vec![segment], vec![reply], Vec::new()).await,
         }
     }

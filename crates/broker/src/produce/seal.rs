@@ -67,7 +67,7 @@ pub(super) fn seal(stages: &Stages, seq: u64, taken: Vec<Appended>) -> Option<(S
     let taken = without_old(stages, taken);
     let last_number = taken.iter().map(|appended| appended.number).max()?;
     let id = SegmentId { epoch: stages.member.epoch(), incarnation: stages.member.incarnation(), seq };
-    let mut writer = SegmentWriter::new(id, stages.receipts.take());
+    let mut writer = SegmentWriter::new(id, stages.receipts.take(seq));
     let mut runs = Vec::new();
     for group in group(taken) {
         let (mut run, object) = group.into_run();
