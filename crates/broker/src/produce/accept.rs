@@ -21,12 +21,13 @@ use esker_protocol::{ErrorCode, StrBytes};
 use tokio::sync::oneshot;
 
 use super::hot_segment::{Placed, ValidBatch, Verdict};
+use super::seal;
 use super::validate::{self, Refused, Terms};
 use crate::Broker;
 use crate::authorizer::{Operation, Resource};
 use crate::context::RequestContext;
 use crate::errors;
-use crate::topics::TopicState;
+use crate::topics::{Lookup, TopicState};
 
 /// First version that names topics by id (KIP-516).
 const TOPIC_ID_VERSION: i16 = 13;
@@ -59,15 +60,21 @@ pub(crate) async fn accept(broker: &Broker, context: &RequestContext, request: P
         internal_allowed: &*context.client_id == "__admin_client",
         now_ms: broker.seams.clock.wall_ms(),
     };
-    let asked = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     // An answer given at the limit may come from a commit that was already under way.
-    let deadline = now.plus(asked.min(PRODUCE_AGE_MAX + Duration::from_secs(5)));
+    let limit = PRODUCE_AGE_MAX + Duration::from_secs(5);
+    // In Kafka the request's timeout is how long to wait for replicas: with acks=1 it says nothing.
+    let deadline = now.plus(match request.acks {
+        1 => limit,
+        _ => Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0)).min(limit),
+    });
     let mut topics = Vec::with_capacity(request.topic_data.len());
     let mut valid = Vec::new();
     let mut seen = BTreeSet::new();
+    // However many topics are not known, the metastore is asked once.
+    let mut lookup = broker.catalog.lookup();
     for data in request.topic_data {
         let by_id = context.api_version >= TOPIC_ID_VERSION;
-        let topic = find_topic(broker, context, &data, by_id).await;
+        let topic = find_topic(broker, &mut lookup, context, &data, by_id).await;
         let mut partitions = Vec::with_capacity(data.partition_data.len());
         for partition in data.partition_data {
             let fate = if broker.produce.refuses() {
@@ -130,14 +137,15 @@ fn join(topics: Vec<JudgedTopic>, verdicts: Vec<oneshot::Receiver<Verdict>>) -> 
 
 async fn find_topic(
     broker: &Broker,
+    lookup: &mut Lookup<'_>,
     context: &RequestContext,
     data: &TopicProduceData,
     by_id: bool,
 ) -> Result<Option<Arc<TopicState>>, ErrorCode> {
     let found = if by_id {
-        broker.catalog.find_uuid(TopicUuid(data.topic_id)).await
+        lookup.find_uuid(TopicUuid(data.topic_id)).await
     } else {
-        broker.catalog.find_name(&data.name).await
+        lookup.find_name(&data.name).await
     };
     let topic = match found {
         Ok(topic) => topic,
@@ -173,6 +181,10 @@ impl super::ProducePath {
             verdicts
         };
         stages.appended.notify_one();
+        if stages.member.stopped().is_some() {
+            // It ended while a topic was looked for: nobody seals any more.
+            seal::refuse_rest(stages);
+        }
         verdicts
     }
 }
@@ -186,7 +198,7 @@ impl PendingProduce {
         })
     }
 
-    /// Waits for every batch's fate, at most until the request's own timeout.
+    /// Waits for every batch's fate, at most until the request's deadline.
     pub(crate) async fn answer(self) -> ProduceResponse {
         let mut responses = Vec::with_capacity(self.topics.len());
         for topic in self.topics {
