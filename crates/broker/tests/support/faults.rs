@@ -1,8 +1,10 @@
-//! A metastore whose commits fail on demand, in the ways in which a network makes them fail.
+//! A metastore whose commits fail on demand, in the ways in which a network makes them fail, and that can be
+//! slow or away.
 
 use std::collections::VecDeque;
 use std::result::Result as StdResult;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use esker_metastore::*;
@@ -27,6 +29,17 @@ pub struct Faulty {
     inner: Arc<dyn Metastore>,
     faults: Mutex<VecDeque<Fault>>,
     commits: Mutex<Vec<CommitRequest>>,
+    slow: Mutex<Slow>,
+}
+
+/// How long some calls take.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Slow {
+    pub catalog: Duration,
+    pub heads: Duration,
+    pub commits: Duration,
+    /// Heartbeats get no connection at all.
+    pub no_heartbeats: bool,
 }
 
 impl Faulty {
@@ -35,6 +48,19 @@ impl Faulty {
             inner,
             faults: Mutex::default(),
             commits: Mutex::default(),
+            slow: Mutex::default(),
+        }
+    }
+
+    /// What is slow from now on.
+    pub fn slow(&self, slow: Slow) {
+        *self.slow.lock() = slow;
+    }
+
+    async fn take_time(&self, of: impl Fn(Slow) -> Duration) {
+        let time = of(*self.slow.lock());
+        if !time.is_zero() {
+            tokio::time::sleep(time).await;
         }
     }
 
@@ -53,6 +79,7 @@ impl Faulty {
 impl Commits for Faulty {
     async fn commit(&self, request: CommitRequest) -> Result<CommitReply> {
         self.commits.lock().push(request.clone());
+        self.take_time(|slow| slow.commits).await;
         let fault = self.faults.lock().pop_front().unwrap_or(Fault::None);
         let lost = || MetastoreError::UnknownOutcome("the connection was lost".into());
         match fault {
@@ -74,6 +101,7 @@ impl Commits for Faulty {
 #[async_trait]
 impl Reads for Faulty {
     async fn heads(&self, partitions: &[PartitionKey]) -> Result<Vec<Option<Head>>> {
+        self.take_time(|slow| slow.heads).await;
         self.inner.heads(partitions).await
     }
 
@@ -89,6 +117,7 @@ impl Reads for Faulty {
 #[async_trait]
 impl Topics for Faulty {
     async fn catalog(&self, since: i64) -> Result<Catalog> {
+        self.take_time(|slow| slow.catalog).await;
         self.inner.catalog(since).await
     }
 
@@ -130,6 +159,9 @@ impl Agents for Faulty {
     }
 
     async fn heartbeat(&self, incarnation: IncarnationId, liveness_ms: i64) -> Result<Heartbeat> {
+        if self.slow.lock().no_heartbeats {
+            return Err(MetastoreError::Unavailable("not now".into()));
+        }
         self.inner.heartbeat(incarnation, liveness_ms).await
     }
 

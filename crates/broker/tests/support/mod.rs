@@ -12,6 +12,7 @@
     clippy::panic,
     reason = "a failure here is a failed test"
 )]
+#![allow(clippy::disallowed_methods, reason = "tests have a runtime of their own")]
 
 pub mod faults;
 
@@ -66,6 +67,11 @@ impl World {
 
     /// Starts an agent under a name of its own.
     pub async fn agent(&self, name: &str) -> Agent {
+        self.agent_with(name, |config| config).await
+    }
+
+    /// Starts an agent with other settings.
+    pub async fn agent_with(&self, name: &str, settings: impl FnOnce(BrokerConfig) -> BrokerConfig) -> Agent {
         let listener = Arc::new(ListenerConfig {
             name: "PLAINTEXT".into(),
             security_protocol: "PLAINTEXT".into(),
@@ -73,13 +79,13 @@ impl World {
             advertised_port: 9092,
             zone: None,
         });
-        let config = BrokerConfig {
+        let config = settings(BrokerConfig {
             node_name: name.into(),
             listeners: vec![Arc::clone(&listener)],
             flush_interval: std::time::Duration::ZERO,
             auto_create_topics: true,
             ..BrokerConfig::default()
-        };
+        });
         let faults = Arc::new(Faulty::new(Arc::clone(&self.metastore)));
         let on = Dependencies {
             seams: self.seams.clone(),
