@@ -4,7 +4,11 @@
 
 mod fetch_support;
 
+use std::time::Duration;
+
+use esker_protocol::messages::FetchRequest;
 use fetch_support::{Cluster, Fetch, batch, offsets};
+use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
 async fn negative_limits_are_refused() {
@@ -217,4 +221,40 @@ async fn a_long_chain_of_segments_starves_nobody() {
     let read: Vec<_> = response.responses[0].partitions.iter().map(offsets).collect();
     assert_eq!(read[0], (0..62).collect::<Vec<_>>());
     assert_eq!(read[1], [0, 1]);
+}
+
+/// A response that a client does not take keeps its memory; others wait for it, and then get their records.
+#[tokio::test(start_paused = true)]
+async fn memory_that_is_held_makes_others_wait() {
+    let cluster = Cluster::new();
+    // Twelve mebibytes of it are for fetch responses.
+    let agent = cluster.agent_with("a", 64 << 20).await;
+    let topic = cluster.topic("t", 2).await;
+    let mut writer = cluster.writer("elsewhere").await;
+    for partition in [0, 0, 1] {
+        writer
+            .write(&[(&topic, partition, vec![batch(&[1], 500_000); 10])])
+            .await;
+    }
+    let greedy = |partition| Fetch {
+        partition_max_bytes: 50 << 20,
+        ..Fetch::of(&topic, partition, 0)
+    };
+    let (mut slow, mut quick) = (agent.client(), agent.client());
+    slow.send(12, &greedy(0).request()).await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let taken = async {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        slow.receive::<FetchRequest>(12).await
+    };
+    let began = Instant::now();
+    let fetch = greedy(1);
+    let waited = async {
+        let read = quick.fetch_one(&fetch).await;
+        (read, began.elapsed())
+    };
+    let (first, (second, waited)) = tokio::join!(taken, waited);
+    assert!(!offsets(&first.responses[0].partitions[0]).is_empty());
+    assert!(offsets(&second).len() >= 10);
+    assert!(waited >= Duration::from_secs(20), "{waited:?}");
 }

@@ -327,3 +327,44 @@ fn as_a_whole(batch: &Batch, from: i64, err: &RecordsError) -> Option<Record> {
         timestamp: batch.header.max_timestamp,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use esker_protocol::batch::Batch;
+    use esker_protocol::records::BatchBuilder;
+
+    use super::*;
+
+    fn batch(timestamps: &[i64]) -> Batch {
+        let builder = BatchBuilder::new().base_offset(100);
+        let record = |batch: BatchBuilder, at: &i64| batch.record(*at, None, Some(b"value"), &[]);
+        let mut bytes = timestamps.iter().fold(builder, record).build().unwrap();
+        Batch::split_from(&mut bytes).unwrap()
+    }
+
+    fn found(offset: i64, timestamp: i64) -> Option<Record> {
+        Some(Record { offset, timestamp })
+    }
+
+    #[test]
+    fn records_before_the_offset_looked_from_do_not_count() {
+        let batch = batch(&[9, 5, 7, 7, 6]);
+        assert_eq!(first_at_or_after(&batch, 6, 0), found(100, 9));
+        assert_eq!(first_at_or_after(&batch, 6, 101), found(102, 7));
+        assert_eq!(first_at_or_after(&batch, 8, 101), None);
+        assert_eq!(first_with_largest(&batch, 0), found(100, 9));
+        assert_eq!(first_with_largest(&batch, 101), found(102, 7));
+        assert_eq!(first_with_largest(&batch, 105), None);
+    }
+
+    #[test]
+    fn a_batch_that_cannot_be_opened_answers_as_a_whole() {
+        let mut broken = batch(&[9, 5]);
+        let mut bytes = broken.bytes.to_vec();
+        bytes.truncate(70);
+        broken.bytes = Bytes::from(bytes);
+        assert_eq!(first_at_or_after(&broken, 9, 0), found(100, 9));
+        assert_eq!(first_with_largest(&broken, 101), found(101, 9));
+    }
+}

@@ -305,10 +305,20 @@ pub struct Client {
 
 impl Client {
     pub async fn ask<R: ClientRequest>(&mut self, version: i16, request: &R) -> R::Response {
+        self.send(version, request).await;
+        self.receive::<R>(version).await
+    }
+
+    /// Sends a request without waiting for its answer.
+    pub async fn send<R: ClientRequest>(&mut self, version: i16, request: &R) {
         self.correlation += 1;
         let header = client::request_header::<R>(version, self.correlation, "test");
         let frame = client::encode_request(&header, request).unwrap();
         self.stream.write_all(&frame).await.unwrap();
+    }
+
+    /// Takes the answer to the last request.
+    pub async fn receive<R: ClientRequest>(&mut self, version: i16) -> R::Response {
         let size = self.stream.read_u32().await.unwrap();
         let mut frame = vec![0; size as usize];
         self.stream.read_exact(&mut frame).await.unwrap();
@@ -383,7 +393,7 @@ impl<'t> Fetch<'t> {
         }
     }
 
-    fn request(&self) -> FetchRequest {
+    pub fn request(&self) -> FetchRequest {
         let partitions = self
             .partitions
             .iter()
