@@ -91,7 +91,7 @@ impl RecentLog {
     }
 
     fn merge(&mut self, incoming: &[Extent]) {
-        let (Some(first), Some(last)) = (incoming.first(), incoming.last()) else {
+        let Some(last) = incoming.last() else {
             return;
         };
         let (Some(front), Some(back)) = (
@@ -101,12 +101,6 @@ impl RecentLog {
             self.extents.extend(incoming.iter().copied());
             return;
         };
-        if first.base_offset > back {
-            // Somebody else wrote what lies between. Rather the newer part than a hole.
-            self.extents.clear();
-            self.extents.extend(incoming.iter().copied());
-            return;
-        }
         if last.end_offset < front {
             return;
         }
@@ -115,7 +109,8 @@ impl RecentLog {
         let joins_front = older == 0 || incoming[older - 1].end_offset == front;
         let joins_back = newer == incoming.len() || incoming[newer].base_offset == back;
         if !joins_front || !joins_back {
-            // Extents never change, so their edges must meet; if not, what was known here is no help.
+            // Somebody else wrote what lies between: rather the newer part than a hole. (Or edges do not
+            // meet, though extents never change: then what was known here is no help.)
             self.extents.clear();
             self.extents.extend(incoming.iter().copied());
             return;
