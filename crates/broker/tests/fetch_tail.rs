@@ -194,7 +194,6 @@ async fn a_busy_partition_does_not_hide_a_quiet_one() {
     let agent = cluster.agent("a").await;
     let topic = cluster.topic("t", 2).await;
     let (mut producer, mut consumer) = (agent.client(), agent.client());
-    let mut writer = cluster.writer("elsewhere").await;
     for _ in 0..200 {
         producer.produce(&topic, 0, batch(&[1], 100)).await;
     }
@@ -206,6 +205,7 @@ async fn a_busy_partition_does_not_hide_a_quiet_one() {
     };
     consumer.fetch(&fetch(0)).await;
     sleep(Duration::from_secs(1)).await;
+    let mut writer = cluster.writer("elsewhere").await;
     writer.write(&[(&topic, 1, vec![batch(&[1], 10)])]).await;
     let mut rounds = 0;
     let mut next = 0;
