@@ -1,10 +1,12 @@
 //! When to seal, and the sealing.
 //!
-//! *Adaptive flush.* Every PUT costs money; a full segment is worth it, a small one spends a token. Tokens
-//! come at one per `flush_interval`, with a burst of [`BURST`]. So a quiet agent seals at once (an
+//! *Adaptive flush.* Every PUT costs money; a full segment is worth it, a small one is paid from a budget.
+//! Tokens come at one per `flush_interval`, with a burst of [`BURST`], and every byte earns its part of a
+//! segment: sealing costs what is missing to a full one. So a quiet agent seals at once (an
 //! acknowledgement takes one PUT and one commit), a busy one fills segments, and the price of small ones
-//! never passes the ceiling. While few tokens are left they are spent where they buy most: when nothing
-//! has arrived for [`QUIET`], which is when the producers that wait for us have sent all they may.
+//! never passes the ceiling. As tokens run low, they are spent where they buy most: when nothing has
+//! arrived for [`QUIET`], which is when the producers that wait for us have sent all they may, or when
+//! the oldest batch has waited longer than the state of the budget says it should.
 //!
 //! With a `flush_interval` of zero a segment is sealed whenever something waits and an upload slot is free.
 
@@ -21,9 +23,6 @@ use super::{Stages, UPLOADS_MAX};
 
 /// Tokens that a quiet agent saves up.
 const BURST: f64 = 20.0;
-
-/// With at least this many tokens a segment is sealed without waiting for quiet.
-const PLENTY: f64 = 10.0;
 
 /// No batch for this long: whoever has something to send waits for an answer first.
 const QUIET: Duration = Duration::from_millis(2);
@@ -59,18 +58,18 @@ impl FlushBudget {
         if self.tokens < 1.0 {
             return Decision::Wait(self.interval.mul_f64(1.0 - self.tokens));
         }
-        let quiet = now - waiting.last_at;
-        if self.tokens >= PLENTY || quiet >= QUIET || now - waiting.first_at >= self.interval {
+        let patience = self.interval.mul_f64(1.0 - self.tokens / BURST);
+        let (quiet, waited) = (now - waiting.last_at, now - waiting.first_at);
+        if quiet >= QUIET || waited >= patience {
             return Decision::Seal;
         }
-        Decision::Wait(QUIET - quiet)
+        Decision::Wait((QUIET - quiet).min(patience - waited))
     }
 
     /// A segment of this many payload bytes was sealed.
     pub(super) fn sealed(&mut self, bytes: u64) {
-        if bytes < self.segment_bytes / 2 {
-            self.tokens = (self.tokens - 1.0).max(0.0);
-        }
+        let missing = 1.0 - bytes as f64 / self.segment_bytes as f64;
+        self.tokens = (self.tokens - missing.max(0.0)).max(0.0);
     }
 
     fn refill(&mut self, now: Instant) {
@@ -173,6 +172,11 @@ mod tests {
         assert_eq!(budget.decide(at(0), waiting(FULL, 0, 0)), Decision::Seal);
         budget.sealed(FULL);
         assert_eq!(budget.tokens, 0.0);
+        budget.tokens = 5.0;
+        budget.sealed(FULL);
+        assert_eq!(budget.tokens, 5.0);
+        budget.sealed(FULL / 4);
+        assert_eq!(budget.tokens, 4.25);
     }
 
     #[test]
