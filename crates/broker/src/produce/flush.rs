@@ -27,6 +27,9 @@ const BURST: f64 = 20.0;
 /// No batch for this long: whoever has something to send waits for an answer first.
 const QUIET: Duration = Duration::from_millis(2);
 
+/// Shortest wait: what is left of a token may round to no time at all, and waiting for nothing spins.
+const TICK: Duration = Duration::from_millis(1);
+
 /// The token bucket of small flushes.
 pub(super) struct FlushBudget {
     interval: Duration,
@@ -56,14 +59,14 @@ impl FlushBudget {
         }
         self.refill(now);
         if self.tokens < 1.0 {
-            return Decision::Wait(self.interval.mul_f64(1.0 - self.tokens));
+            return Decision::Wait(self.interval.mul_f64(1.0 - self.tokens).max(TICK));
         }
         let patience = self.interval.mul_f64(1.0 - self.tokens / BURST);
         let (quiet, waited) = (now - waiting.last_at, now - waiting.first_at);
         if quiet >= QUIET || waited >= patience {
             return Decision::Seal;
         }
-        Decision::Wait((QUIET - quiet).min(patience - waited))
+        Decision::Wait((QUIET - quiet).min(patience - waited).max(TICK))
     }
 
     /// A segment of this many payload bytes was sealed.
@@ -199,6 +202,13 @@ mod tests {
         assert_eq!(budget.decide(at(0), waiting(1, 0, 0)), Decision::Wait(QUIET));
         assert_eq!(budget.decide(at(3), waiting(1, 0, 0)), Decision::Seal);
         assert_eq!(budget.decide(at(100), waiting(1, 0, 100)), Decision::Seal);
+    }
+
+    #[test]
+    fn a_wait_is_never_empty() {
+        let mut budget = FlushBudget::new(INTERVAL, FULL, at(0));
+        budget.tokens = 1.0 - f64::EPSILON;
+        assert_eq!(budget.decide(at(0), waiting(1, 0, 0)), Decision::Wait(TICK));
     }
 
     #[test]
