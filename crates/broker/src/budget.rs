@@ -98,7 +98,11 @@ pub struct TooLarge {
 impl Pool {
     fn new(bytes: u64) -> Self {
         let bytes = bytes.min(u64::from(u32::MAX));
-        Self { bytes, free: Arc::new(Semaphore::new(bytes as usize)), yield_memory: OnceLock::new() }
+        Self {
+            bytes,
+            free: Arc::new(Semaphore::new(bytes as usize)),
+            yield_memory: OnceLock::new(),
+        }
     }
 
     /// Bytes of the whole share.
@@ -120,19 +124,30 @@ impl Pool {
     pub async fn reserve(&self, bytes: u64) -> Result<Reservation, TooLarge> {
         let permits = self.permits(bytes)?;
         if let Ok(permit) = Arc::clone(&self.free).try_acquire_many_owned(permits) {
-            return Ok(Reservation { _permit: permit, shared: Vec::new() });
+            return Ok(Reservation {
+                _permit: permit,
+                shared: Vec::new(),
+            });
         }
         let mut turn = pin!(Arc::clone(&self.free).acquire_many_owned(permits));
         let acquired = loop {
-            let Some(yield_memory) = self.yield_memory.get() else { break turn.await };
+            let Some(yield_memory) = self.yield_memory.get() else {
+                break turn.await;
+            };
             yield_memory(bytes);
             if let Ok(acquired) = tokio::time::timeout(YIELD_AGAIN, turn.as_mut()).await {
                 break acquired;
             }
         };
         match acquired {
-            Ok(permit) => Ok(Reservation { _permit: permit, shared: Vec::new() }),
-            Err(_) => Err(TooLarge { asked: bytes, share: 0 }),
+            Ok(permit) => Ok(Reservation {
+                _permit: permit,
+                shared: Vec::new(),
+            }),
+            Err(_) => Err(TooLarge {
+                asked: bytes,
+                share: 0,
+            }),
         }
     }
 
@@ -140,13 +155,19 @@ impl Pool {
     pub fn try_reserve(&self, bytes: u64) -> Option<Reservation> {
         let permits = self.permits(bytes).ok()?;
         let permit = Arc::clone(&self.free).try_acquire_many_owned(permits).ok()?;
-        Some(Reservation { _permit: permit, shared: Vec::new() })
+        Some(Reservation {
+            _permit: permit,
+            shared: Vec::new(),
+        })
     }
 
     fn permits(&self, bytes: u64) -> Result<u32, TooLarge> {
         match u32::try_from(bytes) {
             Ok(permits) if bytes <= self.bytes => Ok(permits),
-            _ => Err(TooLarge { asked: bytes, share: self.bytes }),
+            _ => Err(TooLarge {
+                asked: bytes,
+                share: self.bytes,
+            }),
         }
     }
 }

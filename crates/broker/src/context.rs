@@ -16,7 +16,10 @@ pub struct Principal {
 impl Principal {
     /// The principal of a connection that did not authenticate.
     pub fn anonymous() -> Self {
-        Self { kind: "User".into(), name: "ANONYMOUS".into() }
+        Self {
+            kind: "User".into(),
+            name: "ANONYMOUS".into(),
+        }
     }
 }
 

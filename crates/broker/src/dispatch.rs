@@ -29,7 +29,11 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(broker: Arc<Broker>, connection: Arc<ConnectionContext>) -> Self {
-        Self { broker, connection, client: None }
+        Self {
+            broker,
+            connection,
+            client: None,
+        }
     }
 
     /// Handles one frame. For a produce request this returns when its batches are in the hot segment.
@@ -39,7 +43,10 @@ impl Session {
             Ok(Incoming::Request(header, body)) => (header, body),
             Ok(Incoming::UnsupportedApiVersions(header)) => {
                 let reply = response::encode_unsupported_api_versions(header.correlation_id);
-                return Pending::Now(Outcome::Reply(Reply { slices: vec![reply], hold: None }));
+                return Pending::Now(Outcome::Reply(Reply {
+                    slices: vec![reply],
+                    hold: None,
+                }));
             }
             Err(err) => return Pending::Now(Outcome::Close(err.to_string())),
         };
@@ -48,7 +55,11 @@ impl Session {
             Err(err) => return Pending::Now(Outcome::Close(err.to_string())),
         };
         let context = self.context(&header);
-        let answer = Answer { broker: Arc::clone(&self.broker), header, began };
+        let answer = Answer {
+            broker: Arc::clone(&self.broker),
+            header,
+            began,
+        };
         self.route(context, request, answer).await
     }
 
@@ -57,13 +68,20 @@ impl Session {
         let (client_id, zone) = match &self.client {
             Some((known, zone)) if &**known == id => (Arc::clone(known), zone.clone()),
             _ => {
-                let zone = zone_of_client_id(id).or(self.connection.listener.zone.as_deref()).map(Arc::from);
+                let zone = zone_of_client_id(id)
+                    .or(self.connection.listener.zone.as_deref())
+                    .map(Arc::from);
                 let client_id: Arc<str> = Arc::from(id);
                 self.client = Some((Arc::clone(&client_id), zone.clone()));
                 (client_id, zone)
             }
         };
-        RequestContext { connection: Arc::clone(&self.connection), client_id, zone, api_version: header.api_version }
+        RequestContext {
+            connection: Arc::clone(&self.connection),
+            client_id,
+            zone,
+            api_version: header.api_version,
+        }
     }
 
     async fn route(&self, context: RequestContext, request: Request, answer: Answer) -> Pending {
@@ -91,7 +109,9 @@ impl Session {
             Request::ListOffsets(request) => answer_with!(fetch::list_offsets::handle, request),
             Request::OffsetForLeaderEpoch(request) => answer_with!(fetch::leader_epoch::handle, request),
             Request::Metadata(request) => answer_with!(topics::metadata::handle, request),
-            Request::DescribeTopicPartitions(request) => answer_with!(topics::describe_partitions::handle, request),
+            Request::DescribeTopicPartitions(request) => {
+                answer_with!(topics::describe_partitions::handle, request)
+            }
             Request::CreateTopics(request) => answer_with!(topics::create::handle, request),
             Request::DeleteTopics(request) => answer_with!(topics::delete::handle, request),
             Request::CreatePartitions(request) => answer_with!(topics::create_partitions::handle, request),
@@ -148,9 +168,18 @@ impl Answer {
     fn count(&self, error: ErrorCode) {
         let api = versions::api_name(self.header.api_key).unwrap_or("unknown");
         let metrics = &self.broker.metrics;
-        metrics.requests.get_or_create(&RequestLabels { api, error: error.name() }).inc();
+        metrics
+            .requests
+            .get_or_create(&RequestLabels {
+                api,
+                error: error.name(),
+            })
+            .inc();
         let took = self.broker.seams.clock.now() - self.began;
-        metrics.request_seconds.get_or_create(&ApiLabels { api }).observe(took.as_secs_f64());
+        metrics
+            .request_seconds
+            .get_or_create(&ApiLabels { api })
+            .observe(took.as_secs_f64());
     }
 }
 

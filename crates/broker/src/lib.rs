@@ -12,10 +12,10 @@
 pub mod authorizer;
 mod broker;
 pub mod budget;
+pub mod cluster;
 pub mod config;
 pub mod connection;
 pub mod context;
-pub mod cluster;
 mod dispatch;
 pub mod errors;
 pub mod fetch;
@@ -27,5 +27,5 @@ pub mod producers;
 pub mod topics;
 
 pub use broker::{Broker, Dependencies, StartError, StopReason};
-pub use observe::MemoryUse;
 pub use config::{BrokerConfig, ListenerConfig};
+pub use observe::MemoryUse;

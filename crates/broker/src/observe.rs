@@ -17,12 +17,20 @@ impl Broker {
     /// The shares of the memory budget and what is in use of each.
     pub fn memory(&self) -> [MemoryUse; 4] {
         let budget = &self.budget;
-        let pool = |r#use, pool: &crate::budget::Pool| MemoryUse { r#use, used: pool.used(), max: pool.bytes() };
+        let pool = |r#use, pool: &crate::budget::Pool| MemoryUse {
+            r#use,
+            used: pool.used(),
+            max: pool.bytes(),
+        };
         [
             pool("control", &budget.control),
             pool("produce", &budget.produce),
             pool("fetch", &budget.fetch),
-            MemoryUse { r#use: "cache", used: self.cache.weight(), max: budget.cache_bytes },
+            MemoryUse {
+                r#use: "cache",
+                used: self.cache.weight(),
+                max: budget.cache_bytes,
+            },
         ]
     }
 }

@@ -24,8 +24,8 @@ pub(crate) use refusals::RefusalLog;
 
 use crate::Broker;
 use crate::budget::Reservation;
-use crate::context::{ConnectionContext, Principal};
 use crate::config::ListenerConfig;
+use crate::context::{ConnectionContext, Principal};
 use crate::dispatch;
 
 /// Replies that may wait on one connection; at the limit its next frame is not read. Librdkafka sends up
@@ -91,7 +91,11 @@ impl Broker {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let context = Arc::new(ConnectionContext { listener, principal: Principal::anonymous(), peer });
+        let context = Arc::new(ConnectionContext {
+            listener,
+            principal: Principal::anonymous(),
+            peer,
+        });
         self.metrics.connections.inc();
         let _count = CountedConnection(Arc::clone(self));
         let (reader, writer) = tokio::io::split(stream);
@@ -133,7 +137,9 @@ async fn read_requests<R: AsyncRead + Unpin>(
     let mut session = dispatch::Session::new(Arc::clone(broker), Arc::clone(context));
     loop {
         // The place in the queue comes first: a full pipeline must not read another frame into memory.
-        let Ok(place) = replies.reserve().await else { return ConnectionEnd::Eof };
+        let Ok(place) = replies.reserve().await else {
+            return ConnectionEnd::Eof;
+        };
         let frame = match read::read_frame(&mut reader, &broker.budget).await {
             Ok(frame) => frame,
             Err(ConnectionEnd::Refused(reason)) => {

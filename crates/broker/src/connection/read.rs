@@ -7,8 +7,8 @@ use std::future::Future;
 use std::io;
 
 use bytes::{BufMut, Bytes};
-use esker_protocol::frame::{self, API_KEY_BYTES, SIZE_BYTES};
 use esker_protocol::api_key;
+use esker_protocol::frame::{self, API_KEY_BYTES, SIZE_BYTES};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{ConnectionEnd, FRAME_DEADLINE, IDLE_MAX};
@@ -36,7 +36,9 @@ pub(super) async fn read_frame<R: AsyncRead + Unpin>(
     budget: &Budget,
 ) -> Result<Bytes, ConnectionEnd> {
     let mut start = [0; START_BYTES];
-    let first = tokio::time::timeout(IDLE_MAX, reader.read(&mut start)).await.map_err(|_| ConnectionEnd::Idle)??;
+    let first = tokio::time::timeout(IDLE_MAX, reader.read(&mut start))
+        .await
+        .map_err(|_| ConnectionEnd::Idle)??;
     if first == 0 {
         return Err(ConnectionEnd::Eof);
     }
@@ -44,14 +46,28 @@ pub(super) async fn read_frame<R: AsyncRead + Unpin>(
     let size = size_of(&start)?;
     let key = i16::from_be_bytes([start[SIZE_BYTES], start[SIZE_BYTES + 1]]);
     frame::check_size(size, key).map_err(|err| ConnectionEnd::Refused(err.to_string()))?;
-    let pool = if key == api_key::PRODUCE { &budget.produce } else { &budget.control };
-    let charge = pool.reserve(size as u64).await.map_err(|err| ConnectionEnd::Refused(err.to_string()))?;
+    let pool = if key == api_key::PRODUCE {
+        &budget.produce
+    } else {
+        &budget.control
+    };
+    let charge = pool
+        .reserve(size as u64)
+        .await
+        .map_err(|err| ConnectionEnd::Refused(err.to_string()))?;
     let bytes = within_deadline(read_body(reader, &start[SIZE_BYTES..], size)).await?;
-    Ok(Bytes::from_owner(FrameMemory { bytes, _charge: charge }))
+    Ok(Bytes::from_owner(FrameMemory {
+        bytes,
+        _charge: charge,
+    }))
 }
 
-async fn within_deadline<T>(read: impl Future<Output = Result<T, ConnectionEnd>>) -> Result<T, ConnectionEnd> {
-    tokio::time::timeout(FRAME_DEADLINE, read).await.map_err(|_| ConnectionEnd::SlowSender)?
+async fn within_deadline<T>(
+    read: impl Future<Output = Result<T, ConnectionEnd>>,
+) -> Result<T, ConnectionEnd> {
+    tokio::time::timeout(FRAME_DEADLINE, read)
+        .await
+        .map_err(|_| ConnectionEnd::SlowSender)?
 }
 
 async fn read_start<R: AsyncRead + Unpin>(
@@ -96,7 +112,9 @@ fn size_of(start: &[u8; START_BYTES]) -> Result<usize, ConnectionEnd> {
     let prefix = i32::from_be_bytes([start[0], start[1], start[2], start[3]]);
     let size = frame::frame_size(prefix).map_err(|err| ConnectionEnd::Refused(err.to_string()))?;
     if size < API_KEY_BYTES {
-        return Err(ConnectionEnd::Refused(format!("a request of {size} bytes has no header")));
+        return Err(ConnectionEnd::Refused(format!(
+            "a request of {size} bytes has no header"
+        )));
     }
     Ok(size)
 }

@@ -24,7 +24,10 @@ struct State {
 
 impl RefusalLog {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, state: Mutex::default() }
+        Self {
+            clock,
+            state: Mutex::default(),
+        }
     }
 
     /// A connection of `peer` is closed because of `reason`.

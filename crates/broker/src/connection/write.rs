@@ -44,7 +44,9 @@ async fn write_reply<W: AsyncWrite + Unpin>(writer: &mut W, reply: Reply) -> Res
             .map_err(|_| ConnectionEnd::SlowReader)??;
         next = advance(&mut slices, next, written);
     }
-    tokio::time::timeout(WRITE_STALL_MAX, writer.flush()).await.map_err(|_| ConnectionEnd::SlowReader)??;
+    tokio::time::timeout(WRITE_STALL_MAX, writer.flush())
+        .await
+        .map_err(|_| ConnectionEnd::SlowReader)??;
     drop(hold);
     Ok(())
 }
@@ -83,7 +85,11 @@ mod tests {
 
     #[test]
     fn advances_over_whole_and_partial_slices() {
-        let mut slices = vec![Bytes::from_static(b"ab"), Bytes::new(), Bytes::from_static(b"cdef")];
+        let mut slices = vec![
+            Bytes::from_static(b"ab"),
+            Bytes::new(),
+            Bytes::from_static(b"cdef"),
+        ];
         let next = advance(&mut slices, 0, 3);
         assert_eq!((next, &slices[2][..]), (2, &b"def"[..]));
         assert_eq!(advance(&mut slices, next, 3), 3);
@@ -92,7 +98,9 @@ mod tests {
     #[tokio::test]
     async fn writes_more_slices_than_one_call_takes_through_a_narrow_stream() {
         let (client, server) = tokio::io::duplex(7);
-        let slices: Vec<_> = (0..200u8).map(|byte| Bytes::from(vec![byte; usize::from(byte % 5)])).collect();
+        let slices: Vec<_> = (0..200u8)
+            .map(|byte| Bytes::from(vec![byte; usize::from(byte % 5)]))
+            .collect();
         let expected: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
         let (sender, queue) = mpsc::channel(1);
         let read = async {
@@ -103,7 +111,11 @@ mod tests {
             bytes
         };
         let write = async {
-            sender.send(Pending::Now(Outcome::Reply(Reply { slices, hold: None }))).await.ok().unwrap();
+            sender
+                .send(Pending::Now(Outcome::Reply(Reply { slices, hold: None })))
+                .await
+                .ok()
+                .unwrap();
             drop(sender);
         };
         let (_, bytes, ()) = tokio::join!(write_replies(server, queue), read, write);

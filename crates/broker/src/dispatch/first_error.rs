@@ -13,7 +13,9 @@ fn first(codes: impl IntoIterator<Item = i16>) -> ErrorCode {
     codes
         .into_iter()
         .find(|code| *code != 0)
-        .map_or(ErrorCode::None, |code| ErrorCode::from_code(code).unwrap_or(ErrorCode::UnknownServerError))
+        .map_or(ErrorCode::None, |code| {
+            ErrorCode::from_code(code).unwrap_or(ErrorCode::UnknownServerError)
+        })
 }
 
 macro_rules! first_error {

@@ -1,6 +1,9 @@
 //! The gate on paused time, and what a member says of itself.
 
-#![allow(clippy::disallowed_methods, reason = "waiting callers are tasks of the test itself")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "waiting callers are tasks of the test itself"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;

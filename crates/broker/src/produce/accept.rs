@@ -51,7 +51,11 @@ enum Fate {
 }
 
 /// Takes a request.
-pub(crate) async fn accept(broker: &Broker, context: &RequestContext, request: ProduceRequest) -> PendingProduce {
+pub(crate) async fn accept(
+    broker: &Broker,
+    context: &RequestContext,
+    request: ProduceRequest,
+) -> PendingProduce {
     let now = broker.seams.clock.now();
     let terms = Terms {
         api_version: context.api_version,
@@ -84,7 +88,13 @@ pub(crate) async fn accept(broker: &Broker, context: &RequestContext, request: P
                     Err(error) => Err((*error).into()),
                     Ok(topic) => {
                         let unknown = errors::unknown_topic(by_id);
-                        validate::validate(&terms, topic.as_ref(), unknown, partition.index, partition.records)
+                        validate::validate(
+                            &terms,
+                            topic.as_ref(),
+                            unknown,
+                            partition.index,
+                            partition.records,
+                        )
                     }
                 }
             };
@@ -101,11 +111,17 @@ pub(crate) async fn accept(broker: &Broker, context: &RequestContext, request: P
             };
             partitions.push((partition.index, refused));
         }
-        let response = TopicProduceResponse::default().with_name(data.name).with_topic_id(data.topic_id);
+        let response = TopicProduceResponse::default()
+            .with_name(data.name)
+            .with_topic_id(data.topic_id);
         topics.push((response, by_id, partitions));
     }
     let verdicts = broker.produce.append(valid, now);
-    PendingProduce { clock: Arc::clone(&broker.seams.clock), deadline, topics: join(topics, verdicts) }
+    PendingProduce {
+        clock: Arc::clone(&broker.seams.clock),
+        deadline,
+        topics: join(topics, verdicts),
+    }
 }
 
 type JudgedTopic = (TopicProduceResponse, bool, Vec<(i32, Option<Refused>)>);
@@ -153,7 +169,9 @@ async fn find_topic(
         Err(_) => return Err(errors::surely_not_written()),
     };
     if let Some(topic) = &topic
-        && !broker.authorizer.allows(context, Operation::Write, Resource::Topic(&topic.topic.name))
+        && !broker
+            .authorizer
+            .allows(context, Operation::Write, Resource::Topic(&topic.topic.name))
     {
         return Err(ErrorCode::TopicAuthorizationFailed);
     }
@@ -192,10 +210,13 @@ impl super::ProducePath {
 impl PendingProduce {
     /// The first error among those known already: with acks=0 it closes the connection.
     pub(crate) fn refused(&self) -> Option<ErrorCode> {
-        self.topics.iter().flat_map(|topic| &topic.partitions).find_map(|(_, fate)| match fate {
-            Fate::Refused(refused) => Some(refused.error),
-            Fate::Pending(_) => None,
-        })
+        self.topics
+            .iter()
+            .flat_map(|topic| &topic.partitions)
+            .find_map(|(_, fate)| match fate {
+                Fate::Refused(refused) => Some(refused.error),
+                Fate::Pending(_) => None,
+            })
     }
 
     /// Waits for every batch's fate, at most until the request's deadline.
@@ -211,7 +232,9 @@ impl PendingProduce {
                         let left = self.deadline - self.clock.now();
                         match tokio::time::timeout(left, verdict).await {
                             Ok(Ok(Ok(placed))) => with_place(response, placed),
-                            Ok(Ok(Err(error))) => with_refusal(response, unknown_by_id(error, topic.by_id).into()),
+                            Ok(Ok(Err(error))) => {
+                                with_refusal(response, unknown_by_id(error, topic.by_id).into())
+                            }
                             // Nobody will ever tell, or not in time: it may yet be committed.
                             Ok(Err(_)) | Err(_) => with_refusal(response, errors::outcome_unknown().into()),
                         }

@@ -29,7 +29,11 @@ pub(super) async fn acknowledge(
     for (segment, reply) in segments.iter().zip(&replies) {
         stages.receipts.committed(segment, reply);
     }
-    let heads = if heads.is_empty() { read_heads(stages, &segments).await } else { heads.into_iter().collect() };
+    let heads = if heads.is_empty() {
+        read_heads(stages, &segments).await
+    } else {
+        heads.into_iter().collect()
+    };
     if stages.gate.pass(PRODUCE_AGE_MAX).await.is_err() {
         for segment in segments {
             fail(stages, segment, errors::outcome_unknown());
@@ -61,13 +65,17 @@ pub(super) fn fail_run(stages: &Stages, run: SealedRun, error: ErrorCode) {
 
 fn remember_failure(stages: &Stages, run: &SealedRun) {
     if let Some(producer) = run.commit.producer {
-        stages.failures.fail(run.commit.partition, producer.id, stages.hot.lock().last_number());
+        stages
+            .failures
+            .fail(run.commit.partition, producer.id, stages.hot.lock().last_number());
     }
 }
 
 async fn read_heads(stages: &Stages, segments: &[SealedSegment]) -> BTreeMap<PartitionKey, Head> {
-    let mut partitions: Vec<_> =
-        segments.iter().flat_map(|segment| segment.runs.iter().map(|run| run.commit.partition)).collect();
+    let mut partitions: Vec<_> = segments
+        .iter()
+        .flat_map(|segment| segment.runs.iter().map(|run| run.commit.partition))
+        .collect();
     partitions.sort_unstable();
     partitions.dedup();
     if partitions.is_empty() {
@@ -75,7 +83,11 @@ async fn read_heads(stages: &Stages, segments: &[SealedSegment]) -> BTreeMap<Par
     }
     // Without heads the producers are answered all the same; readers find the offsets by asking.
     let heads = stages.metastore.heads(&partitions).await.unwrap_or_default();
-    partitions.into_iter().zip(heads).filter_map(|(partition, head)| Some((partition, head?))).collect()
+    partitions
+        .into_iter()
+        .zip(heads)
+        .filter_map(|(partition, head)| Some((partition, head?)))
+        .collect()
 }
 
 fn publish(
@@ -104,7 +116,8 @@ fn publish(
 }
 
 fn extent(segment: &SealedSegment, run: &SealedRun, piece: &Piece, base_offset: i64) -> Extent {
-    let bytes_of = |batches: &[esker_metastore::RunBatch]| batches.iter().map(|batch| u64::from(batch.bytes)).sum();
+    let bytes_of =
+        |batches: &[esker_metastore::RunBatch]| batches.iter().map(|batch| u64::from(batch.bytes)).sum();
     let (peeled, rest) = run.commit.batches.split_at(piece.first_batch);
     let appended = &rest[..piece.batches];
     let skipped: u64 = bytes_of(peeled);
@@ -122,7 +135,10 @@ fn extent(segment: &SealedSegment, run: &SealedRun, piece: &Piece, base_offset: 
 }
 
 fn answer_run(stages: &Stages, run: SealedRun, pieces: &[Piece], log_start: i64) {
-    if pieces.iter().any(|piece| matches!(piece.outcome, Outcome::Refused(_))) {
+    if pieces
+        .iter()
+        .any(|piece| matches!(piece.outcome, Outcome::Refused(_)))
+    {
         remember_failure(stages, &run);
     }
     let records: Vec<i32> = run.commit.batches.iter().map(|batch| batch.records).collect();
@@ -134,16 +150,24 @@ fn answer_run(stages: &Stages, run: SealedRun, pieces: &[Piece], log_start: i64)
             Outcome::Refused(_) => -1,
         };
         for index in piece.first_batch..piece.first_batch + piece.batches {
-            let Some(batch) = run.batches.get(index) else { break };
+            let Some(batch) = run.batches.get(index) else {
+                break;
+            };
             verdicts[index] = match piece.outcome {
                 Outcome::Refused(refusal) => Err(errors::of_refusal(refusal)),
                 Outcome::Appended { .. } => {
                     appended_bytes += u64::from(batch.bytes);
-                    Ok(Placed { base_offset: offset, append_time_ms: batch.append_time_ms, log_start })
+                    Ok(Placed {
+                        base_offset: offset,
+                        append_time_ms: batch.append_time_ms,
+                        log_start,
+                    })
                 }
-                Outcome::Duplicate { max_timestamp, .. } => {
-                    Ok(Placed { base_offset: offset, append_time_ms: max_timestamp, log_start })
-                }
+                Outcome::Duplicate { max_timestamp, .. } => Ok(Placed {
+                    base_offset: offset,
+                    append_time_ms: max_timestamp,
+                    log_start,
+                }),
             };
             offset += i64::from(records[index]);
         }

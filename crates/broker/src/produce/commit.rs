@@ -54,7 +54,9 @@ pub(super) async fn run(stages: Arc<Stages>, mut queue: mpsc::Receiver<Sealing>)
         let last_number = group.last_number();
         match group {
             Group::Uploaded(segments) => {
-                segments.iter().for_each(|segment| stages.receipts.landed(segment.id.seq));
+                segments
+                    .iter()
+                    .for_each(|segment| stages.receipts.landed(segment.id.seq));
                 commit(&stages, segments).await;
             }
             Group::GaveUp(segment) => {
@@ -89,7 +91,11 @@ enum Group {
 impl Group {
     fn last_number(&self) -> u64 {
         match self {
-            Self::Uploaded(segments) => segments.iter().map(|segment| segment.last_number).max().unwrap_or(0),
+            Self::Uploaded(segments) => segments
+                .iter()
+                .map(|segment| segment.last_number)
+                .max()
+                .unwrap_or(0),
             Self::GaveUp(segment) | Self::Conflict(segment) => segment.last_number,
         }
     }
@@ -161,9 +167,15 @@ async fn commit(stages: &Stages, mut segments: Vec<SealedSegment>) {
         drop_failed_and_old(stages, &mut segments);
         let began = stages.seams.clock.now();
         let outcome = stages.metastore.commit(request(stages, &segments)).await;
-        stages.metrics.commit_seconds.observe((stages.seams.clock.now() - began).as_secs_f64());
+        stages
+            .metrics
+            .commit_seconds
+            .observe((stages.seams.clock.now() - began).as_secs_f64());
         match outcome {
-            Ok(CommitReply { segments: replies, heads }) => {
+            Ok(CommitReply {
+                segments: replies,
+                heads,
+            }) => {
                 retry.succeeded("commits");
                 return ack::acknowledge(stages, segments, replies, heads).await;
             }
@@ -212,7 +224,9 @@ async fn settle(stages: &Stages, segments: Vec<SealedSegment>) {
                 stages.receipts.settled(segment.id.seq);
                 ack::fail(stages, segment, errors::surely_not_written());
             }
-            Settled::Committed(reply) => ack::acknowledge(stages, vec![segment], vec![reply], Vec::new()).await,
+            Settled::Committed(reply) => {
+                ack::acknowledge(stages, vec![segment], vec![reply], Vec::new()).await
+            }
         }
     }
 }
@@ -231,7 +245,9 @@ fn drop_failed_and_old(stages: &Stages, segments: &mut [SealedSegment]) {
         for run in std::mem::take(&mut segment.runs) {
             let too_old = run.oldest().is_some_and(|oldest| now - oldest > PRODUCE_AGE_MAX);
             let failed = run.commit.producer.is_some_and(|producer| {
-                stages.failures.has_failed(run.commit.partition, producer.id, run.first_number())
+                stages
+                    .failures
+                    .has_failed(run.commit.partition, producer.id, run.first_number())
             });
             if too_old || failed {
                 ack::fail_run(stages, run, errors::surely_not_written());
@@ -273,7 +289,9 @@ impl Retry {
         if self.failures == 0 {
             warn!(%err, "{what} failed: trying again");
         }
-        let delay = RETRY_FIRST.saturating_mul(1 << self.failures.min(10)).min(RETRY_LONGEST);
+        let delay = RETRY_FIRST
+            .saturating_mul(1 << self.failures.min(10))
+            .min(RETRY_LONGEST);
         self.failures += 1;
         tokio::select! {
             biased;

@@ -25,7 +25,10 @@ impl Failures {
 
     /// Whether a batch with this number has failed with its predecessors.
     pub(super) fn has_failed(&self, partition: PartitionKey, producer: ProducerId, number: u64) -> bool {
-        self.0.lock().get(&(partition, producer)).is_some_and(|through| number <= *through)
+        self.0
+            .lock()
+            .get(&(partition, producer))
+            .is_some_and(|through| number <= *through)
     }
 
     /// All batches up to number `through` have their answer.
@@ -45,7 +48,10 @@ mod tests {
     #[test]
     fn fails_what_was_taken_before_and_nothing_later() {
         let failures = Failures::default();
-        let partition = PartitionKey { topic: TopicKey(1), partition: 0 };
+        let partition = PartitionKey {
+            topic: TopicKey(1),
+            partition: 0,
+        };
         failures.fail(partition, ProducerId(7), 10);
         failures.fail(partition, ProducerId(7), 8);
         assert!(failures.has_failed(partition, ProducerId(7), 10));

@@ -49,7 +49,12 @@ pub(super) enum Decision {
 
 impl FlushBudget {
     pub(super) fn new(interval: Duration, segment_bytes: u64, now: Instant) -> Self {
-        Self { interval, segment_bytes, tokens: BURST, refilled: now }
+        Self {
+            interval,
+            segment_bytes,
+            tokens: BURST,
+            refilled: now,
+        }
     }
 
     /// Decides, and refills the bucket up to `now`.
@@ -91,7 +96,11 @@ pub(super) struct Sealing {
 /// Seals until the incarnation ends.
 pub(super) async fn run(stages: Arc<Stages>, sealed: mpsc::Sender<Sealing>) {
     let clock = Arc::clone(&stages.seams.clock);
-    let mut budget = FlushBudget::new(stages.config.flush_interval, stages.config.segment_bytes, clock.now());
+    let mut budget = FlushBudget::new(
+        stages.config.flush_interval,
+        stages.config.segment_bytes,
+        clock.now(),
+    );
     let mut next_seq = 1;
     loop {
         tokio::select! {
@@ -100,8 +109,10 @@ pub(super) async fn run(stages: Arc<Stages>, sealed: mpsc::Sender<Sealing>) {
             () = until_due(&stages, &mut budget) => {}
         }
         // Both limits are waited for before anything is taken, so that the hot segment gathers meanwhile.
-        let (Ok(slot), Ok(place)) = (Arc::clone(&stages.upload_slots).acquire_owned().await, sealed.reserve().await)
-        else {
+        let (Ok(slot), Ok(place)) = (
+            Arc::clone(&stages.upload_slots).acquire_owned().await,
+            sealed.reserve().await,
+        ) else {
             break;
         };
         let taken = {
@@ -111,7 +122,9 @@ pub(super) async fn run(stages: Arc<Stages>, sealed: mpsc::Sender<Sealing>) {
             taken
         };
         let bytes = taken.iter().map(|appended| appended.batch.slices.bytes()).sum();
-        let Some((segment, object)) = seal::seal(&stages, next_seq, taken) else { continue };
+        let Some((segment, object)) = seal::seal(&stages, next_seq, taken) else {
+            continue;
+        };
         next_seq += 1;
         budget.sealed(bytes);
         stages.metrics.segments.inc();
@@ -159,7 +172,11 @@ mod tests {
     }
 
     fn waiting(bytes: u64, first_ms: u64, last_ms: u64) -> Waiting {
-        Waiting { bytes, first_at: at(first_ms), last_at: at(last_ms) }
+        Waiting {
+            bytes,
+            first_at: at(first_ms),
+            last_at: at(last_ms),
+        }
     }
 
     #[test]
@@ -192,7 +209,10 @@ mod tests {
                 sealed += 1;
             }
         }
-        assert!((115..=120).contains(&sealed), "{sealed}: 100 in ten seconds and a burst of 20");
+        assert!(
+            (115..=120).contains(&sealed),
+            "{sealed}: 100 in ten seconds and a burst of 20"
+        );
     }
 
     #[test]

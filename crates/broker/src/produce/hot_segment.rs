@@ -99,7 +99,12 @@ impl HotSegment {
         self.bytes += batch.slices.bytes();
         self.last_number += 1;
         self.last_at = Some(at);
-        self.batches.push_back(Appended { batch, number: self.last_number, at, ticket });
+        self.batches.push_back(Appended {
+            batch,
+            number: self.last_number,
+            at,
+            ticket,
+        });
         verdict
     }
 
@@ -116,7 +121,11 @@ impl HotSegment {
     /// What waits; `None` if nothing does.
     pub(super) fn waiting(&self) -> Option<Waiting> {
         let first_at = self.batches.front()?.at;
-        Some(Waiting { bytes: self.bytes, first_at, last_at: self.last_at.unwrap_or(first_at) })
+        Some(Waiting {
+            bytes: self.bytes,
+            first_at,
+            last_at: self.last_at.unwrap_or(first_at),
+        })
     }
 
     /// Takes the oldest batches, at least one and no more than `bytes_max` of bytes.
@@ -132,7 +141,10 @@ impl HotSegment {
             })
             .count();
         let taken: Vec<_> = self.batches.drain(..count).collect();
-        self.bytes -= taken.iter().map(|appended| appended.batch.slices.bytes()).sum::<u64>();
+        self.bytes -= taken
+            .iter()
+            .map(|appended| appended.batch.slices.bytes())
+            .sum::<u64>();
         taken
     }
 }

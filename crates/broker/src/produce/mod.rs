@@ -14,8 +14,8 @@
 //! On a crash at any point nothing acknowledged is lost: what was not committed is an object that nobody
 //! refers to.
 
-mod ack;
 mod accept;
+mod ack;
 mod commit;
 mod failures;
 mod flush;
@@ -131,6 +131,7 @@ impl Stages {
     }
 
     fn resolved(&self, batches: u64) {
-        self.outstanding.send_modify(|count| *count = count.saturating_sub(batches));
+        self.outstanding
+            .send_modify(|count| *count = count.saturating_sub(batches));
     }
 }

@@ -66,7 +66,11 @@ impl SealedRun {
 pub(super) fn seal(stages: &Stages, seq: u64, taken: Vec<Appended>) -> Option<(SealedSegment, Sealed)> {
     let taken = without_old(stages, taken);
     let last_number = taken.iter().map(|appended| appended.number).max()?;
-    let id = SegmentId { epoch: stages.member.epoch(), incarnation: stages.member.incarnation(), seq };
+    let id = SegmentId {
+        epoch: stages.member.epoch(),
+        incarnation: stages.member.incarnation(),
+        seq,
+    };
     let mut writer = SegmentWriter::new(id, stages.receipts.take(seq));
     let mut runs = Vec::new();
     for group in group(taken) {
@@ -84,9 +88,16 @@ pub(super) fn seal(stages: &Stages, seq: u64, taken: Vec<Appended>) -> Option<(S
         }
     }
     let object = writer.seal();
-    stages.recent.insert(id, object.payload.clone(), object.object_bytes);
-    let segment =
-        SealedSegment { id, object_bytes: object.object_bytes, run_count: runs.len(), runs, last_number };
+    stages
+        .recent
+        .insert(id, object.payload.clone(), object.object_bytes);
+    let segment = SealedSegment {
+        id,
+        object_bytes: object.object_bytes,
+        run_count: runs.len(),
+        runs,
+        last_number,
+    };
     Some((segment, object))
 }
 
@@ -105,8 +116,9 @@ fn refuse(stages: &Stages, batches: Vec<Appended>, error: ErrorCode) {
 /// Batches that waited too long are refused before they cost an upload.
 fn without_old(stages: &Stages, taken: Vec<Appended>) -> Vec<Appended> {
     let now = stages.seams.clock.now();
-    let (old, fresh): (Vec<_>, Vec<_>) =
-        taken.into_iter().partition(|appended| now - appended.at > PRODUCE_AGE_MAX);
+    let (old, fresh): (Vec<_>, Vec<_>) = taken
+        .into_iter()
+        .partition(|appended| now - appended.at > PRODUCE_AGE_MAX);
     refuse(stages, old, errors::surely_not_written());
     fresh
 }
@@ -123,7 +135,13 @@ struct Group {
 /// Sorts batches by partition and producer, keeping the order of arrival, and cuts them into runs.
 fn group(mut taken: Vec<Appended>) -> Vec<Group> {
     taken.sort_by_key(|appended| {
-        (appended.batch.partition, appended.batch.producer.map(|producer| (producer.id, producer.epoch)))
+        (
+            appended.batch.partition,
+            appended
+                .batch
+                .producer
+                .map(|producer| (producer.id, producer.epoch)),
+        )
     });
     let mut groups: Vec<Group> = Vec::new();
     for appended in taken {
@@ -175,12 +193,27 @@ impl Group {
         };
         let mut object = Vec::with_capacity(count);
         let mut sealed = Vec::with_capacity(count);
-        for Appended { batch, number, at, ticket } in self.batches {
+        for Appended {
+            batch,
+            number,
+            at,
+            ticket,
+        } in self.batches
+        {
             let bytes = batch.slices.bytes() as u32;
-            commit.batches.push(RunBatch { records: batch.records, bytes });
+            commit.batches.push(RunBatch {
+                records: batch.records,
+                bytes,
+            });
             commit.max_timestamp = commit.max_timestamp.max(batch.max_timestamp);
             object.push(stored(batch.records, batch.slices));
-            sealed.push(SealedBatch { number, at, bytes, append_time_ms: batch.append_time_ms, ticket });
+            sealed.push(SealedBatch {
+                number,
+                at,
+                bytes,
+                append_time_ms: batch.append_time_ms,
+                ticket,
+            });
         }
         let topic = self.topic;
         let object = segment::Run {
@@ -196,7 +229,15 @@ impl Group {
             max_timestamp: commit.max_timestamp,
             batches: object,
         };
-        (SealedRun { index: 0, commit, topic, batches: sealed }, object)
+        (
+            SealedRun {
+                index: 0,
+                commit,
+                topic,
+                batches: sealed,
+            },
+            object,
+        )
     }
 }
 

@@ -35,7 +35,11 @@ pub(super) async fn upload(
 ) {
     let deadline = stages.seams.clock.now().plus(PRODUCE_AGE_MAX);
     let key = segment::object_key(&id);
-    let uploaded = match stages.bucket.put_new(&key, object.payload, object.tail, deadline).await {
+    let uploaded = match stages
+        .bucket
+        .put_new(&key, object.payload, object.tail, deadline)
+        .await
+    {
         Ok(()) => Uploaded::Done,
         Err(StoreError::Conflict { .. }) => Uploaded::Conflict,
         Err(err) => {

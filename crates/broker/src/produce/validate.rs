@@ -28,13 +28,21 @@ pub(super) struct Refused {
 
 impl From<ErrorCode> for Refused {
     fn from(error: ErrorCode) -> Self {
-        Self { error, message: None, records: Vec::new() }
+        Self {
+            error,
+            message: None,
+            records: Vec::new(),
+        }
     }
 }
 
 impl From<BatchError> for Refused {
     fn from(err: BatchError) -> Self {
-        Self { error: err.code(), message: Some(err.to_string()), records: err.record_errors().to_vec() }
+        Self {
+            error: err.code(),
+            message: Some(err.to_string()),
+            records: err.record_errors().to_vec(),
+        }
     }
 }
 
@@ -84,7 +92,11 @@ fn rules(topic: &TopicState, now_ms: i64) -> ProduceRules {
     let config = &topic.config;
     ProduceRules {
         max_message_bytes: config.max_message_bytes as usize,
-        timestamp_type: if config.log_append_time { TimestampType::LogAppendTime } else { TimestampType::CreateTime },
+        timestamp_type: if config.log_append_time {
+            TimestampType::LogAppendTime
+        } else {
+            TimestampType::CreateTime
+        },
         timestamp_before_max_ms: config.timestamp_before_max_ms,
         timestamp_after_max_ms: config.timestamp_after_max_ms,
         now_ms,
@@ -99,7 +111,10 @@ fn as_stored(
     checked: batch::CheckedBatch,
     now_ms: i64,
 ) -> ValidBatch {
-    let batch::CheckedBatch { batch, max_timestamp_ms } = checked;
+    let batch::CheckedBatch {
+        batch,
+        max_timestamp_ms,
+    } = checked;
     let header = batch.header;
     let producer = header.has_producer().then_some(RunProducer {
         id: ProducerId(header.producer_id),
@@ -107,9 +122,17 @@ fn as_stored(
         first_sequence: header.base_sequence,
     });
     let (slices, max_timestamp, append_time_ms) = if topic.config.log_append_time {
-        (BatchSlices::Stamped(batch::stamp_log_append_time(&batch, now_ms)), now_ms, now_ms)
+        (
+            BatchSlices::Stamped(batch::stamp_log_append_time(&batch, now_ms)),
+            now_ms,
+            now_ms,
+        )
     } else if max_timestamp_ms != header.max_timestamp {
-        (BatchSlices::Stamped(batch::stamp_max_timestamp(&batch, max_timestamp_ms)), max_timestamp_ms, -1)
+        (
+            BatchSlices::Stamped(batch::stamp_max_timestamp(&batch, max_timestamp_ms)),
+            max_timestamp_ms,
+            -1,
+        )
     } else {
         (BatchSlices::Whole(batch.bytes), max_timestamp_ms, -1)
     };
