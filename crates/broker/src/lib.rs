@@ -25,6 +25,7 @@ mod observe;
 pub mod produce;
 pub mod producers;
 pub mod topics;
+mod upkeep;
 
 pub use broker::{Broker, Dependencies, StartError, StopReason};
 pub use config::{BrokerConfig, ListenerConfig};
