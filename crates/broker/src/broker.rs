@@ -17,6 +17,7 @@ use crate::metrics::BrokerMetrics;
 use crate::produce::{ProducePath, RecentSegments};
 use crate::producers::ProducerIds;
 use crate::topics::Catalog;
+use crate::upkeep;
 
 pub use crate::membership::{StartError, StopReason};
 
@@ -73,6 +74,10 @@ impl Broker {
         .await?;
         let budget = Arc::new(Budget::new(config.memory_bytes));
         let hot_index = Arc::new(HotIndex::new(Arc::clone(&on.seams.clock)));
+        catalog.on_deleted({
+            let hot_index = Arc::clone(&hot_index);
+            move |topic| hot_index.forget_topic(topic)
+        });
         let recent = Arc::new(RecentSegments::new(budget.produce.bytes() / 2));
         budget.produce.on_pressure({
             let recent = Arc::clone(&recent);
@@ -80,6 +85,10 @@ impl Broker {
         });
         let produce = ProducePath::start(&config, &on, &member, &gate, &hot_index, &recent);
         let heads = HeadWatch::start(&on, &member, &gate, &hot_index);
+        if config.roles.iter().any(|role| role == upkeep::ROLE) {
+            let work = upkeep::run(Arc::clone(&member), Arc::clone(&on.metastore), on.seams.clone());
+            on.seams.spawner.spawn("upkeep", Box::pin(work));
+        }
         Ok(Arc::new(Self {
             pins: SegmentPins::new(Arc::clone(&budget.fetch)),
             producer_ids: ProducerIds::new(Arc::clone(&on.metastore)),
@@ -120,7 +129,10 @@ impl Broker {
     /// Ends in good order: seals, uploads, commits and acknowledges what was taken, then leaves. Bounded
     /// by the grace of the configuration; what could not be acknowledged by then gets a retriable error.
     pub async fn drain(&self) {
-        if tokio::time::timeout(self.config.shutdown_grace, self.produce.drain()).await.is_err() {
+        if tokio::time::timeout(self.config.shutdown_grace, self.produce.drain())
+            .await
+            .is_err()
+        {
             tracing::warn!("the grace is over: some produce requests were not acknowledged");
         }
         if let Err(err) = self.metastore.leave(self.member.incarnation()).await {

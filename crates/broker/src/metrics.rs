@@ -14,12 +14,15 @@ pub struct TopicLabels {
     pub topic: String,
 }
 
+/// Where fetched bytes come from.
+const FETCH_SOURCES: [&str; 4] = ["memory", "cache", "peer", "store"];
+
 /// Labels of fetched bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct FetchLabels {
     /// Topic name.
     pub topic: String,
-    /// `memory`, `cache`, `peer` or `store`.
+    /// One of `memory`, `cache`, `peer` and `store`.
     pub source: &'static str,
 }
 
@@ -73,7 +76,8 @@ pub struct BrokerMetrics {
 
 fn seconds() -> Histogram {
     Histogram::new([
-        0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+        0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0,
+        30.0,
     ])
 }
 
@@ -95,17 +99,66 @@ impl Default for BrokerMetrics {
 }
 
 impl BrokerMetrics {
+    /// Ends the counters of a topic that does not exist any more.
+    pub(crate) fn forget_topic(&self, topic: &str) {
+        self.produce_bytes.remove(&TopicLabels {
+            topic: topic.to_owned(),
+        });
+        for source in FETCH_SOURCES {
+            self.fetch_bytes.remove(&FetchLabels {
+                topic: topic.to_owned(),
+                source,
+            });
+        }
+    }
+
     /// Makes the counters visible under their public names.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("esker_produce_bytes", "Bytes of record batches acknowledged", self.produce_bytes.clone());
-        registry.register("esker_fetch_bytes", "Bytes of record batches sent to consumers", self.fetch_bytes.clone());
-        registry.register("esker_requests", "Requests answered, by API and first error", self.requests.clone());
-        registry.register("esker_request_seconds", "Time from request to reply", self.request_seconds.clone());
-        registry.register("esker_commit_seconds", "Time of commit calls", self.commit_seconds.clone());
-        registry.register("esker_ack_seconds", "Time from append to acknowledgement", self.ack_seconds.clone());
-        registry.register("esker_hot_segment_bytes", "Bytes in the hot segment", self.hot_segment_bytes.clone());
-        registry.register("esker_memory_bytes", "Bytes of the memory budget in use", self.memory_bytes.clone());
-        registry.register("esker_connections", "Open client connections", self.connections.clone());
+        registry.register(
+            "esker_produce_bytes",
+            "Bytes of record batches acknowledged",
+            self.produce_bytes.clone(),
+        );
+        registry.register(
+            "esker_fetch_bytes",
+            "Bytes of record batches sent to consumers",
+            self.fetch_bytes.clone(),
+        );
+        registry.register(
+            "esker_requests",
+            "Requests answered, by API and first error",
+            self.requests.clone(),
+        );
+        registry.register(
+            "esker_request_seconds",
+            "Time from request to reply",
+            self.request_seconds.clone(),
+        );
+        registry.register(
+            "esker_commit_seconds",
+            "Time of commit calls",
+            self.commit_seconds.clone(),
+        );
+        registry.register(
+            "esker_ack_seconds",
+            "Time from append to acknowledgement",
+            self.ack_seconds.clone(),
+        );
+        registry.register(
+            "esker_hot_segment_bytes",
+            "Bytes in the hot segment",
+            self.hot_segment_bytes.clone(),
+        );
+        registry.register(
+            "esker_memory_bytes",
+            "Bytes of the memory budget in use",
+            self.memory_bytes.clone(),
+        );
+        registry.register(
+            "esker_connections",
+            "Open client connections",
+            self.connections.clone(),
+        );
         registry.register("esker_segments", "Segments sealed", self.segments.clone());
     }
 }

@@ -12,8 +12,8 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use esker_metastore::{Metastore, MetastoreError, Topic};
@@ -60,6 +60,8 @@ struct Known {
     by_key: FixedMap<TopicKey, Arc<TopicState>>,
 }
 
+type OnDeleted = Box<dyn Fn(TopicKey) + Send + Sync>;
+
 /// The catalog of one agent.
 pub struct Catalog {
     metastore: Arc<dyn Metastore>,
@@ -69,6 +71,7 @@ pub struct Catalog {
     begun: AtomicU64,
     /// Held by the one who asks.
     asking: Mutex<Last>,
+    on_deleted: OnceLock<OnDeleted>,
 }
 
 /// The last question that was answered or failed.
@@ -89,7 +92,13 @@ impl Catalog {
             known: RwLock::default(),
             begun: AtomicU64::new(0),
             asking: Mutex::default(),
+            on_deleted: OnceLock::new(),
         }
+    }
+
+    /// Names who else forgets a deleted topic.
+    pub fn on_deleted(&self, forget: impl Fn(TopicKey) + Send + Sync + 'static) {
+        let _ = self.on_deleted.set(Box::new(forget));
     }
 
     /// The version known.
@@ -190,15 +199,25 @@ impl Catalog {
 
     fn learn(&self, changes: esker_metastore::Catalog) {
         let mut known = self.known.write();
+        let mut gone = Vec::with_capacity(changes.deleted.len());
         for uuid in &changes.deleted {
-            if let Some(name) = known.forget(*uuid) {
-                self.metrics.produce_bytes.remove(&TopicLabels { topic: name });
+            let Some(state) = known.forget(*uuid) else {
+                continue;
+            };
+            // Another topic may have the name by now.
+            if !known.by_name.contains_key(&state.topic.name) {
+                self.metrics.forget_topic(&state.topic.name);
             }
+            gone.push(state.topic.key);
         }
         for topic in changes.changed {
             known.insert(self.state(topic));
         }
         known.version = changes.version;
+        drop(known);
+        if let Some(forget) = self.on_deleted.get() {
+            gone.into_iter().for_each(forget);
+        }
     }
 
     fn state(&self, topic: Topic) -> Arc<TopicState> {
@@ -259,19 +278,18 @@ impl Known {
         self.by_key.insert(state.topic.key, state);
     }
 
-    /// The name that went, unless another topic has it by now.
-    fn forget(&mut self, uuid: TopicUuid) -> Option<String> {
+    /// The topic that went.
+    fn forget(&mut self, uuid: TopicUuid) -> Option<Arc<TopicState>> {
         let state = self.by_uuid.remove(&uuid)?;
         self.by_key.remove(&state.topic.key);
         let name = &state.topic.name;
         if self
             .by_name
             .get(name)
-            .is_none_or(|named| named.topic.uuid != uuid)
+            .is_some_and(|named| named.topic.uuid == uuid)
         {
-            return None;
+            self.by_name.remove(name);
         }
-        self.by_name.remove(name);
-        Some(name.clone())
+        Some(state)
     }
 }

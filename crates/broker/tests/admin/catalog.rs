@@ -53,12 +53,15 @@ async fn knows_what_changed_before_the_call() {
     }
     let gone = TopicUuid(Uuid::from_u128(7));
     let key = catalog.by_uuid(gone).unwrap().topic.key;
+    let (tell, told) = std::sync::mpsc::channel();
+    catalog.on_deleted(move |key| tell.send(key).unwrap());
     world.metastore.delete_topics(&[gone]).await.unwrap();
     catalog.refresh().await.unwrap();
     assert!(
         catalog.by_uuid(gone).is_none() && catalog.by_key(key).is_none() && catalog.by_name("t7").is_none()
     );
     assert_eq!(catalog.all().len(), 48);
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [key]);
 }
 
 #[tokio::test]
