@@ -67,8 +67,6 @@ impl Load {
                         &name,
                         "--acks-file",
                         acks.to_str().unwrap(),
-                        "--records-per-second",
-                        &crate::number("ESKER_CRASH_RATE", 15_000).to_string(),
                     ],
                     &log,
                 );
