@@ -206,11 +206,16 @@ pub(crate) async fn create_meets_commits(mistake: Option<&Mistake>) -> Option<Ve
     };
     let runs = |index| vec![run(own(index), None, &[1]), run(partition(coming), None, &[3])];
     let first = commit(&one, 1, runs(0));
-    let second = commit(&two, 1, runs(1));
+    let mut second = commit(&two, 1, runs(1));
     world.wait_for("commit holds heads", 2).await;
     let store = world.store().await;
     assert_eq!(world.topic(&store, 1).await.key, coming);
+    // Neither may be done before both have read, however busy the machine is.
+    world.hold("commit wrote extents").await;
     world.release("commit holds heads").await;
+    world.wait_for("commit wrote extents", 1).await;
+    is_blocked(&mut second).await;
+    world.release("commit wrote extents").await;
     let offered = [end(first).await.0, end(second).await.0];
     Some(check(world.connection(), &offered, false).await)
 }
