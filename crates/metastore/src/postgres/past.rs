@@ -4,17 +4,19 @@
 //! would give the same offsets out again. Such a server has another timeline (or system identifier) than
 //! the cluster last saw, which its own `cluster` row says. So a commit is refused while row and server
 //! differ, or while either differs from what this agent knows: the row of a superseded primary agrees
-//! with itself.
+//! with itself. Changes of topics and new producer ids are refused likewise: keys and ids that were lost
+//! must not be given out a second time either.
 
 use std::sync::PoisonError;
 
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 
 use super::error::Effect;
 use super::pool::Pool;
-use super::session::{self, Session};
+use super::session::{self, PgQuery, Session};
 use super::{PostgresConfig, PostgresMetastore, schema};
-use crate::Result;
+use crate::{MetastoreError, Result};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Past {
@@ -38,7 +40,46 @@ pub(super) async fn recorded(session: &Session, pool: &Pool) -> Result<Past> {
     })
 }
 
+/// After another past was accepted, topic keys, producer ids and versions of the catalog go on this much
+/// higher: the server does not know which were given out and lost.
+const SKIPPED: i64 = 1 << 20;
+
+const ACCEPT: &str = "WITH accepted AS (
+         UPDATE cluster c
+         SET system_identifier = p.o_system, timeline = p.o_timeline,
+             next_producer_id = c.next_producer_id + $1, catalog_version = c.catalog_version + $1
+         FROM past_v1() p
+         WHERE c.system_identifier <> p.o_system OR c.timeline <> p.o_timeline
+         RETURNING pg_get_serial_sequence('topic', 'topic_id')::regclass AS keys
+     )
+     SELECT setval(a.keys, nextval(a.keys) + $1) FROM accepted a";
+
 impl PostgresMetastore {
+    /// Sends a change that must not be made on another past: once more if that one was accepted since.
+    pub(super) async fn rows_on_known_past<'q>(
+        &self,
+        method: &'static str,
+        query: impl Fn(Past) -> PgQuery<'q> + Send + Sync,
+    ) -> Result<Vec<PgRow>> {
+        match self.send_change(method, self.expected_past(), &query).await {
+            Err(MetastoreError::DifferentPast { .. }) if self.learn_accepted_past().await? => {
+                self.send_change(method, self.expected_past(), &query).await
+            }
+            result => result,
+        }
+    }
+
+    async fn send_change<'q>(
+        &self,
+        method: &'static str,
+        past: Past,
+        query: &(impl Fn(Past) -> PgQuery<'q> + Send + Sync),
+    ) -> Result<Vec<PgRow>> {
+        self.session
+            .rows(&self.general, method, Effect::Writes, || query(past))
+            .await
+    }
+
     pub(super) fn expected_past(&self) -> Past {
         *self.expected_past.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -78,11 +119,7 @@ pub async fn accept_past(url: &str) -> Result<()> {
     let pool = Pool::new(options, 1, config.connect_timeout);
     let session = Session::new(&config);
     schema::check(&session, &pool).await?;
-    let query = || {
-        sqlx::query(
-            "UPDATE cluster c SET system_identifier = p.o_system, timeline = p.o_timeline FROM past_v1() p",
-        )
-    };
+    let query = || sqlx::query(ACCEPT).bind(SKIPPED);
     session.rows(&pool, "accept_past", Effect::Writes, query).await?;
     pool.close_idle().await;
     Ok(())

@@ -58,6 +58,7 @@ const MIGRATIONS: &[Migration] = &[Migration {
         function!("create_partitions_v1"),
         function!("alter_configs_v1"),
         function!("forget_idle_producers_v1"),
+        function!("same_past_v1"),
     ],
 }];
 

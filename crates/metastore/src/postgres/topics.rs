@@ -10,15 +10,17 @@ use uuid::Uuid;
 
 use super::PostgresMetastore;
 use super::error::Effect;
+use super::past::Past;
 use super::session::PgQuery;
 use crate::{
     Catalog, ConfigChange, CreatePartitionsRefusal, CreateTopicRefusal, MetastoreError, NewPartitions,
     NewTopic, Result, Topic, Topics,
 };
 
-const CREATE_TOPICS: &str = "SELECT * FROM create_topics_v1($1, $2, $3, $4, $5)";
-const CREATE_PARTITIONS: &str = "SELECT * FROM create_partitions_v1($1, $2)";
-const ALTER_CONFIGS: &str = "SELECT * FROM alter_configs_v1($1, $2, $3)";
+const CREATE_TOPICS: &str = "SELECT c.* FROM create_topics_v1($3, $4, $5, $6, $7) c, same_past_v1($1, $2)";
+const DELETE_TOPICS: &str = "SELECT d.* FROM delete_topics_v1($3) d, same_past_v1($1, $2)";
+const CREATE_PARTITIONS: &str = "SELECT c.* FROM create_partitions_v1($3, $4) c, same_past_v1($1, $2)";
+const ALTER_CONFIGS: &str = "SELECT a.* FROM alter_configs_v1($3, $4, $5) a, same_past_v1($1, $2)";
 
 #[async_trait]
 impl Topics for PostgresMetastore {
@@ -61,8 +63,8 @@ impl Topics for PostgresMetastore {
             .iter()
             .map(|topic| json(&topic.configs))
             .collect::<Result<Vec<_>>>()?;
-        let query = || {
-            sqlx::query(CREATE_TOPICS)
+        let query = |past: Past| {
+            with_past(CREATE_TOPICS, past)
                 .bind(&uuids)
                 .bind(&names)
                 .bind(&partitions)
@@ -83,7 +85,7 @@ impl Topics for PostgresMetastore {
 
     async fn delete_topics(&self, topics: &[TopicUuid]) -> Result<Vec<bool>> {
         let uuids: Vec<Uuid> = topics.iter().map(|uuid| uuid.0).collect();
-        let query = || sqlx::query("SELECT delete_topics_v1($1)").bind(&uuids);
+        let query = |past: Past| with_past(DELETE_TOPICS, past).bind(&uuids);
         let rows = self.change("delete_topics", topics.len(), query).await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
@@ -94,7 +96,7 @@ impl Topics for PostgresMetastore {
     ) -> Result<Vec<std::result::Result<Topic, CreatePartitionsRefusal>>> {
         let uuids: Vec<Uuid> = requests.iter().map(|request| request.topic.0).collect();
         let partitions: Vec<i32> = requests.iter().map(|request| request.partitions).collect();
-        let query = || sqlx::query(CREATE_PARTITIONS).bind(&uuids).bind(&partitions);
+        let query = |past: Past| with_past(CREATE_PARTITIONS, past).bind(&uuids).bind(&partitions);
         let rows = self.change("create_partitions", requests.len(), query).await?;
         rows.iter()
             .map(|row| {
@@ -114,8 +116,8 @@ impl Topics for PostgresMetastore {
             .iter()
             .map(|change| json(&change.changes))
             .collect::<Result<Vec<_>>>()?;
-        let query = || {
-            sqlx::query(ALTER_CONFIGS)
+        let query = |past: Past| {
+            with_past(ALTER_CONFIGS, past)
                 .bind(&uuids)
                 .bind(&replace_all)
                 .bind(&objects)
@@ -138,12 +140,9 @@ impl PostgresMetastore {
         &self,
         method: &'static str,
         count: usize,
-        query: impl Fn() -> PgQuery<'q> + Send + Sync,
+        query: impl Fn(Past) -> PgQuery<'q> + Send + Sync,
     ) -> Result<Vec<PgRow>> {
-        let rows = self
-            .session
-            .rows(&self.general, method, Effect::Writes, query)
-            .await?;
+        let rows = self.rows_on_known_past(method, query).await?;
         if rows.len() == count {
             return Ok(rows);
         }
@@ -152,6 +151,11 @@ impl PostgresMetastore {
             rows.len()
         )))
     }
+}
+
+/// A change, with the past that it may be made on as its first parameters.
+fn with_past(sql: &'static str, past: Past) -> PgQuery<'static> {
+    sqlx::query(sql).bind(past.system).bind(past.timeline)
 }
 
 fn topic(row: &PgRow) -> Result<Topic> {

@@ -1,7 +1,9 @@
 //! A server with another past: reads go on, commits wait until it is accepted.
 
 use esker_metastore::postgres::{self, PostgresMetastore};
-use esker_metastore::{Commits, MetastoreError, Reads};
+use esker_metastore::{Commits, MetastoreError, NewTopic, Producers, Reads, Topics};
+use esker_model::TopicUuid;
+use uuid::Uuid;
 
 use crate::{admin, agent, commit, config, execute, server};
 
@@ -25,6 +27,59 @@ async fn commits_wait_until_another_past_is_accepted() {
     }
     postgres::accept_past(&url).await.unwrap();
     restarted.commit(commit(partition, 1)).await.unwrap();
+}
+
+/// Ids and keys that a failover lost are with producers and in agents' memories: nobody else may get them.
+#[tokio::test]
+async fn what_is_given_out_by_counting_is_not_given_out_again() {
+    let Some(url) = server::start_or_reuse() else {
+        return;
+    };
+    let (store, partition) = agent(&url).await;
+    let mut admin = admin(&url).await;
+    let before = store.allocate_producer_ids(10).await.unwrap();
+    let version = store.catalog(0).await.unwrap().version;
+    execute(&mut admin, "UPDATE cluster SET timeline = timeline - 1").await;
+    // The agent knows the later timeline: it may be one of those that saw what was lost.
+    let refused = store.allocate_producer_ids(10).await;
+    assert!(
+        matches!(refused, Err(MetastoreError::DifferentPast { .. })),
+        "{refused:?}"
+    );
+    let refused = store.create_topics(&[topic(3, "other")]).await;
+    assert!(
+        matches!(refused, Err(MetastoreError::DifferentPast { .. })),
+        "{refused:?}"
+    );
+    let refused = store.delete_topics(&[TopicUuid(Uuid::from_u128(2))]).await;
+    assert!(
+        matches!(refused, Err(MetastoreError::DifferentPast { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(store.catalog(0).await.unwrap().version, version);
+    for _ in 0..2 {
+        postgres::accept_past(&url).await.unwrap();
+    }
+    let after = store.allocate_producer_ids(10).await.unwrap();
+    assert!((1 << 20..1 << 21).contains(&(after - before)), "{before} {after}");
+    let other = store
+        .create_topics(&[topic(3, "other")])
+        .await
+        .unwrap()
+        .remove(0)
+        .unwrap();
+    assert!((1 << 20..1 << 21).contains(&(other.key.0 - partition.topic.0)));
+    assert!(other.version - version > 1 << 20);
+}
+
+fn topic(uuid: u128, name: &str) -> NewTopic {
+    NewTopic {
+        uuid: TopicUuid(Uuid::from_u128(uuid)),
+        name: name.into(),
+        partitions: 1,
+        replication_factor: 1,
+        configs: Default::default(),
+    }
 }
 
 /// The row of a primary that was left behind agrees with itself; the agent knows better.
