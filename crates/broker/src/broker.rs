@@ -1,6 +1,7 @@
 //! One incarnation of an agent: its parts, and its life from registration to leave.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use esker_metastore::Metastore;
 use esker_model::seams::Seams;
@@ -10,12 +11,12 @@ use esker_storage::cache::SegmentCache;
 use crate::authorizer::Authorizer;
 use crate::budget::Budget;
 use crate::config::BrokerConfig;
-use crate::connection::RefusalLog;
 use crate::fetch::{HeadWatch, HotIndex, SegmentPins};
 use crate::membership::{self, EpochGate, Membership};
 use crate::metrics::BrokerMetrics;
 use crate::produce::{ProducePath, RecentSegments};
 use crate::producers::ProducerIds;
+use crate::throttled_log::ThrottledLog;
 use crate::topics::Catalog;
 use crate::upkeep;
 
@@ -57,7 +58,8 @@ pub struct Broker {
     pub(crate) pins: SegmentPins,
     pub(crate) produce: Arc<ProducePath>,
     pub(crate) producer_ids: ProducerIds,
-    pub(crate) refusals: RefusalLog,
+    pub(crate) refusals: ThrottledLog,
+    pub(crate) groups_wanted: ThrottledLog,
 }
 
 impl Broker {
@@ -92,7 +94,8 @@ impl Broker {
         Ok(Arc::new(Self {
             pins: SegmentPins::new(Arc::clone(&budget.fetch)),
             producer_ids: ProducerIds::new(Arc::clone(&on.metastore)),
-            refusals: RefusalLog::new(Arc::clone(&on.seams.clock)),
+            refusals: ThrottledLog::new(Arc::clone(&on.seams.clock), Duration::from_secs(1)),
+            groups_wanted: ThrottledLog::new(Arc::clone(&on.seams.clock), Duration::from_secs(60)),
             config,
             seams: on.seams,
             metastore: on.metastore,

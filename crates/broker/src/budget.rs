@@ -151,6 +151,11 @@ impl Pool {
         }
     }
 
+    /// Whether that many bytes can ever be reserved.
+    pub fn fits(&self, bytes: u64) -> Result<(), TooLarge> {
+        self.permits(bytes).map(|_| ())
+    }
+
     /// Reserves `bytes` if they are free now.
     pub fn try_reserve(&self, bytes: u64) -> Option<Reservation> {
         let permits = self.permits(bytes).ok()?;

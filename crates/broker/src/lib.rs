@@ -24,6 +24,7 @@ pub mod metrics;
 mod observe;
 pub mod produce;
 pub mod producers;
+mod throttled_log;
 pub mod topics;
 mod upkeep;
 

@@ -7,6 +7,7 @@
 use esker_protocol::messages::find_coordinator_response::Coordinator;
 use esker_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
 use esker_protocol::{ErrorCode, StrBytes};
+use tracing::warn;
 
 use crate::Broker;
 use crate::context::RequestContext;
@@ -22,10 +23,18 @@ const NOBODY: BrokerId = BrokerId(-1);
 
 /// Says that nobody coordinates.
 pub(crate) async fn handle(
-    _: &Broker,
+    broker: &Broker,
     context: &RequestContext,
     request: FindCoordinatorRequest,
 ) -> FindCoordinatorResponse {
+    if request.key_type == GROUP {
+        broker.groups_wanted.tell(|untold| {
+            warn!(
+                client = %context.client_id, untold,
+                "a client asks for a consumer group: groups are not served yet, it must assign its partitions"
+            );
+        });
+    }
     answer(context.api_version, request)
 }
 

@@ -9,7 +9,6 @@
 //! replies, is disconnected. A malformed frame closes its own connection and touches nothing else.
 
 mod read;
-mod refusals;
 mod write;
 
 use std::sync::Arc;
@@ -18,9 +17,7 @@ use std::time::Duration;
 use esker_model::seams::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
-use tracing::debug;
-
-pub(crate) use refusals::RefusalLog;
+use tracing::{debug, warn};
 
 use crate::Broker;
 use crate::budget::Reservation;
@@ -38,6 +35,12 @@ pub const IDLE_MAX: Duration = Duration::from_secs(600);
 
 /// A frame must be complete this long after its first byte.
 pub const FRAME_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A sender inside a frame must send some bytes within this time.
+pub const STALL_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes of a frame that must have come before all of it is charged to the memory budget.
+pub const EARNEST_BYTES: usize = 64 * 1024;
 
 /// A peer must take some bytes of a reply within this time.
 pub const WRITE_STALL_MAX: Duration = Duration::from_secs(60);
@@ -79,7 +82,7 @@ pub(crate) enum ConnectionEnd {
     Refused(String),
     #[error("idle for {} s", IDLE_MAX.as_secs())]
     Idle,
-    #[error("a request was not complete after {} s", FRAME_DEADLINE.as_secs())]
+    #[error("sent nothing for {} s, or not all within {} s, inside a request", STALL_MAX.as_secs(), FRAME_DEADLINE.as_secs())]
     SlowSender,
     #[error("took no byte of a reply for {} s", WRITE_STALL_MAX.as_secs())]
     SlowReader,
@@ -127,6 +130,12 @@ impl Drop for CountedConnection {
     }
 }
 
+fn log_refused(broker: &Broker, context: &ConnectionContext, reason: &str) {
+    broker
+        .refusals
+        .tell(|untold| warn!(peer = %context.peer, untold, "closed a connection: {reason}"));
+}
+
 /// Takes requests until the connection ends. When this returns, the reply queue is closed.
 async fn read_requests<R: AsyncRead + Unpin>(
     broker: &Arc<Broker>,
@@ -143,14 +152,14 @@ async fn read_requests<R: AsyncRead + Unpin>(
         let frame = match read::read_frame(&mut reader, &broker.budget).await {
             Ok(frame) => frame,
             Err(ConnectionEnd::Refused(reason)) => {
-                broker.refusals.refused(&context.peer, &reason);
+                log_refused(broker, context, &reason);
                 return ConnectionEnd::Refused(reason);
             }
             Err(end) => return end,
         };
         match session.handle(frame).await {
             Pending::Now(Outcome::Close(reason)) => {
-                broker.refusals.refused(&context.peer, &reason);
+                log_refused(broker, context, &reason);
                 return ConnectionEnd::Refused(reason);
             }
             Pending::Now(Outcome::Silence) => {}

@@ -1,7 +1,9 @@
 //! Reads one frame: its size, then its API key, then a place in the memory budget, then its body.
 //!
 //! The body is read once, into the memory that every later slice of it shares; the memory stays charged
-//! until the last slice is dropped.
+//! until the last slice is dropped. What a sender announces is not believed at once: a large frame is
+//! charged whole only after its first [`EARNEST_BYTES`] came, and a sender that stops for [`STALL_MAX`]
+//! inside a frame is disconnected, so that a few bytes cannot hold much of the budget for long.
 
 use std::future::Future;
 use std::io;
@@ -11,8 +13,8 @@ use esker_protocol::api_key;
 use esker_protocol::frame::{self, API_KEY_BYTES, SIZE_BYTES};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::{ConnectionEnd, FRAME_DEADLINE, IDLE_MAX};
-use crate::budget::{Budget, Reservation};
+use super::{ConnectionEnd, EARNEST_BYTES, FRAME_DEADLINE, IDLE_MAX, STALL_MAX};
+use crate::budget::{Budget, Reservation, TooLarge};
 
 /// What is read before memory is reserved for the rest.
 const START_BYTES: usize = SIZE_BYTES + API_KEY_BYTES;
@@ -20,7 +22,8 @@ const START_BYTES: usize = SIZE_BYTES + API_KEY_BYTES;
 /// A frame's bytes together with their charge.
 struct FrameMemory {
     bytes: Vec<u8>,
-    _charge: Reservation,
+    _first: Reservation,
+    _rest: Option<Reservation>,
 }
 
 impl AsRef<[u8]> for FrameMemory {
@@ -51,14 +54,26 @@ pub(super) async fn read_frame<R: AsyncRead + Unpin>(
     } else {
         &budget.control
     };
-    let charge = pool
-        .reserve(size as u64)
-        .await
-        .map_err(|err| ConnectionEnd::Refused(err.to_string()))?;
-    let bytes = within_deadline(read_body(reader, &start[SIZE_BYTES..], size)).await?;
+    let refused = |err: TooLarge| ConnectionEnd::Refused(err.to_string());
+    pool.fits(size as u64).map_err(refused)?;
+    let earnest = size.min(EARNEST_BYTES);
+    let first = pool.reserve(earnest as u64).await.map_err(refused)?;
+    let mut bytes = Vec::with_capacity(earnest);
+    bytes.extend_from_slice(&start[SIZE_BYTES..]);
+    within_deadline(read_up_to(reader, &mut bytes, earnest)).await?;
+    let mut rest = None;
+    if size > earnest {
+        // Those who wait here hold something already: they may not wait for each other for ever.
+        let more =
+            within_deadline(async { pool.reserve((size - earnest) as u64).await.map_err(refused) }).await?;
+        rest = Some(more);
+        bytes.reserve_exact(size - earnest);
+        within_deadline(read_up_to(reader, &mut bytes, size)).await?;
+    }
     Ok(Bytes::from_owner(FrameMemory {
         bytes,
-        _charge: charge,
+        _first: first,
+        _rest: rest,
     }))
 }
 
@@ -88,20 +103,21 @@ async fn read_start<R: AsyncRead + Unpin>(
     Ok(())
 }
 
-async fn read_body<R: AsyncRead + Unpin>(
+/// Reads until `bytes` holds `size`, which its capacity must allow for.
+async fn read_up_to<R: AsyncRead + Unpin>(
     reader: &mut R,
-    start: &[u8],
+    bytes: &mut Vec<u8>,
     size: usize,
-) -> Result<Vec<u8>, ConnectionEnd> {
-    let mut bytes = Vec::with_capacity(size);
-    bytes.extend_from_slice(start);
+) -> Result<(), ConnectionEnd> {
     while bytes.len() < size {
-        let left = size - bytes.len();
-        if reader.read_buf(&mut (&mut bytes).limit(left)).await? == 0 {
+        let missing = size - bytes.len();
+        let mut left = (&mut *bytes).limit(missing);
+        let read = tokio::time::timeout(STALL_MAX, reader.read_buf(&mut left)).await;
+        if read.map_err(|_| ConnectionEnd::SlowSender)?? == 0 {
             return Err(cut_off());
         }
     }
-    Ok(bytes)
+    Ok(())
 }
 
 fn cut_off() -> ConnectionEnd {

@@ -52,6 +52,9 @@ fn settings<'a, K: std::str::FromStr>(
 }
 
 pub(super) fn s3(bucket: &str, environment: &Environment) -> Store {
+    if let Some((name, endpoint)) = s3_endpoint(environment) {
+        check_endpoint(name, endpoint)?;
+    }
     let mut builder = AmazonS3Builder::new();
     for (key, value) in CLIENT {
         builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
@@ -59,7 +62,7 @@ pub(super) fn s3(bucket: &str, environment: &Environment) -> Store {
     for (key, value) in settings(environment, "AWS_") {
         builder = builder.with_config(key, value);
     }
-    if s3_endpoint(environment).is_some_and(|endpoint| endpoint.starts_with("http://")) {
+    if s3_endpoint(environment).is_some_and(|(_, endpoint)| endpoint.starts_with("http://")) {
         builder = builder.with_config(AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp), "true");
     }
     let regions = [AmazonS3ConfigKey::Region, AmazonS3ConfigKey::DefaultRegion];
@@ -75,11 +78,35 @@ pub(super) fn s3(bucket: &str, environment: &Environment) -> Store {
     Ok(Arc::new(store))
 }
 
-/// Where S3 is, if the environment says so; the names in the order in which they win.
-fn s3_endpoint(environment: &Environment) -> Option<&str> {
+/// Where S3 is, if the environment says so: variable and value; the names in the order in which they win.
+fn s3_endpoint(environment: &Environment) -> Option<(&'static str, &str)> {
     ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
-        .iter()
-        .find_map(|name| environment.get(*name).map(String::as_str))
+        .into_iter()
+        .find_map(|name| Some((name, environment.get(name)?.as_str())))
+}
+
+/// The client takes an endpoint as it is, and panics at its first request if that is no address.
+fn check_endpoint(name: &'static str, endpoint: &str) -> object_store::Result<()> {
+    let host = endpoint
+        .strip_prefix("http://")
+        .or_else(|| endpoint.strip_prefix("https://"));
+    let authority = host.map(|rest| rest.split('/').next().unwrap_or(""));
+    let is_address = authority.is_some_and(|authority| {
+        !authority.is_empty()
+            && authority
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || ".-:[]_".contains(c))
+    });
+    if is_address {
+        return Ok(());
+    }
+    Err(object_store::Error::Generic {
+        store: "S3",
+        source: format!(
+            "{name} is `{endpoint}`, which is no address: write http://host:port or https://host"
+        )
+        .into(),
+    })
 }
 
 pub(super) fn gcs(bucket: &str, environment: &Environment) -> Store {
@@ -123,7 +150,7 @@ pub(super) fn azure(container: &str, environment: &Environment) -> Store {
 /// Where the store is, in words to follow its name.
 pub(super) fn endpoint_for_people(scheme: &str, environment: &Environment) -> String {
     match s3_endpoint(environment) {
-        Some(endpoint) if scheme == "s3" => format!(" at {endpoint}"),
+        Some((_, endpoint)) if scheme == "s3" => format!(" at {endpoint}"),
         _ => String::new(),
     }
 }

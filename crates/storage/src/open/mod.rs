@@ -126,6 +126,22 @@ mod tests {
             }
         }
         assert!(open("memory://", options()).is_ok());
+        for endpoint in [
+            "127.0.0.1:9000",
+            "foo",
+            "http://",
+            "http://a b",
+            "ftp://127.0.0.1:9000",
+        ] {
+            let environment = Environment::from([("AWS_ENDPOINT_URL".to_owned(), endpoint.to_owned())]);
+            match open_with("s3://bucket", &environment, options()) {
+                Err(StoreError::Misconfigured(sentence)) => {
+                    assert!(sentence.contains("AWS_ENDPOINT_URL"), "{sentence}")
+                }
+                Err(err) => panic!("{endpoint}: {err}"),
+                Ok(_) => panic!("{endpoint} was taken"),
+            }
+        }
         assert!(open("s3://bucket/some/prefix/", options()).is_ok());
     }
 }
