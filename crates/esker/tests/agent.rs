@@ -300,3 +300,34 @@ fn losing_postgres_later_is_no_reason_to_be_unready_nor_to_hang() {
     agent.signal("TERM");
     assert_eq!(agent.wait().code(), Some(0), "{}", agent.rest_of_err());
 }
+
+/// Two processes under one name shut each other out; one of them gives way, the other goes on.
+#[test]
+fn of_two_agents_with_one_name_one_gives_way() {
+    let Some(url) = postgres::start_or_reuse() else {
+        return;
+    };
+    run(&["migrate", "--metastore-url", &url]).ok();
+    let dir = tempfile::tempdir().unwrap();
+    let name = ["--node-name", "twin"];
+    let (first, _, first_admin) = agent(&url, dir.path(), &name);
+    let mut first = Background::start(first);
+    wait_for(&first_admin, "/readyz", 200);
+    let (second, _, second_admin) = agent(&url, dir.path(), &name);
+    let mut second = Background::start(second);
+    let deadline = Instant::now() + PATIENCE;
+    while first.is_running() && second.is_running() {
+        assert!(Instant::now() < deadline, "they go on for ever");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let (ended, left, admin) = if first.is_running() {
+        (&mut second, &mut first, &first_admin)
+    } else {
+        (&mut first, &mut second, &second_admin)
+    };
+    assert_eq!(ended.wait().code(), Some(1));
+    assert!(ended.rest_of_err().contains("another process runs as twin"));
+    wait_for(admin, "/readyz", 200);
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(left.is_running());
+}

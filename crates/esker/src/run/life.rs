@@ -19,6 +19,9 @@ use crate::settings::Settings;
 /// processes with one name would otherwise shut each other out as fast as they can.
 const REBIRTH: Duration = Duration::from_millis(500);
 const REBIRTH_MAX: Duration = Duration::from_secs(30);
+/// So many incarnations fenced young, one after the other: another process uses the name, and one of the
+/// two has to give way. The other goes on as soon as this one has ended.
+const YOUNG_DEATHS_MAX: u32 = 3;
 /// An incarnation that lived so long was fenced for a reason of its own.
 const GROWN_UP: Duration = Duration::from_secs(60);
 /// After draining: for the last replies to leave the process.
@@ -72,6 +75,7 @@ async fn live(
 ) -> Outcome {
     let mut broker = first;
     let mut pause = REBIRTH;
+    let mut young_deaths = 0;
     loop {
         let born = state.seams().clock.now();
         door.open(Arc::clone(&broker));
@@ -99,6 +103,13 @@ async fn live(
         );
         if state.seams().clock.now() - born >= GROWN_UP {
             pause = REBIRTH;
+            young_deaths = 0;
+        }
+        young_deaths += 1;
+        if young_deaths > YOUNG_DEATHS_MAX {
+            return Err(Failure::Failed(format!(
+                "fenced {young_deaths} times in a row: another process runs as {name}; stop it, or give each agent a --node-name of its own"
+            )));
         }
         let again = async {
             tokio::time::sleep(state.seams().rng.jitter(pause)).await;
