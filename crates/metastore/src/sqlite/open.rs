@@ -19,6 +19,9 @@ use crate::{MetastoreError, Result};
 
 /// Name of the lock file in the database's directory.
 const LOCK_FILE: &str = "esker.lock";
+/// Attempts to lock the directory, and the time between them.
+const LOCK_ATTEMPTS: u32 = 6;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// How long a call waits for a tool of the operator that locks the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -55,7 +58,7 @@ fn lock(directory: &Path) -> Result<File> {
         .write(true)
         .open(directory.join(LOCK_FILE))
         .map_err(|error| misconfigured("cannot write to the directory", directory, &error))?;
-    match file.try_lock() {
+    match try_lock(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(MetastoreError::Misconfigured(format!(
             "another esker process is using {}",
@@ -63,6 +66,18 @@ fn lock(directory: &Path) -> Result<File> {
         ))),
         Err(TryLockError::Error(error)) => Err(misconfigured("cannot lock the directory", directory, &error)),
     }
+}
+
+/// A lock that its owner gave up is held for an instant longer when somebody's child process was being
+/// started just then: until it runs its program, the child shares the file. So a few attempts.
+fn try_lock(file: &File) -> std::result::Result<(), TryLockError> {
+    for _ in 1..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            decided => return decided,
+        }
+    }
+    file.try_lock()
 }
 
 fn misconfigured(what: &str, directory: &Path, error: &std::io::Error) -> MetastoreError {
