@@ -1,0 +1,128 @@
+//! Clients that behave like the real ones, as far as it matters for what a broker may answer.
+//!
+//! Each runs until the run is over and writes what it sees into the history. None knows the inside of an
+//! agent: they speak Kafka's protocol over a [`crate::net::Network`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use esker_history::event::Client;
+use esker_model::seams::SeededRng;
+use esker_protocol::batch::Codec;
+use tokio::sync::watch;
+
+use crate::net::Network;
+use crate::record::Recorder;
+
+/// How far a run has come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Phase {
+    /// Everybody works, things break.
+    Load,
+    /// Nothing breaks any more. Producers make nothing new, but get rid of what they have.
+    Flush,
+    /// All producers are done. Consumers read up to the end of the log.
+    Drain,
+    /// Everybody stops.
+    Over,
+}
+
+/// What every client is given.
+#[derive(Clone)]
+pub struct ClientContext {
+    /// Who it is in the history.
+    pub me: Client,
+    /// Its name on the wire (`client.id`).
+    pub name: String,
+    /// Its own randomness.
+    pub rng: Arc<SeededRng>,
+    /// The way to the agents.
+    pub network: Network,
+    /// Hosts to begin with.
+    pub bootstrap: Vec<String>,
+    /// The history.
+    pub record: Recorder,
+    /// How far the run has come.
+    pub phase: watch::Receiver<Phase>,
+}
+
+/// How a producer behaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProducerKind {
+    /// Idempotent librdkafka: up to five batches per partition in flight, sent again in order after an error,
+    /// a timeout or a lost connection, to whoever is the leader then. 45 for the oldest is fatal.
+    Librdkafka,
+    /// Idempotent Java client: up to five in flight, but one at a time while one is being repeated; a new
+    /// epoch after a batch was given up or got 45.
+    Java,
+    /// No idempotence: repeats what failed, up to five in flight. Records may come twice, never get lost.
+    Plain,
+    /// No idempotence, acks=1, gives up after one attempt.
+    Careless,
+}
+
+/// A producer's task.
+#[derive(Clone, Debug)]
+pub struct ProducerPlan {
+    /// How it behaves.
+    pub kind: ProducerKind,
+    /// Where it writes: topic names and the partitions of each.
+    pub topics: Vec<(String, Vec<i32>)>,
+    /// Names topics by id (Produce 13) or by name (Produce 9).
+    pub by_id: bool,
+    /// Mean pause between two batches.
+    pub pause: Duration,
+    /// Most batches made in one burst.
+    pub burst: u32,
+    /// Most records in a batch.
+    pub records_max: u32,
+    /// Most bytes of padding in a record.
+    pub padding_max: u32,
+    /// How batches are compressed.
+    pub codec: Codec,
+    /// The request's timeout, and how long the client waits for an answer (a little longer).
+    pub request_timeout: Duration,
+    /// The Java client gives a batch up after this.
+    pub delivery_timeout: Duration,
+}
+
+/// A consumer's task.
+#[derive(Clone, Debug)]
+pub struct ConsumerPlan {
+    /// What it reads: topic names and the partitions of each.
+    pub topics: Vec<(String, Vec<i32>)>,
+    /// Fetch 13 (topics by id), or Fetch 12 (by name).
+    pub by_id: bool,
+    /// Begins at the earliest offset, or at the end.
+    pub from_start: bool,
+    /// Starts over from the earliest offset now and then.
+    pub rewinds: bool,
+    /// `fetch.max.wait.ms`.
+    pub max_wait: Duration,
+    /// `fetch.min.bytes`.
+    pub min_bytes: i32,
+    /// `fetch.max.bytes` and `max.partition.fetch.bytes`.
+    pub max_bytes: i32,
+    /// Mean pause between two fetches; zero for the tail.
+    pub pause: Duration,
+    /// Asks any agent rather than the one that Metadata names.
+    pub wanders: bool,
+}
+
+/// The task of somebody who asks for offsets.
+#[derive(Clone, Debug)]
+pub struct ListerPlan {
+    /// What it asks about.
+    pub topics: Vec<(String, Vec<i32>)>,
+    /// Mean pause between two questions.
+    pub pause: Duration,
+}
+
+/// The task of somebody who creates and deletes topics.
+#[derive(Clone, Debug)]
+pub struct AdminPlan {
+    /// Topics that come and go, with their number of partitions.
+    pub churn: Vec<(String, i32)>,
+    /// Mean pause between two changes.
+    pub pause: Duration,
+}
