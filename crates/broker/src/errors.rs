@@ -8,6 +8,7 @@
 //! nothing was done (clients look for another agent and repeat) and 7 where it may have been.
 
 use esker_metastore::MetastoreError;
+use esker_model::planted::{Mistake, planted};
 use esker_model::sequence::Refusal;
 use esker_protocol::{ErrorCode, StrBytes};
 
@@ -23,8 +24,9 @@ pub(crate) const fn outcome_unknown() -> ErrorCode {
 
 /// Why the metastore did not append a batch. A Produce by topic id (v13 on) answers 100 instead of 3 for
 /// a topic that is gone: its handler knows which was asked.
-pub(crate) const fn of_refusal(refusal: Refusal) -> ErrorCode {
+pub(crate) fn of_refusal(refusal: Refusal) -> ErrorCode {
     match refusal {
+        Refusal::Gap if planted(Mistake::GapIsOutOfOrder) => ErrorCode::OutOfOrderSequenceNumber,
         Refusal::Gap => surely_not_written(),
         Refusal::OutOfOrder => ErrorCode::OutOfOrderSequenceNumber,
         Refusal::StaleEpoch => ErrorCode::InvalidProducerEpoch,

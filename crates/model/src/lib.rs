@@ -8,6 +8,7 @@
 pub mod collections;
 pub mod ids;
 pub mod limits;
+pub mod planted;
 pub mod routing;
 pub mod seams;
 pub mod sequence;

@@ -10,6 +10,7 @@
 
 use bytes::{Bytes, BytesMut};
 use esker_metastore::Extent;
+use esker_model::planted::{Mistake, planted};
 use esker_protocol::batch::{BATCH_HEADER_BYTES, Batch, BatchError, BatchHeader, PATCH_BYTES};
 
 /// The stored bytes are not what the extent says.
@@ -241,8 +242,12 @@ impl Outgoing {
     pub(super) fn into_slices(self) -> Vec<Bytes> {
         let mut patches = BytesMut::with_capacity(self.batches.len() * PATCH_BYTES);
         let mut out = Vec::with_capacity(self.batches.len() * 2);
+        let first = self.batches.first().map_or(0, |batch| batch.header.base_offset);
         for batch in self.batches {
             let mut header = batch.header;
+            if planted(Mistake::WrongBaseOffset) {
+                header.base_offset = first;
+            }
             header.partition_leader_epoch = self.leader_epoch;
             patches.extend_from_slice(&header.write()[..PATCH_BYTES]);
             out.push(patches.split().freeze());

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use esker_metastore::{Head, TimeQuery};
 use esker_model::PartitionKey;
 use esker_model::limits::QUERY_PARTITIONS_MAX;
+use esker_model::planted::{Mistake, planted};
 use esker_protocol::ErrorCode;
 use esker_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use esker_protocol::messages::list_offsets_response::{
@@ -193,6 +194,16 @@ pub(super) async fn current_heads(
 ) -> Vec<Result<Head, ErrorCode>> {
     let mut answers = Vec::with_capacity(partitions.len());
     for part in partitions.chunks(QUERY_PARTITIONS_MAX) {
+        if planted(Mistake::ListFromIndex) {
+            let known: Vec<_> = part
+                .iter()
+                .filter_map(|partition| Some(broker.hot_index.head(*partition)?.0))
+                .collect();
+            if known.len() == part.len() {
+                answers.extend(known.into_iter().map(Ok));
+                continue;
+            }
+        }
         let read_at = broker.seams.clock.now();
         let heads = match broker.metastore.heads(part).await {
             Ok(heads) => heads,

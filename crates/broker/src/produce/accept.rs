@@ -11,6 +11,7 @@ use std::time::Duration;
 use esker_metastore::MetastoreError;
 use esker_model::TopicUuid;
 use esker_model::limits::PRODUCE_AGE_MAX;
+use esker_model::planted::{Mistake, planted};
 use esker_model::seams::{Clock, Instant};
 use esker_protocol::messages::produce_request::TopicProduceData;
 use esker_protocol::messages::produce_response::{
@@ -275,7 +276,7 @@ fn with_refusal(response: PartitionProduceResponse, refused: Refused) -> Partiti
         .collect();
     response
         .with_error_code(refused.error.code())
-        .with_base_offset(-1)
+        .with_base_offset(if planted(Mistake::ErrorWithOffset) { 0 } else { -1 })
         .with_record_errors(records)
         .with_error_message(message)
 }

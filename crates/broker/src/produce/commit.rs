@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use esker_metastore::{CommitReply, CommitRequest, MetastoreError, SegmentCommit, Settled};
 use esker_model::limits::{COMMIT_RUNS_MAX, COMMIT_SEGMENTS_MAX, PRODUCE_AGE_MAX};
+use esker_model::planted::{Mistake, planted};
 use esker_protocol::ErrorCode;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
@@ -61,7 +62,11 @@ pub(super) async fn run(stages: Arc<Stages>, mut queue: mpsc::Receiver<Sealing>)
             }
             Group::GaveUp(segment) => {
                 stages.receipts.lost(segment.id.seq);
-                settle(&stages, vec![segment]).await;
+                if planted(Mistake::GiveUpWithoutTombstone) {
+                    ack::fail(&stages, segment, errors::surely_not_written());
+                } else {
+                    settle(&stages, vec![segment]).await;
+                }
             }
             Group::Conflict(segment) => {
                 error!(segment = %segment.id, "the segment's key holds other bytes: this incarnation stops");
@@ -116,6 +121,13 @@ async fn next_group(
         };
         waiting.push_back(sealing);
     }
+    if planted(Mistake::CommitOutOfOrder) {
+        while let Ok(sealing) = queue.try_recv() {
+            waiting.push_back(sealing);
+        }
+        // The youngest is the smallest, as a rule, and soonest in the bucket.
+        waiting.make_contiguous().reverse();
+    }
     let uploaded = tokio::select! {
         biased;
         _ = stages.member.until_stopped() => return None,
@@ -165,6 +177,9 @@ async fn commit(stages: &Stages, mut segments: Vec<SealedSegment>) {
     let mut retry = Retry::default();
     loop {
         drop_failed_and_old(stages, &mut segments);
+        if planted(Mistake::AckBeforeCommit) {
+            ack::promise(stages, &mut segments);
+        }
         let began = stages.seams.clock.now();
         let outcome = stages.metastore.commit(request(stages, &segments)).await;
         stages
@@ -179,6 +194,7 @@ async fn commit(stages: &Stages, mut segments: Vec<SealedSegment>) {
                 retry.succeeded("commits");
                 return ack::acknowledge(stages, segments, replies, heads).await;
             }
+            Err(MetastoreError::UnknownOutcome(_)) if planted(Mistake::CommitAgain) => {}
             Err(MetastoreError::UnknownOutcome(_) | MetastoreError::AlreadySettled) => {
                 return settle(stages, segments).await;
             }

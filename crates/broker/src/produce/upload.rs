@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use esker_model::SegmentId;
 use esker_model::limits::PRODUCE_AGE_MAX;
+use esker_model::planted::{Mistake, planted};
 use esker_storage::StoreError;
 use esker_storage::segment::{self, Sealed};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -35,6 +36,7 @@ pub(super) async fn upload(
 ) {
     let deadline = stages.seams.clock.now().plus(PRODUCE_AGE_MAX);
     let key = segment::object_key(&id);
+    let leaked = planted(Mistake::LeakBudget).then(|| object.payload.clone());
     let uploaded = match stages
         .bucket
         .put_new(&key, object.payload, object.tail, deadline)
@@ -47,6 +49,9 @@ pub(super) async fn upload(
             Uploaded::GaveUp
         }
     };
+    if planted(Mistake::LeakBudget) && uploaded == Uploaded::GaveUp {
+        std::mem::forget(leaked);
+    }
     drop(slot);
     // Nobody listens when the incarnation has ended.
     let _ = done.send(uploaded);

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use esker_model::planted::{Mistake, planted};
 use esker_model::sequence::{Memory, Offer, Outcome, Piece, Refusal, judge};
 use esker_model::{PartitionKey, ProducerId};
 use rusqlite::params;
@@ -51,6 +52,9 @@ fn refuse_settled(tx: &Transaction<'_>, request: &CommitRequest) -> Result<()> {
     let mut previous = None;
     for segment in &request.segments {
         // Ascending by contract. Of a seq that comes twice, the second is settled by the first.
+        if planted(Mistake::CommitAgain) || planted(Mistake::ReuseSegmentKey) {
+            continue;
+        }
         if previous >= Some(segment.seq)
             || find.exists(params![incarnation(&request.incarnation), int(segment.seq)?])?
         {
@@ -171,8 +175,13 @@ fn commit_segment(
 ) -> Result<SegmentReply> {
     let runs: Vec<_> = segment.runs.iter().map(|run| state.judge(run)).collect();
     tx.prepare_cached(
-        "INSERT INTO segment (incarnation, seq, epoch, state, object_bytes, reply)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        if planted(Mistake::CommitAgain) || planted(Mistake::ReuseSegmentKey) {
+            "INSERT OR REPLACE INTO segment (incarnation, seq, epoch, state, object_bytes, reply)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+        } else {
+            "INSERT INTO segment (incarnation, seq, epoch, state, object_bytes, reply)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+        },
     )?
     .execute(params![
         incarnation(&request.incarnation),

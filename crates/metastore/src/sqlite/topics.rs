@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use esker_model::planted::{Mistake, planted};
 use esker_model::{TopicKey, TopicUuid};
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -87,6 +88,17 @@ pub(super) fn create(
         encode_configs(&new.configs)?,
         raise_version(tx)?,
     ])?;
+    if planted(Mistake::TopicKeyLivesOn) {
+        // The same key for the same name.
+        let key = new
+            .name
+            .bytes()
+            .fold(1_000, |key, byte| (key * 31 + i32::from(byte)) % 1_000_000);
+        tx.execute(
+            "UPDATE topic SET key = ?1 WHERE uuid = ?2",
+            params![key, topic_uuid(&new.uuid)],
+        )?;
+    }
     let created = by_uuid(tx, new.uuid)?.ok_or_else(vanished)?;
     insert_heads(tx, created.key, 0..new.partitions)?;
     Ok(Ok(created))

@@ -14,6 +14,7 @@
 use std::collections::VecDeque;
 
 use crate::ProducerEpoch;
+use crate::planted::{Mistake, planted};
 
 #[cfg(test)]
 mod tests;
@@ -148,6 +149,17 @@ pub fn judge(
     let mut sequence = offer.first;
     for (index, records) in offer.batches.iter().copied().enumerate() {
         let outcome = judge_batch(memory, forgotten, offer.epoch, sequence, records, next_offset);
+        if let Outcome::Duplicate { .. } = outcome
+            && planted(Mistake::DuplicateRejectsRun)
+            && offer.batches.len() > 1
+        {
+            pieces.push(Piece {
+                first_batch: index,
+                batches: offer.batches.len() - index,
+                outcome: Outcome::Refused(Refusal::OutOfOrder),
+            });
+            break;
+        }
         if let Outcome::Duplicate { .. } = outcome {
             pieces.push(Piece {
                 first_batch: index,
@@ -234,7 +246,7 @@ impl Known {
             }
         }
         let ahead = distance(advance(self.last, 1), first);
-        if ahead == 0 {
+        if ahead == 0 || (planted(Mistake::IgnoreSequenceGap) && ahead < SEQUENCES / 2) {
             Outcome::Appended {
                 base_offset: next_offset,
             }
@@ -251,7 +263,7 @@ fn remember(memory: &mut Option<Memory>, epoch: ProducerEpoch, run: RememberedRu
     match memory {
         Some(Memory::Known(known)) if known.epoch == epoch => {
             known.last = last;
-            if known.runs.len() == RUNS_REMEMBERED {
+            if known.runs.len() == RUNS_REMEMBERED || planted(Mistake::RememberOneRun) {
                 known.runs.pop_front();
             }
             known.runs.push_back(run);

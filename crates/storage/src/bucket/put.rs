@@ -9,6 +9,7 @@
 //! 412. If nothing is there after all, the put is simply tried again.
 
 use bytes::Bytes;
+use esker_model::planted::{Mistake, planted};
 use esker_model::seams::Instant;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
@@ -82,7 +83,12 @@ impl Bucket {
     ) -> Result<(), Failure> {
         let path = self.path(key);
         let bytes = payload.content_length() as u64;
-        let put = self.0.store.put_opts(&path, payload, PutMode::Create.into());
+        let mode = if planted(Mistake::ReuseSegmentKey) {
+            PutMode::Overwrite
+        } else {
+            PutMode::Create
+        };
+        let put = self.0.store.put_opts(&path, payload, mode.into());
         self.attempt(Op::Put, attempt_time(bytes), deadline, put).await?;
         self.metrics().moved(Op::Put, bytes);
         Ok(())

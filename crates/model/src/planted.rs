@@ -1,0 +1,114 @@
+//! Mistakes that the simulator plants, to prove that it would catch them.
+//!
+//! Only a build with the feature `planted` can make them, and only on threads that were told to; in every
+//! other build [`planted`] is `false` at compile time and the mistakes are not there.
+
+/// A mistake that somebody could make.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mistake {
+    /// A batch is acknowledged, at the offset that it will probably get, before its commit.
+    AckBeforeCommit,
+    /// A fenced incarnation may go on to commit.
+    SkipFence,
+    /// A segment whose commit has an unknown outcome is looked for, and given up if it is not there.
+    LookThenGiveUp,
+    /// An upload that gave up is answered without a tombstone.
+    GiveUpWithoutTombstone,
+    /// A gap in a producer's sequences is appended.
+    IgnoreSequenceGap,
+    /// A gap is answered as if its sequences lay in the past (45).
+    GapIsOutOfOrder,
+    /// A duplicate at the head of a run rejects the whole run.
+    DuplicateRejectsRun,
+    /// A partition remembers only the last run of a producer.
+    RememberOneRun,
+    /// What a producer sent behind a failed run is not failed.
+    SuccessorsGoOn,
+    /// A commit whose reply was lost is made again.
+    CommitAgain,
+    /// Segments are committed as their uploads end, not as they were sealed.
+    CommitOutOfOrder,
+    /// A key is used again for another segment, and the object replaced.
+    ReuseSegmentKey,
+    /// Acknowledgements do not ask for the cluster's epoch.
+    SkipEpochGate,
+    /// Batches behind the first of an extent get the first one's base offset.
+    WrongBaseOffset,
+    /// The hot index joins extents that do not touch.
+    IndexWithHoles,
+    /// The hot index believes an older head.
+    HeadGoesBack,
+    /// Nobody who waits for records is woken.
+    DropWakeUp,
+    /// A topic that is created again gets the key, and so the caches, of the deleted one.
+    TopicKeyLivesOn,
+    /// The cache does not tell the segments of different incarnations apart.
+    CacheKeyTooShort,
+    /// What a failed upload held in memory stays charged.
+    LeakBudget,
+    /// ListOffsets is answered from what this agent happens to know.
+    ListFromIndex,
+    /// An error comes with an offset that looks real.
+    ErrorWithOffset,
+    /// What was read from the bucket is not verified.
+    SkipChecksum,
+}
+
+impl Mistake {
+    /// All of them.
+    pub const ALL: [Mistake; 23] = [
+        Self::AckBeforeCommit,
+        Self::SkipFence,
+        Self::LookThenGiveUp,
+        Self::GiveUpWithoutTombstone,
+        Self::IgnoreSequenceGap,
+        Self::GapIsOutOfOrder,
+        Self::DuplicateRejectsRun,
+        Self::RememberOneRun,
+        Self::SuccessorsGoOn,
+        Self::CommitAgain,
+        Self::CommitOutOfOrder,
+        Self::ReuseSegmentKey,
+        Self::SkipEpochGate,
+        Self::WrongBaseOffset,
+        Self::IndexWithHoles,
+        Self::HeadGoesBack,
+        Self::DropWakeUp,
+        Self::TopicKeyLivesOn,
+        Self::CacheKeyTooShort,
+        Self::LeakBudget,
+        Self::ListFromIndex,
+        Self::ErrorWithOffset,
+        Self::SkipChecksum,
+    ];
+}
+
+#[cfg(feature = "planted")]
+mod switch {
+    use std::cell::Cell;
+
+    use super::Mistake;
+
+    thread_local! {
+        static PLANTED: Cell<Option<Mistake>> = const { Cell::new(None) };
+    }
+
+    /// Everything on this thread makes this mistake from now on.
+    pub fn plant(mistake: Option<Mistake>) {
+        PLANTED.set(mistake);
+    }
+
+    /// Whether this mistake is to be made.
+    pub fn planted(mistake: Mistake) -> bool {
+        PLANTED.get() == Some(mistake)
+    }
+}
+
+#[cfg(feature = "planted")]
+pub use switch::{plant, planted};
+
+/// Whether this mistake is to be made: never, in this build.
+#[cfg(not(feature = "planted"))]
+pub const fn planted(_mistake: Mistake) -> bool {
+    false
+}
