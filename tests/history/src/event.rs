@@ -52,13 +52,13 @@ pub struct Identity {
     pub id: i64,
     /// Producer epoch.
     pub epoch: i16,
-    /// Sequence of the batch's first record.
+    /// Sequence of the batch's first record; -1 if the client's library keeps it to itself.
     pub first_sequence: i32,
 }
 
 /// Consecutive offsets with the records that a reader found there. The reader has compared every record's
 /// bytes with what its number says they are; what differs is [`What::Damaged`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Seen {
     /// Offset of the first record.
     pub base_offset: i64,
@@ -70,7 +70,7 @@ pub struct Seen {
 }
 
 /// What ListOffsets is asked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Query {
     /// First offset of the log (-2).
     Earliest,
@@ -81,9 +81,9 @@ pub enum Query {
 }
 
 /// What an agent uses of one of its memory budgets.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Memory {
-    /// `control`, `produce`, `fetch` or `cache`.
+    /// `control`, `produce`, `fetch` or `cache`; `recent` for the part of `produce` that recent segments hold.
     pub r#use: String,
     /// Bytes in use.
     pub used: u64,
@@ -92,7 +92,7 @@ pub struct Memory {
 }
 
 /// What happened.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum What {
     /// A producer sent a batch to an agent, for the first time or again.
     Sent {
@@ -163,9 +163,9 @@ pub enum What {
         by: Option<Life>,
         /// Kafka's error code.
         error: i16,
-        /// The answer's high watermark; with an error it must be -1.
+        /// The answer's high watermark; with an error it must be -1. Real libraries may not tell: -1.
         high_watermark: i64,
-        /// The answer's log start offset; -1 if unknown.
+        /// The answer's log start offset; -1 if unknown; with an error it must be -1.
         log_start: i64,
         /// The records at or after `from`, in the order in which they came.
         seen: Vec<Seen>,
@@ -194,15 +194,18 @@ pub enum What {
         /// The offset; with an error it must be -1.
         offset: i64,
     },
-    /// A reader read a partition from its log start to its end through one agent, after the faults.
+    /// A reader read a partition from its log start to its end through one agent, after the faults. What it
+    /// found is in its own `Fetched` events, asked since `began_us` and answered by that agent.
     ReadThrough {
         /// The partition.
         partition: Partition,
         /// Through whom, if the client knows.
         through: Option<Life>,
-        /// First offset.
+        /// When it began. After that the reader asked where the log begins and ends (ListOffsets).
+        began_us: u64,
+        /// First offset, as ListOffsets said.
         log_start: i64,
-        /// Next offset.
+        /// Next offset, as ListOffsets said.
         end: i64,
     },
     /// A producer, consumer or administrator has done all it had to do after the faults.
@@ -216,7 +219,8 @@ pub enum What {
     MemoryUsed {
         /// Whose.
         life: Life,
-        /// Nothing was under way: only the cache may hold anything.
+        /// Nothing was under way: only the cache may hold anything, and recent segments the frames that they
+        /// came in.
         idle: bool,
         /// Each use.
         memory: Vec<Memory>,
@@ -238,16 +242,28 @@ pub enum What {
     },
     /// From here on nothing is done to the system any more.
     Healed,
-    /// Somebody raised the cluster epoch in the bucket. T and the longest way of a message later nothing may
-    /// be acknowledged any more.
+    /// Somebody raised the cluster epoch in the bucket: a restore begins.
     EpochRaised {
-        /// The end of that time.
+        /// T and the longest way of a message later: nothing may be acknowledged any more. `u64::MAX` where
+        /// agents may stand still for any time between an acknowledgement and its way out.
         silence_from_us: u64,
+    },
+    /// What the restore found when it listed the bucket, longer than T after the epoch was raised: all that
+    /// the restored cluster can have. Whatever is acknowledged at any time has to be in it.
+    Restorable {
+        /// The records of all segments.
+        records: Vec<Records>,
+    },
+    /// A segment in the bucket that is neither committed nor tombstoned, although the incarnation that wrote
+    /// it lives and has nothing under way.
+    Unsettled {
+        /// The object's key.
+        key: String,
     },
 }
 
 /// One thing that happened.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Event {
     /// Microseconds since the beginning.
     pub at_us: u64,

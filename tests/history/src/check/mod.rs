@@ -1,0 +1,186 @@
+//! The rules that a history is held against.
+//!
+//! One pass over the events, in the order of time, feeds the rules that look at single answers or compare
+//! answers by time, and collects what was seen of each partition's log. Then the logs are judged, one
+//! partition after the other. A rule reports only what no correct system could have shown to these clients:
+//! where a history leaves open what happened, nothing is concluded.
+//!
+//! Everything is a sort or a search: the whole takes `n log n` for `n` events and runs of records.
+
+mod acknowledged;
+mod batches;
+mod bytes;
+mod duplicates;
+mod epoch;
+mod errors;
+mod evidence;
+mod findings;
+mod high_watermark;
+mod list_offsets;
+mod log;
+mod memory;
+mod offsets;
+mod order;
+mod places;
+mod progress;
+mod requests;
+mod restorable;
+mod rising;
+mod topics;
+mod well_formed;
+
+#[cfg(test)]
+mod tests;
+
+use crate::event::Event;
+pub use crate::terms::Terms;
+use crate::{History, Violation, What};
+
+use batches::Batches;
+use findings::Findings;
+use log::PlaceLog;
+use places::Places;
+
+/// What all rules look things up in.
+pub(crate) struct Context<'h> {
+    pub history: &'h History,
+    pub terms: &'h Terms,
+    pub places: Places,
+    pub batches: Batches,
+}
+
+/// An event and its place in the history.
+#[derive(Clone, Copy)]
+pub(crate) struct At<'h> {
+    pub event: &'h Event,
+    pub at: usize,
+}
+
+impl At<'_> {
+    pub(crate) fn us(&self) -> u64 {
+        self.event.at_us
+    }
+}
+
+/// Holds a history against the promises. The violations come in the order of time; none means that no rule
+/// found anything wrong.
+pub fn check(history: &History, terms: &Terms) -> Vec<Violation> {
+    let mut context = Context {
+        history,
+        terms,
+        places: Places::new(history),
+        batches: Batches::new(history.clients.len()),
+    };
+    let mut findings = Findings::default();
+    let mut pass = Pass::new(&context);
+    for (at, event) in history.events.iter().enumerate() {
+        let at = At { event, at };
+        if well_formed::judge(&mut context, at, &mut findings) {
+            pass.event(&mut context, at, &mut findings);
+        }
+    }
+    pass.finish(&context, &mut findings);
+    findings.finish()
+}
+
+/// The state of the rules during the pass.
+struct Pass {
+    logs: Vec<PlaceLog>,
+    topics: topics::Topics,
+    ends: list_offsets::Ends,
+    high_watermarks: high_watermark::HighWatermarks,
+    errors: errors::Errors,
+    offsets: offsets::Offsets,
+    epoch: epoch::Epoch,
+    progress: progress::Progress,
+    acknowledged: acknowledged::Acknowledged,
+}
+
+impl Pass {
+    fn new(context: &Context<'_>) -> Self {
+        let history = context.history;
+        Self {
+            logs: Vec::new(),
+            topics: topics::Topics::new(history),
+            ends: list_offsets::Ends::default(),
+            high_watermarks: high_watermark::HighWatermarks::new(history),
+            errors: errors::Errors::default(),
+            offsets: offsets::Offsets::new(history),
+            epoch: epoch::Epoch::default(),
+            progress: progress::Progress::new(history),
+            acknowledged: acknowledged::Acknowledged::default(),
+        }
+    }
+
+    fn event(&mut self, context: &mut Context<'_>, at: At<'_>, findings: &mut Findings) {
+        self.progress.event(context, at, findings);
+        match &at.event.what {
+            What::Sent { .. } => {
+                if let Some(sent) = context.batches.sent(&mut context.places, at, findings) {
+                    self.topics.sent(sent.records);
+                    self.ends.sent(context, &sent);
+                    self.errors.sent(&sent);
+                }
+            }
+            What::Acked { .. } => {
+                self.epoch.acked(context, at, findings);
+                self.acknowledged.acked(context, at, &mut self.logs, findings);
+                self.ends.acked(context, at, findings);
+            }
+            What::Refused { .. } => self.errors.refused(context, at, findings),
+            What::GivenUp { .. } => context.batches.gave_up(at),
+            What::Fatal { .. } => {
+                context.batches.gave_up(at);
+                self.errors.fatal(context, at, findings);
+            }
+            What::Fetched { partition, .. } => {
+                let place = context.places.place(*partition);
+                self.errors.fetched(context, &self.ends, at, place, findings);
+                self.offsets.fetched(context, at, findings);
+                self.topics.fetched(context, at, place, findings);
+                log::fetched(context, at, place, &mut self.logs);
+                self.high_watermarks.fetched(context, at, place, findings);
+                self.ends.fetched(context, at, place, findings);
+            }
+            What::Damaged { .. } => bytes::damaged(context, at, findings),
+            What::Listed { .. } => {
+                self.errors.listed(context, at, findings);
+                self.epoch.listed(context, at, findings);
+                self.ends.listed(context, at, findings);
+            }
+            What::ReadThrough { .. } => {
+                self.offsets.read_through(context, at, findings);
+                self.ends.read_through(context, at, findings);
+                self.acknowledged.read_through(context, at);
+            }
+            What::MemoryUsed { .. } => memory::judge(context, at, findings),
+            What::ReadAgain { .. } => requests::judge(context, at, findings),
+            What::EpochRaised { .. } => {
+                self.epoch.raised(at);
+                self.errors.raised();
+            }
+            What::Restorable { .. } => restorable::judge(context, at, findings),
+            What::Unsettled { .. } => restorable::unsettled(at, findings),
+            What::Unanswered { .. }
+            | What::Finished
+            | What::Stuck { .. }
+            | What::Fault { .. }
+            | What::Healed => {}
+        }
+    }
+
+    fn finish(mut self, context: &Context<'_>, findings: &mut Findings) {
+        self.progress.finish(context, findings);
+        self.acknowledged.finish(context, &self.logs, findings);
+        self.topics.finish(context, findings);
+        let identities = context.batches.by_sequence();
+        let mut copies = duplicates::Copies::new(context);
+        for (place, log) in self.logs.iter_mut().enumerate() {
+            let segments = bytes::merge_seen(context, place, &mut log.seen, findings);
+            acknowledged::judge(context, place, &mut log.claims, &segments, findings);
+            let standing = topics::walk(context, place, &segments, findings);
+            copies.judge(context, place, &segments, &standing, findings);
+            order::judge(context, place, &segments, &standing, &identities, findings);
+        }
+    }
+}
