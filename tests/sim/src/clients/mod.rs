@@ -3,16 +3,32 @@
 //! Each runs until the run is over and writes what it sees into the history. None knows the inside of an
 //! agent: they speak Kafka's protocol over a [`crate::net::Network`].
 
+pub mod admin;
+pub mod connection;
+pub mod consumer;
+pub mod lister;
+pub mod metadata;
+mod offsets;
+pub mod payload;
+pub mod producer;
+pub mod reader;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use esker_history::event::Client;
-use esker_model::seams::SeededRng;
+use esker_model::seams::{Rng, SeededRng};
 use esker_protocol::batch::Codec;
 use tokio::sync::watch;
 
 use crate::net::Network;
 use crate::record::Recorder;
+
+pub use admin::run_admin;
+pub use consumer::run_consumer;
+pub use lister::run_lister;
+pub use producer::run_producer;
+pub use reader::read_through;
 
 /// How far a run has come.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -44,6 +60,22 @@ pub struct ClientContext {
     pub record: Recorder,
     /// How far the run has come.
     pub phase: watch::Receiver<Phase>,
+}
+
+/// How long a client other than a producer waits for an answer, besides the time that it grants the agent.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Waits until the run has come so far; for ever if nobody leads it any more.
+async fn until(mut run: watch::Receiver<Phase>, phase: Phase) {
+    if run.wait_for(|now| *now >= phase).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// A pause of `mean` on average, drawn by a client.
+fn pause(rng: &SeededRng, mean: Duration) -> Duration {
+    let mean_us = (mean.as_micros() as u64).max(500);
+    Duration::from_micros(mean_us / 4 + rng.below(mean_us * 3 / 2))
 }
 
 /// How a producer behaves.
@@ -82,7 +114,8 @@ pub struct ProducerPlan {
     pub codec: Codec,
     /// The request's timeout, and how long the client waits for an answer (a little longer).
     pub request_timeout: Duration,
-    /// The Java client gives a batch up after this.
+    /// A batch that is not acknowledged after this is given up (`delivery.timeout.ms`, librdkafka's
+    /// `message.timeout.ms`); a careless producer does not wait so long.
     pub delivery_timeout: Duration,
 }
 

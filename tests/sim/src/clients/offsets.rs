@@ -1,0 +1,84 @@
+//! ListOffsets: the question of those who read, and of those who only ask. Every answer is in the history.
+
+use std::sync::Arc;
+
+use esker_history::What;
+use esker_history::event::{Partition, Query};
+use esker_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use esker_protocol::messages::{BrokerId, ListOffsetsRequest};
+
+use super::connection::{Lost, protest};
+use super::metadata::{Cluster, topic_name};
+
+const VERSION: i16 = 8;
+
+/// A partition, and the name of its topic.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) topic: String,
+    pub(super) partition: Partition,
+}
+
+/// Asks one host the same about several partitions. Answers: (error code, offset), in their order.
+pub(super) async fn list(
+    cluster: &Arc<Cluster>,
+    host: &str,
+    places: &[Place],
+    query: Query,
+) -> Result<Vec<(i16, i64)>, Lost> {
+    let ctx = &cluster.ctx;
+    let link = cluster.link(host).await?;
+    let asked_us = ctx.record.now_us();
+    let response = link.send(VERSION, &request(places, query), cluster.patience);
+    let response = response.await?;
+    let mut answers = Vec::with_capacity(places.len());
+    for place in places {
+        let name = topic_name(&place.topic);
+        let topics = response.topics.iter().filter(|topic| topic.name == name);
+        let mut partitions = topics.flat_map(|topic| &topic.partitions);
+        let answer = partitions.find(|answer| answer.partition_index == place.partition.index);
+        let Some(answer) = answer else {
+            let (topic, index) = (&place.topic, place.partition.index);
+            protest(ctx, format!("no offset for partition {index} of {topic}"));
+            return Err(Lost);
+        };
+        let what = What::Listed {
+            partition: place.partition,
+            query,
+            asked_us,
+            by: Some(link.life()),
+            error: answer.error_code,
+            offset: answer.offset,
+        };
+        ctx.record.tell(ctx.me, what);
+        answers.push((answer.error_code, answer.offset));
+    }
+    Ok(answers)
+}
+
+fn request(places: &[Place], query: Query) -> ListOffsetsRequest {
+    let timestamp = match query {
+        Query::Latest => -1,
+        Query::Earliest => -2,
+        Query::Time(timestamp_ms) => timestamp_ms,
+    };
+    let mut topics: Vec<ListOffsetsTopic> = Vec::new();
+    for place in places {
+        let name = topic_name(&place.topic);
+        let partition = ListOffsetsPartition::default()
+            .with_partition_index(place.partition.index)
+            .with_current_leader_epoch(-1)
+            .with_timestamp(timestamp);
+        match topics.iter_mut().find(|topic| topic.name == name) {
+            Some(topic) => topic.partitions.push(partition),
+            None => topics.push(
+                ListOffsetsTopic::default()
+                    .with_name(name)
+                    .with_partitions(vec![partition]),
+            ),
+        }
+    }
+    ListOffsetsRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_topics(topics)
+}

@@ -1,0 +1,52 @@
+//! Producers: one task per plan that makes batches, sends them and notes what it is told.
+//!
+//! What holds: every attempt is one `Sent` followed by exactly one `Acked`, `Refused` or `Unanswered`, unless
+//! the run ends first; a batch that was sent and is not acknowledged ends in one `GivenUp`. What is sent when,
+//! and what follows from an answer, is the [`policy`] of the kind; the engine connects, finds leaders, waits
+//! and writes the history.
+//!
+//! A topic that Metadata says is gone, several times in a row, loses its batches. When it is there again
+//! under another id, a producer that names topics by id goes on with new batches; one that names them by name
+//! does not notice, like the real ones, and sends its old batches to the new topic.
+
+mod engine;
+mod java;
+mod lane;
+
+mod librdkafka;
+mod load;
+mod metadata;
+mod policy;
+mod wire;
+
+use esker_history::What;
+
+use super::{ClientContext, Phase, ProducerKind, ProducerPlan};
+use engine::Engine;
+use policy::Policy;
+
+/// Runs one producer until it is done or the run is over.
+pub async fn run_producer(ctx: ClientContext, plan: ProducerPlan) {
+    let over = super::until(ctx.phase.clone(), Phase::Over);
+    tokio::select! {
+        biased;
+        () = over => {}
+        () = work(ctx, plan) => {}
+    }
+}
+
+async fn work(ctx: ClientContext, plan: ProducerPlan) {
+    let lanes = plan.topics.iter().map(|(_, partitions)| partitions.len()).sum();
+    let delivery_timeout = plan.delivery_timeout;
+    let policy: Box<dyn Policy> = match plan.kind {
+        ProducerKind::Librdkafka => Box::new(librdkafka::Librdkafka::new(lanes, delivery_timeout)),
+        ProducerKind::Java => Box::new(java::Java::new(lanes, delivery_timeout)),
+        ProducerKind::Plain | ProducerKind::Careless => Box::new(policy::Plain {
+            careless: plan.kind == ProducerKind::Careless,
+            delivery_timeout,
+        }),
+    };
+    let mut engine = Engine::new(ctx.clone(), plan, policy);
+    engine.run().await;
+    ctx.record.tell(ctx.me, What::Finished);
+}
