@@ -9,6 +9,7 @@
 
 pub mod check;
 pub mod event;
+pub mod lines;
 pub mod report;
 pub mod violation;
 

@@ -288,6 +288,26 @@ impl Batches {
         all
     }
 
+    /// Tells of two batches of one identity in one partition: the broker cannot tell them apart.
+    pub(crate) fn same_identity(&self, identities: &[Sequenced], findings: &mut Findings) {
+        for pair in identities.windows(2) {
+            let [one, other] = [self.get(pair[0].batch), self.get(pair[1].batch)];
+            let key = |one: &Sequenced| (one.family, one.id, one.epoch, one.next_sequence);
+            let meet = one.place == other.place || one.by_name || other.by_name;
+            if key(&pair[0]) != key(&pair[1]) || !meet {
+                continue;
+            }
+            findings.add_found(Promise::ImmutableLog, "history", || {
+                let what = format!(
+                    "the history is wrong: producer {} used a sequence twice in epoch {}, for its batches {} and {}",
+                    pair[0].id, pair[0].epoch, one.batch.number, other.batch.number,
+                );
+                let about = About::events([one.event, other.event]).batches([one.batch, other.batch]);
+                (0, what, about)
+            });
+        }
+    }
+
     /// A batch in words: whose, which, and its records.
     pub(crate) fn tell(&self, context: &Context<'_>, at: u32) -> String {
         let Sending { batch, records, .. } = self.get(at);

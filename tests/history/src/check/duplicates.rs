@@ -21,7 +21,7 @@ use super::acknowledged::times;
 use super::evidence;
 use super::findings::Findings;
 use super::log::{self, Segment};
-use super::topics::Standing;
+use super::topics::{Standing, first_time};
 
 /// Where each batch was found last.
 pub(crate) struct Copies {
@@ -77,15 +77,15 @@ fn duplicate(
 ) {
     let partition = context.places.get(place).partition;
     let sending = context.batches.get(batch);
-    let mut events = Vec::new();
-    let mut at_us = 0;
-    for base in copies {
-        let shows = evidence::readings(context.history, partition, *base);
-        let first = shows.first().map(|at| context.history.events[*at].at_us);
-        at_us = at_us.max(first.unwrap_or_default());
-        events.extend(shows);
-    }
-    findings.add(Promise::ImmutableLog, "duplicate", at_us, || {
+    findings.add_found(Promise::ImmutableLog, "duplicate", || {
+        let mut events = Vec::new();
+        let mut at_us = 0;
+        for base in copies {
+            let shows = evidence::readings(context.history, partition, *base);
+            let first = shows.first().map(|at| context.history.events[*at].at_us);
+            at_us = at_us.max(first.unwrap_or_default());
+            events.extend(shows);
+        }
         let bases: Vec<String> = copies.iter().map(ToString::to_string).collect();
         let what = format!(
             "{} stands {} in {}, at offsets {}, but can be there only {}",
@@ -95,12 +95,8 @@ fn duplicate(
             bases.join(" and "),
             times(max),
         );
-        (
-            what,
-            About::events(events)
-                .partition(partition)
-                .batches([sending.batch]),
-        )
+        let about = About::events(events).partition(partition);
+        (at_us, what, about.batches([sending.batch]))
     });
 }
 
@@ -120,10 +116,10 @@ fn torn(context: &Context<'_>, place: usize, segments: &[Segment], one: &Standin
         None => return,
     };
     let partition = context.places.get(place).partition;
-    let mut events = evidence::readings(context.history, partition, one.from);
-    events.extend(evidence::readings(context.history, partition, offset));
-    let at_us = super::topics::first_time(context, &events);
-    findings.add(Promise::ImmutableLog, "torn", at_us, || {
+    findings.add_found(Promise::ImmutableLog, "torn", || {
+        let mut events = evidence::readings(context.history, partition, one.from);
+        events.extend(evidence::readings(context.history, partition, offset));
+        let at_us = first_time(context, &events);
         let what = format!(
             "of {} only a part stands at offsets {} to {} of {}, and at offset {offset} something else",
             context.batches.tell(context, one.batch),
@@ -134,6 +130,6 @@ fn torn(context: &Context<'_>, place: usize, segments: &[Segment], one: &Standin
         let about = About::events(events)
             .partition(partition)
             .offsets(one.base.max(0), end);
-        (what, about.batches([sending.batch]))
+        (at_us, what, about.batches([sending.batch]))
     });
 }

@@ -6,8 +6,8 @@
 //! - *error-code*: an error that no correct client can be given. Clients of a history keep the protocol, so
 //!   what is left are our own failures (6, 7, 19 for producers; 6, 56 for readers), topics that are gone, and
 //!   what follows from the client's own doing.
-//! - *unknown-topic*: a topic that nobody had asked to delete is said not to exist. By name only if no other
-//!   topic ever had it: an agent may know the former one for a moment longer.
+//! - *unknown-topic*: a topic that nobody had asked to delete is said not to exist. By name only if nobody
+//!   creates topics of that name: an agent may know a former one for a moment longer.
 //! - *out-of-range*: OFFSET_OUT_OF_RANGE for an offset that was known to be in the log, or to be its end,
 //!   before the question. Only the primary may say so.
 //! - *fatal*: a client came to the conclusion that it cannot go on.
@@ -22,8 +22,8 @@ use std::collections::BTreeMap;
 use crate::{About, Promise, What, names};
 
 use super::batches::Sent;
+use super::ends::Ends;
 use super::findings::Findings;
-use super::list_offsets::Ends;
 use super::places::Place;
 use super::{At, Context};
 
@@ -186,7 +186,7 @@ impl Errors {
         }
         let allowed = match *error {
             OFFSET_OUT_OF_RANGE => {
-                let surely_there = known.shows(*by_name, at.us())
+                let surely_there = (!by_name || known.is_steady())
                     && known.answers_by_name(at.us())
                     && !context.terms.records_deleted
                     && ends.surely_holds(place, *from, *asked_us);
@@ -309,7 +309,7 @@ impl Errors {
 
 /// Whether an agent may say at `at_us` that a partition does not exist.
 fn may_be_gone(context: &Context<'_>, place: &Place, by_id: bool, at_us: u64) -> bool {
-    !place.answers_by_name(at_us) || (!by_id && (!place.is_only_bearer() || context.terms.partitions_added))
+    !place.answers_by_name(at_us) || (!by_id && (!place.is_steady() || context.terms.partitions_added))
 }
 
 fn unknown_topic(

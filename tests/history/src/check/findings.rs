@@ -18,7 +18,7 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    /// A violation; `tell` is called only if it is told in full.
+    /// A violation at a known time; `tell` is called only if it is told in full.
     pub(crate) fn add(
         &mut self,
         promise: Promise,
@@ -26,13 +26,26 @@ impl Findings {
         at_us: u64,
         tell: impl FnOnce() -> (String, About),
     ) {
+        self.add_found(promise, rule, || {
+            let (what, about) = tell();
+            (at_us, what, about)
+        });
+    }
+
+    /// A violation whose events have to be looked for; `find` is called only if it is told in full.
+    pub(crate) fn add_found(
+        &mut self,
+        promise: Promise,
+        rule: &'static str,
+        find: impl FnOnce() -> (u64, String, About),
+    ) {
         let (count, last) = self.counts.entry(rule).or_default();
         *count += 1;
         if *count > PER_RULE_MAX {
             return;
         }
         *last = self.list.len();
-        let (what, about) = tell();
+        let (at_us, what, about) = find();
         self.list.push(Violation {
             promise,
             rule,

@@ -1,52 +1,25 @@
-//! Where a log begins and ends, over time (P1, P2).
+//! ListOffsets is linearizable (P1, P2).
 //!
 //! An answer of ListOffsets lies somewhere between its question and itself. So it must cover everything
 //! that anybody knew before the question:
 //! - *lost*: the end lies below an offset that was acknowledged before the question (P1);
 //! - *end-back*: the end lies below one that was shown before: a high watermark, an earlier end;
 //! - *start-back*: the log start lies below one that was shown before;
-//! - *log-start*: a log start above 0 although nothing is ever deleted, or above the end;
-//! - *too-far*: an end, a high watermark or an ack lies beyond everything that was sent until then;
 //! - *disagree*: two read-throughs that began after nothing could be written any more show different ends
 //!   (P3).
 //!
 //! A read-through takes its bounds from ListOffsets, asked after it began, and is judged like one.
 //!
-//! Sound because the end of the log and its start only rise and ListOffsets reads the primary after the
+//! Sound because the end of a log and its start only rise and ListOffsets reads the primary after the
 //! question came; a high watermark may be old, and an old one is below the end all the same. Facts learned
-//! in the same microsecond as a question do not count. Only facts that are surely about this topic do (see
-//! [`super::places`]). What was sent is counted for all topics of a name together; a batch counts once for
-//! each identity and once for each sending without.
+//! in the same microsecond as a question do not count.
 
-use crate::event::{Life, Partition, Query};
-use crate::{About, Promise, What, names};
+use crate::event::{Life, Query};
+use crate::{Promise, What, names};
 
-use super::batches::Sent;
+use super::ends::{Ends, about, slot, tell};
 use super::findings::Findings;
-use super::places::Place;
-use super::rising::{Known, Rising};
 use super::{At, Context};
-
-#[derive(Default)]
-pub(crate) struct Ends {
-    places: Vec<OfPlace>,
-    /// By family.
-    sent: Vec<SentRecords>,
-}
-
-#[derive(Clone, Default)]
-struct OfPlace {
-    ends: Rising,
-    starts: Rising,
-    settled: Option<(i64, usize)>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct SentRecords {
-    records: i64,
-    /// There may have been more.
-    unlimited: bool,
-}
 
 /// The bounds that one answer gives.
 struct Answer {
@@ -57,64 +30,6 @@ struct Answer {
 }
 
 impl Ends {
-    /// Notes records that may be in the log from now on.
-    pub(crate) fn sent(&mut self, context: &Context<'_>, sent: &Sent) {
-        let known = slot(&mut self.sent, sent.family);
-        if !sent.repeated {
-            known.records = known.records.saturating_add(i64::from(sent.records.count));
-        }
-        let hidden = sent.identity.is_none_or(|identity| identity.first_sequence < 0);
-        known.unlimited |= hidden && !context.terms.requests_shown;
-    }
-
-    pub(crate) fn acked(&mut self, context: &Context<'_>, at: At<'_>, findings: &mut Findings) {
-        let What::Acked {
-            batch,
-            base_offset,
-            log_start,
-            ..
-        } = &at.event.what
-        else {
-            return;
-        };
-        let Some(found) = context.batches.find(*batch) else {
-            return;
-        };
-        if !(0..i64::MAX / 2).contains(base_offset) {
-            return;
-        }
-        let Some(place) = context.acked_place(found, at.us()) else {
-            return;
-        };
-        let end = base_offset + i64::from(context.batches.get(found).records.count);
-        self.too_far(context, at, context.places.get(place), end, findings);
-        self.learn(context, at, place, (*log_start, end), findings);
-    }
-
-    pub(crate) fn fetched(
-        &mut self,
-        context: &Context<'_>,
-        at: At<'_>,
-        place: usize,
-        findings: &mut Findings,
-    ) {
-        let What::Fetched {
-            by_name,
-            error: 0,
-            high_watermark,
-            log_start,
-            ..
-        } = &at.event.what
-        else {
-            return;
-        };
-        let known = context.places.get(place);
-        if known.shows(*by_name, at.us()) {
-            self.too_far(context, at, known, *high_watermark, findings);
-            self.learn(context, at, place, (*log_start, *high_watermark), findings);
-        }
-    }
-
     pub(crate) fn listed(&mut self, context: &mut Context<'_>, at: At<'_>, findings: &mut Findings) {
         let What::Listed {
             partition,
@@ -198,15 +113,6 @@ impl Ends {
         }
     }
 
-    /// Whether an offset surely was in the log when a question was asked.
-    pub(crate) fn surely_holds(&self, place: usize, offset: i64, asked_us: u64) -> bool {
-        let known = self
-            .places
-            .get(place)
-            .and_then(|known| known.ends.before(asked_us));
-        offset >= 0 && known.is_some_and(|known| offset <= known.value)
-    }
-
     fn answer(
         &mut self,
         context: &Context<'_>,
@@ -216,8 +122,10 @@ impl Ends {
         findings: &mut Findings,
     ) {
         let partition = context.places.get(place).partition;
-        let known = slot(&mut self.places, place).clone_before(answer.asked_us);
-        if let (Some(end), Some(before)) = (answer.end, known.1)
+        let known = slot(&mut self.places, place);
+        let start_before = known.starts.before(answer.asked_us);
+        let end_before = known.ends.before(answer.asked_us);
+        if let (Some(end), Some(before)) = (answer.end, end_before)
             && end < before.value
         {
             let acked = &context.history.events[before.event];
@@ -247,7 +155,7 @@ impl Ends {
                 findings,
             );
         }
-        if let (Some(start), Some(before)) = (answer.start, known.0)
+        if let (Some(start), Some(before)) = (answer.start, start_before)
             && start < before.value
         {
             let what = |partition| {
@@ -276,95 +184,4 @@ impl Ends {
         let bounds = (answer.start.unwrap_or(-1), answer.end.unwrap_or(-1));
         self.learn(context, at, place, bounds, findings);
     }
-
-    fn learn(
-        &mut self,
-        context: &Context<'_>,
-        at: At<'_>,
-        place: usize,
-        (start, end): (i64, i64),
-        findings: &mut Findings,
-    ) {
-        let partition = context.places.get(place).partition;
-        let moved = start > 0 && !context.terms.records_deleted;
-        if moved || (end >= 0 && start > end) {
-            let what = |partition| match moved {
-                true => format!("{partition} begins at offset {start}, though nothing was deleted"),
-                false => format!("{partition} begins at offset {start} and ends at {end}"),
-            };
-            let about = (about(at, partition, None).offsets(0, start), None);
-            tell(
-                context,
-                at,
-                Promise::ImmutableLog,
-                "log-start",
-                what,
-                about,
-                findings,
-            );
-        }
-        let known = slot(&mut self.places, place);
-        known.starts.learn(at.us(), start.max(0), at.at);
-        known.ends.learn(at.us(), end.max(start).max(0), at.at);
-    }
-
-    fn too_far(&self, context: &Context<'_>, at: At<'_>, place: &Place, end: i64, findings: &mut Findings) {
-        let sent = self.sent.get(place.family).copied().unwrap_or_default();
-        if end <= sent.records || sent.unlimited {
-            return;
-        }
-        let what = |partition| {
-            format!(
-                "{partition} reaches offset {end}, though only {} records had been sent to it",
-                sent.records
-            )
-        };
-        let about = about(at, place.partition, None).offsets(sent.records, end);
-        tell(
-            context,
-            at,
-            Promise::ImmutableLog,
-            "too-far",
-            what,
-            (about, None),
-            findings,
-        );
-    }
-}
-
-impl OfPlace {
-    fn clone_before(&self, asked_us: u64) -> (Option<Known>, Option<Known>) {
-        (self.starts.before(asked_us), self.ends.before(asked_us))
-    }
-}
-
-fn slot<T: Clone + Default>(list: &mut Vec<T>, at: usize) -> &mut T {
-    if list.len() <= at {
-        list.resize(at + 1, T::default());
-    }
-    &mut list[at]
-}
-
-fn about(at: At<'_>, partition: Partition, by: Option<Life>) -> About {
-    About::events([at.at])
-        .partition(partition)
-        .life(by)
-        .client(at.event.client)
-}
-
-fn tell(
-    context: &Context<'_>,
-    at: At<'_>,
-    promise: Promise,
-    rule: &'static str,
-    what: impl FnOnce(String) -> String,
-    (mut about, other): (About, Option<usize>),
-    findings: &mut Findings,
-) {
-    findings.add(promise, rule, at.us(), || {
-        about.events.extend(other);
-        let partition = about.partitions.first();
-        let name = partition.map(|partition| names::partition(context.history, *partition));
-        (what(name.unwrap_or_default()), about)
-    });
 }

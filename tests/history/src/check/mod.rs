@@ -11,6 +11,7 @@ mod acknowledged;
 mod batches;
 mod bytes;
 mod duplicates;
+mod ends;
 mod epoch;
 mod errors;
 mod evidence;
@@ -87,7 +88,7 @@ pub fn check(history: &History, terms: &Terms) -> Vec<Violation> {
 struct Pass {
     logs: Vec<PlaceLog>,
     topics: topics::Topics,
-    ends: list_offsets::Ends,
+    ends: ends::Ends,
     high_watermarks: high_watermark::HighWatermarks,
     errors: errors::Errors,
     offsets: offsets::Offsets,
@@ -102,7 +103,7 @@ impl Pass {
         Self {
             logs: Vec::new(),
             topics: topics::Topics::new(history),
-            ends: list_offsets::Ends::default(),
+            ends: ends::Ends::default(),
             high_watermarks: high_watermark::HighWatermarks::new(history),
             errors: errors::Errors::default(),
             offsets: offsets::Offsets::new(history),
@@ -174,6 +175,7 @@ impl Pass {
         self.acknowledged.finish(context, &self.logs, findings);
         self.topics.finish(context, findings);
         let identities = context.batches.by_sequence();
+        context.batches.same_identity(&identities, findings);
         let mut copies = duplicates::Copies::new(context);
         for (place, log) in self.logs.iter_mut().enumerate() {
             let segments = bytes::merge_seen(context, place, &mut log.seen, findings);

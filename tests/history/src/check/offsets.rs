@@ -150,6 +150,7 @@ impl Offsets {
     }
 }
 
-fn end_of(seen: &Seen) -> i64 {
+/// The offset after the last record.
+pub(crate) fn end_of(seen: &Seen) -> i64 {
     seen.base_offset.saturating_add(i64::from(seen.records.count))
 }

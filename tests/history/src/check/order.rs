@@ -94,9 +94,11 @@ fn out_of_order(
     findings: &mut Findings,
 ) {
     let partition = context.places.get(place).partition;
-    let mut events = evidence::readings(context.history, partition, before.from);
-    events.extend(evidence::readings(context.history, partition, one.from));
-    findings.add(Promise::ImmutableLog, rule, first_time(context, &events), || {
+    findings.add_found(Promise::ImmutableLog, rule, || {
+        let mut events = evidence::readings(context.history, partition, before.from);
+        events.extend(evidence::readings(context.history, partition, one.from));
+        let at_us = first_time(context, &events);
+
         let what = format!(
             "{} stands at offset {} of {}, {why}: {} at offset {}",
             context.batches.tell(context, one.batch),
@@ -107,7 +109,7 @@ fn out_of_order(
         );
         let batches = [before, one].map(|one| context.batches.get(one.batch).batch);
         let about = About::events(events).partition(partition);
-        (what, about.offsets(before.from, one.to).batches(batches))
+        (at_us, what, about.offsets(before.from, one.to).batches(batches))
     });
 }
 
@@ -120,31 +122,27 @@ fn hole(
     findings: &mut Findings,
 ) {
     let partition = context.places.get(place).partition;
-    let events = evidence::readings(context.history, partition, one.from);
-    findings.add(
-        Promise::ImmutableLog,
-        "hole",
-        first_time(context, &events),
-        || {
-            let missing = match predecessors.first() {
-                Some(before) => format!("{} does not", context.batches.tell(context, before.batch)),
-                None => "what ends with the sequence before was never sent".to_owned(),
-            };
-            let what = format!(
-                "{} stands at offset {} of {} with sequence {} of producer {}, epoch {}, but {missing}",
-                context.batches.tell(context, one.batch),
-                one.base,
-                names::partition(context.history, partition),
-                identity.first_sequence,
-                identity.id,
-                identity.epoch,
-            );
-            let batches = predecessors.iter().map(|before| before.batch).chain([one.batch]);
-            let about = About::events(events)
-                .partition(partition)
-                .offsets(one.from, one.to)
-                .batches(batches.map(|batch| context.batches.get(batch).batch));
-            (what, about)
-        },
-    );
+    findings.add_found(Promise::ImmutableLog, "hole", || {
+        let events = evidence::readings(context.history, partition, one.from);
+        let at_us = first_time(context, &events);
+        let missing = match predecessors.first() {
+            Some(before) => format!("{} does not", context.batches.tell(context, before.batch)),
+            None => "what ends with the sequence before was never sent".to_owned(),
+        };
+        let what = format!(
+            "{} stands at offset {} of {} with sequence {} of producer {}, epoch {}, but {missing}",
+            context.batches.tell(context, one.batch),
+            one.base,
+            names::partition(context.history, partition),
+            identity.first_sequence,
+            identity.id,
+            identity.epoch,
+        );
+        let batches = predecessors.iter().map(|before| before.batch).chain([one.batch]);
+        let about = About::events(events)
+            .partition(partition)
+            .offsets(one.from, one.to)
+            .batches(batches.map(|batch| context.batches.get(batch).batch));
+        (at_us, what, about)
+    });
 }

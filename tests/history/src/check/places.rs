@@ -7,7 +7,9 @@
 //!   gone. The client knew the topic from the metastore too, so every former bearer was gone by then. As
 //!   long as nobody had asked for the topic's deletion when the answer came, the answer is about it;
 //! - a *Fetch* may be served from an agent's memory of a former bearer. Only if the name never had another
-//!   bearer, the answer is surely about this topic.
+//!   bearer, the answer is surely about this topic. (One that came and went without any client seeing it
+//!   has no records: what it shows contradicts nothing, but it may well be *unknown* or have *no such
+//!   offset*. Errors by name are judged only where nobody creates or deletes topics of the name.)
 
 use std::collections::BTreeMap;
 
@@ -26,6 +28,8 @@ pub(crate) struct Place {
     deleted_from_us: u64,
     /// No other topic ever had the name.
     only_bearer: bool,
+    /// Nor can one have had it that no client ever saw: nobody creates or deletes topics of that name.
+    steady: bool,
 }
 
 impl Place {
@@ -44,9 +48,9 @@ impl Place {
         self.deleted_from_us != u64::MAX
     }
 
-    /// No other topic ever had the name.
-    pub(crate) fn is_only_bearer(&self) -> bool {
-        self.only_bearer
+    /// Whether the name surely meant this topic all the time.
+    pub(crate) fn is_steady(&self) -> bool {
+        self.steady
     }
 }
 
@@ -63,6 +67,7 @@ struct TopicFacts {
     name: usize,
     deleted_from_us: u64,
     only_bearer: bool,
+    steady: bool,
 }
 
 impl Places {
@@ -81,6 +86,9 @@ impl Places {
                     name,
                     deleted_from_us: topic.deleted_from_us.unwrap_or(u64::MAX),
                     only_bearer: bearers == 1,
+                    steady: bearers == 1
+                        && topic.created_from_us.is_none()
+                        && topic.deleted_from_us.is_none(),
                 }
             })
             .collect();
@@ -110,6 +118,7 @@ impl Places {
                 family,
                 deleted_from_us: facts.deleted_from_us,
                 only_bearer: facts.only_bearer,
+                steady: facts.steady,
             });
         }
         known[index] as usize

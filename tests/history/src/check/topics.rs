@@ -155,9 +155,9 @@ pub(crate) fn walk(
 
 fn never_sent(context: &Context<'_>, place: usize, segment: &Segment, offset: i64, findings: &mut Findings) {
     let partition = context.places.get(place).partition;
-    let events = evidence::readings(context.history, partition, offset);
-    let at_us = first_time(context, &events);
-    findings.add(Promise::ImmutableLog, "never-sent", at_us, || {
+    findings.add_found(Promise::ImmutableLog, "never-sent", || {
+        let events = evidence::readings(context.history, partition, offset);
+        let at_us = first_time(context, &events);
         let what = format!(
             "at offset {offset} {} shows record {} of {}, which was never sent",
             names::partition(context.history, partition),
@@ -165,15 +165,15 @@ fn never_sent(context: &Context<'_>, place: usize, segment: &Segment, offset: i6
             names::client(context.history, segment.by),
         );
         let about = About::events(events).partition(partition);
-        (what, about.offsets(offset, offset + 1))
+        (at_us, what, about.offsets(offset, offset + 1))
     });
 }
 
 fn elsewhere(context: &Context<'_>, place: usize, found: &Standing, findings: &mut Findings) {
     let partition = context.places.get(place).partition;
-    let events = evidence::readings(context.history, partition, found.from);
-    let at_us = first_time(context, &events);
-    findings.add(Promise::ImmutableLog, "elsewhere", at_us, || {
+    findings.add_found(Promise::ImmutableLog, "elsewhere", || {
+        let events = evidence::readings(context.history, partition, found.from);
+        let at_us = first_time(context, &events);
         let sending = context.batches.get(found.batch);
         let sent_to = context.places.get(sending.place).partition;
         let what = format!(
@@ -188,7 +188,7 @@ fn elsewhere(context: &Context<'_>, place: usize, found: &Standing, findings: &m
             .partition(sent_to)
             .offsets(found.from, found.to)
             .batches([sending.batch]);
-        (what, about)
+        (at_us, what, about)
     });
 }
 
