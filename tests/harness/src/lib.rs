@@ -22,6 +22,7 @@ pub mod dirs;
 pub mod minio;
 pub mod postgres;
 pub mod process;
+pub mod s3_server;
 pub mod throwaway_postgres;
 
 /// Says that a test, or a part of one, did not run, and has it counted (a line in the file that
