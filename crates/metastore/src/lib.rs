@@ -15,6 +15,8 @@
 //! ([`Commits::settle`]), everything else is idempotent and may be repeated.
 
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod metrics;
 pub mod postgres;
 pub mod sqlite;

@@ -16,6 +16,8 @@ mod agents;
 mod clusters;
 mod commit;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod past;
 mod pool;
 mod producers;

@@ -79,7 +79,7 @@ pub(super) fn settled(row: &PgRow) -> Result<Settled> {
 }
 
 /// Decodes the pieces of a segment's runs.
-fn runs(words: &[i64]) -> Result<Vec<Vec<Piece>>> {
+pub(super) fn runs(words: &[i64]) -> Result<Vec<Vec<Piece>>> {
     let mut words = words.iter().copied();
     let mut runs = Vec::new();
     let mut pieces = Vec::with_capacity(1);

@@ -21,6 +21,8 @@ mod create;
 mod database;
 mod error;
 mod executor;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod memory;
 mod migrate;
 mod open;

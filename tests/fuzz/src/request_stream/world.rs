@@ -1,0 +1,395 @@
+//! One broker on stores in memory, on a runtime whose time is paused.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use esker_broker::authorizer::{Authorizer, Operation, Resource};
+use esker_broker::context::RequestContext;
+use esker_broker::metrics::BrokerMetrics;
+use esker_broker::{Broker, BrokerConfig, Dependencies, ListenerConfig};
+use esker_metastore::sqlite::SqliteMetastore;
+use esker_metastore::{MetastoreMetrics, NewTopic, Topics};
+use esker_model::TopicUuid;
+use esker_model::seams::{BoxFuture, Clock, Instant, Seams, SeededRng, Spawner, SystemClock};
+use esker_protocol::client::{self, ClientRequest, decode_response};
+use esker_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use esker_protocol::messages::{MetadataRequest, ProduceRequest, TopicName};
+use esker_protocol::{StrBytes, frame};
+use esker_storage::Bucket;
+use esker_storage::cache::LruCache;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::expect::expect;
+use super::replies;
+use super::stream::Stream;
+use crate::seeds::batches::{self, TIMESTAMP};
+use crate::topics::{KNOWN_TOPICS, PARTITIONS};
+
+/// How long a client waits for its replies. The longest fetch waits longer: its client has gone by then.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// How long a client keeps its sending side open, if it does.
+const LINGERING: Duration = Duration::from_secs(2);
+/// Background work that is still under way gets this long to end.
+const SETTLING: Duration = Duration::from_secs(40);
+/// The topic of those who look whether the broker is well; nobody else may touch it.
+const PROBE_TOPIC: &str = "probe";
+/// Bytes that a connection holds in either direction before it has to wait.
+const PIPE_BYTES: usize = 64 * 1024;
+
+/// A broker and what it stands on.
+pub(super) struct World {
+    runtime: Runtime,
+    broker: Arc<Broker>,
+    listener: Arc<ListenerConfig>,
+    tasks: Arc<Tasks>,
+    inputs: u32,
+}
+
+impl World {
+    pub(super) fn start() -> Self {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let tasks = Arc::new(Tasks {
+            runtime: runtime.handle().clone(),
+            started: Mutex::default(),
+        });
+        let listener = Arc::new(ListenerConfig {
+            name: "PLAINTEXT".into(),
+            security_protocol: "PLAINTEXT".into(),
+            advertised_host: "agent".into(),
+            advertised_port: 9092,
+            zone: Some("z".into()),
+        });
+        let broker = runtime.block_on(start_broker(Arc::clone(&tasks), Arc::clone(&listener)));
+        Self {
+            runtime,
+            broker,
+            listener,
+            tasks,
+            inputs: 0,
+        }
+    }
+
+    /// How many inputs were fed.
+    pub(super) fn inputs(&self) -> u32 {
+        self.inputs
+    }
+
+    /// Sends what a client sends, checks what it receives, and that the broker is well afterwards.
+    pub(super) fn feed(&mut self, stream: &Stream) {
+        self.inputs += 1;
+        self.runtime.block_on(async {
+            let (received, in_time) = self.converse(stream).await;
+            check_replies(stream, &received, in_time);
+            self.settle().await;
+            self.probe().await;
+            self.settle().await;
+        });
+    }
+
+    /// Ends the broker in good order; nothing of it may be left.
+    pub(super) fn end(self) {
+        self.runtime.block_on(async {
+            self.check_produce_memory().await;
+            self.broker.drain().await;
+            let ended = tokio::time::timeout(SETTLING, async {
+                while self.tasks.any_left().await {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            });
+            assert!(
+                ended.await.is_ok(),
+                "left behind after draining: {:?}",
+                self.tasks.names()
+            );
+        });
+    }
+
+    /// One connection: everything that it received, and whether it ended before the client's patience did.
+    async fn converse(&self, stream: &Stream) -> (Vec<u8>, bool) {
+        let (near, far) = tokio::io::duplex(PIPE_BYTES);
+        let serve = self
+            .broker
+            .serve(far, Arc::clone(&self.listener), "client".into());
+        let (mut reader, mut writer) = tokio::io::split(near);
+        let mut received = Vec::new();
+        let send = async {
+            for piece in stream.bytes.chunks(stream.piece) {
+                if writer.write_all(piece).await.is_err() {
+                    return; // The broker closed the connection.
+                }
+            }
+            if stream.lingers {
+                tokio::time::sleep(LINGERING).await;
+            }
+            let _ = writer.shutdown().await;
+        };
+        if stream.goes_away {
+            // Whatever is under way loses its connection at some moment.
+            let both = async { tokio::join!(serve, send) };
+            let _ = tokio::time::timeout(Duration::from_millis(stream.bytes.len() as u64 % 50), both).await;
+            return (Vec::new(), false);
+        }
+        let receive = async {
+            let _ = reader.read_to_end(&mut received).await;
+        };
+        let all = async { tokio::join!(serve, send, receive) };
+        let in_time = tokio::time::timeout(PATIENCE, all).await.is_ok();
+        (received, in_time)
+    }
+
+    /// Waits until what the input began is over: then all memory but the cache's and the recent segments' is
+    /// free.
+    async fn settle(&self) {
+        let idle = async {
+            loop {
+                self.tasks.check().await;
+                let used = |share: &str| {
+                    self.broker
+                        .memory()
+                        .iter()
+                        .any(|one| one.r#use == share && one.used > 0)
+                };
+                if !used("control") && !used("fetch") {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        assert!(
+            tokio::time::timeout(SETTLING, idle).await.is_ok(),
+            "memory is still charged: {:?}",
+            self.broker.memory()
+        );
+    }
+
+    /// Another client is served.
+    async fn probe(&self) {
+        let (near, far) = tokio::io::duplex(PIPE_BYTES);
+        let serve = self.broker.serve(far, Arc::clone(&self.listener), "probe".into());
+        let ask = async {
+            let mut client = near;
+            let metadata = MetadataRequest::default().with_topics(Some(Vec::new()));
+            let answer = ask(&mut client, 12, &metadata).await;
+            assert_eq!(answer.brokers.len(), 1);
+            let data = PartitionProduceData::default()
+                .with_index(0)
+                .with_records(Some(batches::plain(1)));
+            let topic = TopicProduceData::default()
+                .with_name(TopicName(StrBytes::from_static_str(PROBE_TOPIC)))
+                .with_partition_data(vec![data]);
+            let produce = ProduceRequest::default()
+                .with_acks(-1)
+                .with_timeout_ms(10_000)
+                .with_topic_data(vec![topic]);
+            let answer = ask(&mut client, 9, &produce).await;
+            let partition = &answer.responses[0].partition_responses[0];
+            assert_eq!(
+                (partition.error_code, partition.base_offset),
+                (0, i64::from(self.inputs) - 1)
+            );
+        };
+        let both = async { tokio::join!(serve, ask) };
+        assert!(
+            tokio::time::timeout(PATIENCE, both).await.is_ok(),
+            "another client was not served"
+        );
+    }
+
+    /// All memory for produce requests can be had: whoever announces as much as there is gets it, for which
+    /// everything else that it holds must be given up.
+    async fn check_produce_memory(&self) {
+        let produce = || {
+            self.broker
+                .memory()
+                .into_iter()
+                .find(|one| one.r#use == "produce")
+                .unwrap()
+        };
+        let all = produce().max;
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let serve = self.broker.serve(far, Arc::clone(&self.listener), "probe".into());
+        let announce = async {
+            let mut client = near;
+            let size = u32::try_from(all).unwrap();
+            client.write_all(&size.to_be_bytes()).await.unwrap();
+            client.write_all(&vec![0; 128 * 1024]).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            assert_eq!(produce().used, all, "memory of earlier requests is still charged");
+        };
+        tokio::join!(serve, announce);
+        assert_eq!(produce().used, 0);
+    }
+}
+
+async fn start_broker(tasks: Arc<Tasks>, listener: Arc<ListenerConfig>) -> Arc<Broker> {
+    let seams = Seams {
+        clock: Arc::new(PausedClock(SystemClock::new())),
+        rng: Arc::new(SeededRng::new(1)),
+        spawner: tasks,
+    };
+    let metastore =
+        SqliteMetastore::in_memory(Arc::clone(&seams.clock), MetastoreMetrics::default()).unwrap();
+    let config = BrokerConfig {
+        node_name: "agent".into(),
+        cluster_id: Some("fuzz".into()),
+        listeners: vec![listener],
+        zone: Some("z".into()),
+        flush_interval: Duration::ZERO,
+        memory_bytes: esker_broker::budget::MEMORY_BYTES_MIN,
+        auto_create_topics: true,
+        num_partitions: 2,
+        ..BrokerConfig::default()
+    };
+    create_topics(&metastore).await;
+    let on = Dependencies {
+        bucket: Bucket::memory(seams.clone()),
+        seams,
+        metastore: Arc::new(metastore),
+        cache: Arc::new(LruCache::new(1 << 22)),
+        authorizer: Arc::new(Guardian),
+        metrics: BrokerMetrics::default(),
+    };
+    Broker::start(config, on).await.unwrap()
+}
+
+async fn create_topics(metastore: &SqliteMetastore) {
+    let known = KNOWN_TOPICS
+        .iter()
+        .map(|topic| (topic.name, topic.id, topic.configs));
+    let probe: (_, _, &[(&str, &str)]) = (PROBE_TOPIC, Uuid::from_u128(1), &[]);
+    let topics: Vec<_> = known
+        .chain([probe])
+        .map(|(name, id, configs)| NewTopic {
+            uuid: TopicUuid(id),
+            name: name.into(),
+            partitions: PARTITIONS,
+            replication_factor: 1,
+            configs: configs
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect(),
+        })
+        .collect();
+    assert!(
+        metastore
+            .create_topics(&topics)
+            .await
+            .unwrap()
+            .iter()
+            .all(Result::is_ok)
+    );
+}
+
+/// Every reply that is owed came, in order, and can be read.
+fn check_replies(stream: &Stream, received: &[u8], in_time: bool) {
+    let owed = expect(stream);
+    let mut rest = Bytes::copy_from_slice(received);
+    let mut count = 0;
+    while let Some(reply) = next_frame(&mut rest) {
+        let expected = owed.replies.get(count).expect("a reply that nobody asked for");
+        replies::check(expected, &reply);
+        count += 1;
+    }
+    if in_time {
+        assert!(rest.is_empty(), "a reply was cut off");
+        assert!(
+            count == owed.replies.len() || owed.may_end_early,
+            "{count} of {} replies came",
+            owed.replies.len()
+        );
+    }
+}
+
+fn next_frame(rest: &mut Bytes) -> Option<Bytes> {
+    let prefix = rest.first_chunk::<{ frame::SIZE_BYTES }>()?;
+    let size = usize::try_from(i32::from_be_bytes(*prefix)).expect("a size is not negative");
+    let end = frame::SIZE_BYTES + size;
+    (rest.len() >= end).then(|| rest.split_to(end).split_off(frame::SIZE_BYTES))
+}
+
+/// Sends a request and waits for its answer.
+async fn ask<R: ClientRequest>(client: &mut DuplexStream, version: i16, request: &R) -> R::Response {
+    let header = client::request_header::<R>(version, 1, "probe");
+    client
+        .write_all(&client::encode_request(&header, request).unwrap())
+        .await
+        .unwrap();
+    let size = client.read_u32().await.expect("an answer");
+    let mut frame = vec![0; size as usize];
+    client.read_exact(&mut frame).await.expect("a whole answer");
+    decode_response::<R>(version, Bytes::from(frame)).unwrap().1
+}
+
+/// Keeps what later inputs need: the known topics may not be deleted, and the probes' topic is theirs alone.
+struct Guardian;
+
+impl Authorizer for Guardian {
+    fn allows(&self, context: &RequestContext, operation: Operation, resource: Resource<'_>) -> bool {
+        match resource {
+            Resource::Topic(PROBE_TOPIC) => context.connection.peer == "probe",
+            Resource::Topic(name) => {
+                operation != Operation::Delete || KNOWN_TOPICS.iter().all(|topic| topic.name != name)
+            }
+            Resource::Cluster => true,
+        }
+    }
+}
+
+/// Tokio's paused time, on both clocks.
+struct PausedClock(SystemClock);
+
+impl Clock for PausedClock {
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn wall_ms(&self) -> i64 {
+        TIMESTAMP + i64::try_from(self.now().0.as_millis()).unwrap()
+    }
+}
+
+/// The broker's background tasks. One that panics fails the input.
+struct Tasks {
+    runtime: tokio::runtime::Handle,
+    started: Mutex<Vec<(&'static str, JoinHandle<()>)>>,
+}
+
+impl Spawner for Tasks {
+    fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) {
+        let handle = self.runtime.spawn(task);
+        self.started.lock().unwrap().push((name, handle));
+    }
+}
+
+impl Tasks {
+    /// Panics if a task did.
+    async fn check(&self) {
+        let ended: Vec<_> = {
+            let mut started = self.started.lock().unwrap();
+            started
+                .extract_if(.., |(_, handle)| handle.is_finished())
+                .collect()
+        };
+        for (name, handle) in ended {
+            assert!(handle.await.is_ok(), "the task {name} panicked");
+        }
+    }
+
+    async fn any_left(&self) -> bool {
+        self.check().await;
+        !self.started.lock().unwrap().is_empty()
+    }
+
+    fn names(&self) -> Vec<&'static str> {
+        let started = self.started.lock().unwrap();
+        started.iter().map(|(name, _)| *name).collect()
+    }
+}
