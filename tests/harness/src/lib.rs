@@ -44,13 +44,25 @@ pub fn skipped(why: &str) {
     }
 }
 
-/// A TCP port of 127.0.0.1 that was free a moment ago.
+/// A TCP port of 127.0.0.1 that was free a moment ago, outside the range that the system takes ports of
+/// outgoing connections from: one of those would else sit on the port of a server that is started again, or
+/// a client that tries again and again would at last connect to itself.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    loop {
+        let port = SERVER_PORTS.start + random() % (SERVER_PORTS.end - SERVER_PORTS.start);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Linux begins its own range at 32768.
+const SERVER_PORTS: std::ops::Range<u16> = 12_000..32_000;
+
+fn random() -> u16 {
+    use std::hash::BuildHasher;
+    // Every state has keys of its own.
+    std::hash::RandomState::new().hash_one(0) as u16
 }
 
 /// Polls until `done` or until `limit` has passed; says whether it was done.

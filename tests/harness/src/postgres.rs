@@ -123,12 +123,16 @@ impl Postgres {
         if let Some(pid) = postmaster.lines().next() {
             let _ = Command::new("kill").args(["-QUIT", pid]).status();
         }
-        if let Some(mut process) = self.process.take() {
-            process.wait(Duration::from_secs(10));
+        let ended = self
+            .process
+            .take()
+            .is_some_and(|mut process| process.wait(Duration::from_secs(10)).is_some());
+        if !ended {
+            wait_until(Duration::from_secs(10), || {
+                !self.dir.join("data/postmaster.pid").exists()
+            });
         }
-        wait_until(Duration::from_secs(10), || {
-            !self.dir.join("data/postmaster.pid").exists()
-        });
+        // An immediate shutdown leaves it behind.
         let _ = fs::remove_file(self.dir.join("data/postmaster.pid"));
     }
 

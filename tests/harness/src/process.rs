@@ -67,6 +67,7 @@ impl Process {
     pub fn kill(&mut self) {
         let _ = Command::new("kill")
             .args(["-KILL", "--", &format!("-{}", self.pid())])
+            .stderr(Stdio::null())
             .status();
         let _ = self.child.wait();
     }
