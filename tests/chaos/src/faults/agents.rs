@@ -1,0 +1,72 @@
+//! Agents that die, sleep, and are sent away.
+
+use rustix::process::Signal;
+
+use super::{Outcome, seconds};
+use crate::guard::resume_later;
+use crate::plan::Fault;
+use crate::stop::Stop;
+use crate::system::{Agent, READY_LIMIT, System};
+use crate::{http, proc};
+
+pub(super) fn kill(fault: &Fault, system: &System, stop: &Stop) -> Outcome {
+    let Some((at, _claim)) = system.claims.agent_down(fault.agent) else {
+        return Outcome::LeftOut;
+    };
+    let agent = &system.agents[at];
+    let lasts = seconds(fault.lasts);
+    system
+        .journal
+        .fault(format!("{} is killed, for {lasts}", agent.name));
+    let held = agent.kill();
+    stop.wait(fault.lasts);
+    come_back(agent, "killed", system, stop);
+    Outcome::held(held)
+}
+
+pub(super) fn drain(fault: &Fault, system: &System, stop: &Stop) -> Outcome {
+    let Some((at, _claim)) = system.claims.agent_down(fault.agent) else {
+        return Outcome::LeftOut;
+    };
+    let agent = &system.agents[at];
+    system.journal.fault(format!("{} is told to end", agent.name));
+    let held = agent.drain();
+    system.journal.fault(format!("{} has ended", agent.name));
+    stop.wait(fault.lasts);
+    come_back(agent, "drained", system, stop);
+    Outcome::held(held)
+}
+
+/// Its claim is kept until it is ready. How long that may take depends on what else is broken: who is not
+/// ready after the last fault is told of then.
+fn come_back(agent: &Agent, after: &str, system: &System, stop: &Stop) {
+    agent.launch();
+    system.journal.fault(format!("{} is started again", agent.name));
+    agent.wait_ready(&format!("started after it was {after}"), READY_LIMIT, stop);
+}
+
+pub(super) fn pause(fault: &Fault, system: &System, stop: &Stop) -> Outcome {
+    let Some((at, _claim)) = system.claims.agent_down(fault.agent) else {
+        return Outcome::LeftOut;
+    };
+    let agent = &system.agents[at];
+    let Some(pid) = agent.pid() else {
+        return Outcome::Missed;
+    };
+    let lasts = seconds(fault.lasts);
+    system
+        .journal
+        .fault(format!("{} is paused, for {lasts}", agent.name));
+    let guard = resume_later(&[pid], fault.lasts);
+    let held = proc::signal_group(pid, Signal::STOP);
+    stop.wait(fault.lasts);
+    proc::signal_group(pid, Signal::CONT);
+    drop(guard);
+    system.journal.fault(format!("{} goes on", agent.name));
+    // It may find out only now that it was given up, and begin a new incarnation.
+    stop.wait(std::time::Duration::from_millis(200));
+    if http::get(agent.admin, "/readyz").is_none() {
+        agent.wait_ready("resumed", READY_LIMIT, stop);
+    }
+    Outcome::held(held)
+}
