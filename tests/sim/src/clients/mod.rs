@@ -65,10 +65,14 @@ pub struct ClientContext {
 /// How long a client other than a producer waits for an answer, besides the time that it grants the agent.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Waits until the run has come so far; for ever if nobody leads it any more.
-async fn until(mut run: watch::Receiver<Phase>, phase: Phase) {
-    if run.wait_for(|now| *now >= phase).await.is_err() {
-        std::future::pending::<()>().await;
+/// How often a client looks how far the run has come. It does not wait to be told: a watch wakes those who
+/// wait for it in an order that follows from no seed.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Waits until the run has come so far.
+async fn until(run: watch::Receiver<Phase>, phase: Phase) {
+    while *run.borrow() < phase {
+        tokio::time::sleep(LOOK).await;
     }
 }
 

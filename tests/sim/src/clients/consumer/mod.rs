@@ -24,7 +24,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use super::connection::Lost;
 use super::metadata::{Cluster, RETRY_BACKOFF, View};
 use super::offsets::{self, Place};
-use super::{ClientContext, ConsumerPlan, Phase};
+use super::{ClientContext, ConsumerPlan, LOOK, Phase};
 use cursor::{Cursor, Next, Told};
 use fetching::{Answer, Asked, Limits};
 
@@ -32,8 +32,6 @@ use fetching::{Answer, Asked, Limits};
 const REFRESH_US: u64 = 10_000_000;
 /// One answer in so many sends a rewinding consumer back.
 const REWIND: u64 = 64;
-/// Looked at least this often whether something is due.
-const IDLE_US: u64 = 1_000_000;
 
 /// Runs one consumer until it is done or the run is over.
 pub async fn run_consumer(ctx: ClientContext, plan: ConsumerPlan) {
@@ -102,9 +100,8 @@ impl Consumer {
     }
 
     async fn run(&mut self) {
-        let mut phase = self.ctx.phase.clone();
         loop {
-            let draining = *phase.borrow_and_update() >= Phase::Drain;
+            let draining = *self.ctx.phase.borrow() >= Phase::Drain;
             if draining && self.cursors.iter().all(Cursor::is_done) {
                 return;
             }
@@ -113,7 +110,6 @@ impl Consumer {
             let wake = Duration::from_micros(self.wake_us(now_us) - now_us);
             tokio::select! {
                 biased;
-                changed = phase.changed() => if changed.is_err() { return },
                 Some(event) = self.events.next() => {
                     self.take(event, draining);
                     while let Some(Some(event)) = self.events.next().now_or_never() {
@@ -130,7 +126,7 @@ impl Consumer {
         let cursors = self.cursors.iter().map(|cursor| cursor.ready_us);
         let due = hosts.chain(cursors).chain([self.find_us]);
         let next = due.filter(|due_us| *due_us > now_us).min();
-        next.unwrap_or(u64::MAX).min(now_us + IDLE_US)
+        next.unwrap_or(u64::MAX).min(now_us + LOOK.as_micros() as u64)
     }
 
     fn step(&mut self, now_us: u64, draining: bool) {
@@ -190,11 +186,17 @@ impl Consumer {
                 cursor.busy = true;
             }
         }
+        let drains = *self.ctx.phase.borrow() >= Phase::Drain;
         let limits = Limits {
             by_id: self.plan.by_id,
             max_wait: self.plan.max_wait,
-            min_bytes: self.plan.min_bytes,
-            max_bytes: self.plan.max_bytes,
+            // What is left is wanted soon.
+            min_bytes: if drains { 1 } else { self.plan.min_bytes },
+            max_bytes: if drains {
+                self.plan.max_bytes.max(1 << 20)
+            } else {
+                self.plan.max_bytes
+            },
         };
         let cluster = Arc::clone(&self.cluster);
         self.events.push(Box::pin(async move {
@@ -206,7 +208,7 @@ impl Consumer {
 
     /// Metadata is out of date.
     fn refresh(&mut self, now_us: u64) {
-        let soon_us = now_us + RETRY_BACKOFF.as_micros() as u64;
+        let soon_us = now_us + 2 * RETRY_BACKOFF.as_micros() as u64;
         if !self.finding && (self.find_us > soon_us || self.find_us <= now_us) {
             self.find_us = soon_us;
         }
@@ -257,6 +259,7 @@ impl Consumer {
         };
         let rest = match self.plan.pause {
             Duration::ZERO => Duration::ZERO,
+            _ if *self.ctx.phase.borrow() >= Phase::Drain => Duration::ZERO,
             pause => super::pause(&self.ctx.rng, pause),
         };
         let state = self.hosts.entry(host.to_owned()).or_default();

@@ -11,22 +11,17 @@ use esker_protocol::messages::{InitProducerIdRequest, ProduceResponse};
 use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 
-use super::lane::{Lane, Outgoing};
+use super::lane::Lane;
 use super::load::Load;
-use super::metadata::{self, Refresh};
-use super::policy::{Answer, Fate, Policy, Wishes};
-use super::wire::{self, Answers, Part};
+use super::metadata::Refresh;
+use super::policy::{Policy, Wishes};
+use super::wire::{self, Part};
 use crate::clients::connection::{Link, Lost, protest};
-use crate::clients::metadata::{Cluster, RETRY_BACKOFF, View};
-use crate::clients::{ClientContext, Phase, ProducerPlan, payload};
-
-/// The longest wait before a retry.
-const BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// Looked at least this often whether something is due.
-const IDLE_US: u64 = 1_000_000;
+use crate::clients::metadata::{Cluster, View};
+use crate::clients::{ClientContext, LOOK, Phase, ProducerPlan, payload};
 
 /// Something that was waited for.
-enum Event {
+pub(super) enum Event {
     Answered {
         host: String,
         life: Life,
@@ -43,30 +38,30 @@ enum Event {
 
 /// How one host is doing.
 #[derive(Default)]
-struct HostState {
-    connecting: bool,
-    failures: u32,
+pub(super) struct HostState {
+    pub(super) connecting: bool,
+    pub(super) failures: u32,
     /// Neither connected nor sent to before.
-    ready_us: u64,
+    pub(super) ready_us: u64,
     /// Produce requests in flight.
-    requests: usize,
+    pub(super) requests: usize,
 }
 
 /// One producer.
 pub(super) struct Engine {
-    ctx: ClientContext,
-    plan: ProducerPlan,
-    cluster: Arc<Cluster>,
-    policy: Box<dyn Policy>,
-    lanes: Vec<Lane>,
+    pub(super) ctx: ClientContext,
+    pub(super) plan: ProducerPlan,
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) policy: Box<dyn Policy>,
+    pub(super) lanes: Vec<Lane>,
     /// The host that each lane was last sent to.
     leaders: Vec<Option<String>>,
     load: Load,
-    view: View,
-    refresh: Refresh,
-    identifying: bool,
-    broken: bool,
-    hosts: BTreeMap<String, HostState>,
+    pub(super) view: View,
+    pub(super) refresh: Refresh,
+    pub(super) identifying: bool,
+    pub(super) broken: bool,
+    pub(super) hosts: BTreeMap<String, HostState>,
     events: FuturesUnordered<BoxFuture<'static, Event>>,
 }
 
@@ -99,9 +94,8 @@ impl Engine {
 
     /// Works until there is nothing left to do.
     pub(super) async fn run(&mut self) {
-        let mut phase = self.ctx.phase.clone();
         loop {
-            let loads = *phase.borrow_and_update() == Phase::Load;
+            let loads = *self.ctx.phase.borrow() == Phase::Load;
             let now_us = self.ctx.record.now_us();
             self.step(now_us, loads);
             if (!loads || self.broken) && self.lanes.iter().all(Lane::is_idle) {
@@ -110,7 +104,6 @@ impl Engine {
             let wake = Duration::from_micros(self.wake_us(now_us, loads) - now_us);
             tokio::select! {
                 biased;
-                changed = phase.changed() => if changed.is_err() { return },
                 Some(event) = self.events.next() => {
                     self.take(event);
                     // What comes at the same moment is taken in before anything is sent.
@@ -159,7 +152,7 @@ impl Engine {
         let hosts = self.hosts.values().map(|host| host.ready_us);
         let due = retries.chain(hosts).chain(loads).chain(refresh);
         let next = due.filter(|due_us| *due_us > now_us).min();
-        next.unwrap_or(u64::MAX).min(now_us + IDLE_US)
+        next.unwrap_or(u64::MAX).min(now_us + LOOK.as_micros() as u64)
     }
 
     /// Sends at most one request to each host; false if there was nothing to send.
@@ -273,178 +266,6 @@ impl Engine {
             }
         }));
     }
-
-    fn take(&mut self, event: Event) {
-        let now_us = self.ctx.record.now_us();
-        match event {
-            Event::Connected { host, well } => {
-                let state = self.hosts.entry(host).or_default();
-                state.connecting = false;
-                if well {
-                    state.failures = 0;
-                } else {
-                    state.failures += 1;
-                    let wait = backoff(state.failures);
-                    state.ready_us = now_us + self.ctx.rng.jitter(wait).as_micros() as u64;
-                    self.refresh.want();
-                }
-            }
-            Event::Identified(id, epoch) => {
-                self.identifying = false;
-                self.policy.set_id(id, epoch);
-            }
-            Event::Found(view) => {
-                self.refresh.ended(now_us);
-                self.view.update(view);
-                for at in 0..self.lanes.len() {
-                    let by_id = self.plan.by_id;
-                    let dropped = metadata::apply(&self.view, &mut self.lanes, at, by_id, &mut *self.policy);
-                    self.give_up(dropped);
-                }
-            }
-            Event::Answered {
-                host,
-                life,
-                parts,
-                result,
-            } => {
-                let state = self.hosts.entry(host).or_default();
-                state.requests = state.requests.saturating_sub(1);
-                match result {
-                    Ok(response) => {
-                        // A client that is told to wait does not send meanwhile (KIP-219).
-                        let throttle_us = u64::try_from(response.throttle_time_ms).unwrap_or(0) * 1000;
-                        state.ready_us = state.ready_us.max(now_us + throttle_us);
-                        self.answered(life, parts, Answers::new(response, self.plan.by_id), now_us);
-                    }
-                    Err(Lost) => self.lost(parts, now_us),
-                }
-            }
-        }
-    }
-
-    fn lost(&mut self, parts: Vec<Part>, now_us: u64) {
-        for part in parts {
-            let Some(batch) = self.off_wire(&part) else {
-                continue;
-            };
-            let what = What::Unanswered { batch: batch.name };
-            self.ctx.record.tell(self.ctx.me, what);
-            self.judge(part.at, batch, Answer::Lost, now_us);
-        }
-    }
-
-    fn answered(&mut self, life: Life, parts: Vec<Part>, mut answers: Answers, now_us: u64) {
-        for part in parts {
-            let Some(batch) = self.off_wire(&part) else {
-                continue;
-            };
-            let Some(answer) = answers.take(self.plan.by_id, &part) else {
-                let (topic, index) = (&part.topic, part.index);
-                protest(&self.ctx, format!("no answer for partition {index} of {topic}"));
-                let what = What::Unanswered { batch: batch.name };
-                self.ctx.record.tell(self.ctx.me, what);
-                self.judge(part.at, batch, Answer::Lost, now_us);
-                continue;
-            };
-            let by = Some(life);
-            let (error, base_offset) = (answer.error_code, answer.base_offset);
-            let what = if error == 0 {
-                What::Acked {
-                    batch: batch.name,
-                    base_offset,
-                    log_start: answer.log_start_offset,
-                    by,
-                }
-            } else {
-                What::Refused {
-                    batch: batch.name,
-                    error,
-                    base_offset,
-                    by,
-                }
-            };
-            self.ctx.record.tell(self.ctx.me, what);
-            let answer = if error == 0 {
-                Answer::Acked
-            } else {
-                Answer::Refused(error)
-            };
-            self.judge(part.at, batch, answer, now_us);
-        }
-        if !answers.is_empty() {
-            protest(
-                &self.ctx,
-                "an answer for a partition that was not asked for".into(),
-            );
-        }
-    }
-
-    fn off_wire(&mut self, part: &Part) -> Option<Outgoing> {
-        self.lanes.get_mut(part.at)?.take_from_wire(part.number)
-    }
-
-    /// Lets the policy decide what becomes of a batch.
-    fn judge(&mut self, at: usize, mut batch: Outgoing, answer: Answer, now_us: u64) {
-        let mut wishes = Wishes::default();
-        let fate = if batch.abandoned || self.broken {
-            if answer == Answer::Acked {
-                self.policy.acked_late(at, &batch);
-                Fate::Done
-            } else {
-                Fate::GivenUp
-            }
-        } else {
-            let lanes = &mut self.lanes;
-            self.policy
-                .answered(lanes, at, &mut batch, answer, now_us, &mut wishes)
-        };
-        match fate {
-            Fate::Done => {}
-            Fate::GivenUp => self.give_up(vec![batch]),
-            Fate::Again => {
-                batch.retried = true;
-                let wait = self.ctx.rng.jitter(backoff(batch.attempts));
-                batch.ready_us = now_us + wait.as_micros() as u64;
-                if let Some(lane) = self.lanes.get_mut(at) {
-                    lane.requeue(batch);
-                }
-            }
-        }
-        self.grant(wishes);
-    }
-
-    fn grant(&mut self, wishes: Wishes) {
-        if wishes.refresh {
-            self.refresh.want();
-        }
-        self.give_up(wishes.given_up);
-        if let Some((error, why)) = wishes.fatal
-            && !self.broken
-        {
-            self.broken = true;
-            self.ctx.record.tell(self.ctx.me, What::Fatal { error, why });
-            for at in 0..self.lanes.len() {
-                let queue = self.lanes.get_mut(at).map(|lane| std::mem::take(&mut lane.queue));
-                self.give_up(queue.unwrap_or_default());
-            }
-        }
-    }
-
-    /// Notes that batches are not sent again. What was never sent has no fate.
-    fn give_up(&self, batches: impl IntoIterator<Item = Outgoing>) {
-        for batch in batches {
-            if batch.attempts > 0 {
-                let what = What::GivenUp { batch: batch.name };
-                self.ctx.record.tell(self.ctx.me, what);
-            }
-        }
-    }
-}
-
-/// The wait before attempt `attempts` + 1.
-fn backoff(attempts: u32) -> Duration {
-    (RETRY_BACKOFF * (1 << attempts.saturating_sub(1).min(5))).min(BACKOFF_MAX)
 }
 
 /// Asks for a producer id until there is one.

@@ -8,6 +8,8 @@ use crate::clients::metadata::{Found, View};
 
 /// Asked at least this often, in case that leaders change without an error.
 const REFRESH_EVERY: Duration = Duration::from_secs(10);
+/// Asked this often while a topic is missing that an application wants to write to.
+const REFRESH_MISSING: Duration = Duration::from_secs(1);
 /// Asked at most this often.
 const REFRESH_PAUSE: Duration = Duration::from_millis(100);
 /// So many answers in a row say that a topic is gone: its batches are given up.
@@ -18,6 +20,7 @@ const GONE_MAX: u32 = 8;
 pub(super) struct Refresh {
     wanted: bool,
     under_way: bool,
+    missing: bool,
     last_us: Option<u64>,
 }
 
@@ -34,7 +37,11 @@ impl Refresh {
 
     /// When it is to be asked next.
     pub(super) fn due_us(&self) -> u64 {
-        let pause = if self.wanted { REFRESH_PAUSE } else { REFRESH_EVERY };
+        let pause = match (self.wanted, self.missing) {
+            (true, _) => REFRESH_PAUSE,
+            (false, true) => REFRESH_MISSING,
+            (false, false) => REFRESH_EVERY,
+        };
         self.last_us
             .map_or(0, |last_us| last_us + pause.as_micros() as u64)
     }
@@ -49,9 +56,10 @@ impl Refresh {
         begins
     }
 
-    /// It was answered.
-    pub(super) fn ended(&mut self, now_us: u64) {
+    /// It was answered, and has been taken over by the lanes.
+    pub(super) fn ended(&mut self, lanes: &[Lane], now_us: u64) {
         self.under_way = false;
+        self.missing = lanes.iter().any(|lane| lane.home.is_none() || lane.gone > 0);
         self.last_us = Some(now_us);
     }
 }

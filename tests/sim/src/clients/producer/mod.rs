@@ -9,6 +9,7 @@
 //! under another id, a producer that names topics by id goes on with new batches; one that names them by name
 //! does not notice, like the real ones, and sends its old batches to the new topic.
 
+mod answers;
 mod engine;
 mod java;
 mod lane;
