@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, ValueEnum};
 use esker_s3_server::{EtagKind, Keep, MEMORY_BYTES_MAX, Options, Server};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 /// An S3 server for tests that fails on command.
@@ -150,7 +150,12 @@ fn sentence(err: &clap::Error) -> String {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let server = Server::start(&arguments.options())?;
+    // Whoever reads the line may send a signal at once.
+    let end = runtime.block_on(async { End::new(arguments.until_stdin_closes) })?;
     let ready = serde_json::json!({
         "s3": server.endpoint(),
         "control": server.control_endpoint(),
@@ -160,29 +165,48 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{ready}")?;
     stdout.flush()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(until_told_to_end(arguments.until_stdin_closes))?;
+    runtime.block_on(end.wait());
     Ok(())
 }
 
-async fn until_told_to_end(or_stdin_closes: bool) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let (closed, stdin_closed) = oneshot::channel();
-    if or_stdin_closes {
-        // A read of stdin cannot be called off: the thread ends with the process.
-        let wait = move || {
-            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-            let _ = closed.send(());
+/// What the server ends by.
+struct End {
+    terminate: Signal,
+    interrupt: Signal,
+    stdin_closed: Option<oneshot::Receiver<()>>,
+}
+
+impl End {
+    fn new(until_stdin_closes: bool) -> std::io::Result<Self> {
+        let mut stdin_closed = None;
+        if until_stdin_closes {
+            let (closed, receiver) = oneshot::channel();
+            // A read of stdin cannot be called off: the thread ends with the process.
+            let wait = move || {
+                let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+                let _ = closed.send(());
+            };
+            std::thread::Builder::new().name("stdin".to_owned()).spawn(wait)?;
+            stdin_closed = Some(receiver);
+        }
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            stdin_closed,
+        })
+    }
+
+    async fn wait(mut self) {
+        let stdin_closed = async {
+            match self.stdin_closed {
+                Some(closed) => drop(closed.await),
+                None => std::future::pending().await,
+            }
         };
-        std::thread::Builder::new().name("stdin".to_owned()).spawn(wait)?;
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            () = stdin_closed => {}
+        }
     }
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = stdin_closed, if or_stdin_closes => {}
-    }
-    Ok(())
 }

@@ -133,8 +133,11 @@ impl Drop for Server {
 }
 
 fn bind(runtime: &Runtime, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let bound = runtime.block_on(async {
-        let listener = TcpListener::bind(address).await?;
+    // Not by waiting for the runtime: the caller may be in one.
+    let bound = std::net::TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        let _guard = runtime.enter();
+        let listener = TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
         Ok((listener, address))
     });

@@ -1,7 +1,7 @@
 //! Objects: PUT, GET, HEAD, DELETE, and the deletion of many.
 
 use hyper::HeaderMap;
-use hyper::header::{ACCEPT_RANGES, CONTENT_RANGE, HeaderName, IF_RANGE, LAST_MODIFIED, RANGE};
+use hyper::header::{ACCEPT_RANGES, CONTENT_RANGE, CONTENT_TYPE, HeaderName, IF_RANGE, LAST_MODIFIED, RANGE};
 use serde::Deserialize;
 
 use super::range::{self, Wanted};
@@ -84,6 +84,9 @@ pub(super) fn get(call: Call, headers: &HeaderMap) -> Result<Effect, S3Error> {
             reply.body = pieces(&object, first, end);
         }
         reply.headers.extend(object.about.headers.iter().cloned());
+        if !reply.headers.iter().any(|(name, _)| name == CONTENT_TYPE) {
+            reply = reply.header(CONTENT_TYPE, "binary/octet-stream");
+        }
         reply = reply
             .etag(&object.etag)
             .header(LAST_MODIFIED, &time::http(object.modified_ms))

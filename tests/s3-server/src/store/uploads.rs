@@ -196,7 +196,7 @@ impl Store {
 
 fn chosen_parts<'a>(upload: &'a Upload, chosen: &[(u64, String)]) -> Result<Vec<&'a Part>, S3Error> {
     if chosen.is_empty() {
-        return Err(S3Error::malformed_xml());
+        return Err(S3Error::invalid_request("An object has at least one part."));
     }
     if chosen.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
         return Err(S3Error::new(
