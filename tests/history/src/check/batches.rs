@@ -58,20 +58,9 @@ struct OfClient {
     gave_up: bool,
 }
 
-/// A batch under one of its identities.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Sequenced {
-    pub family: usize,
-    pub id: i64,
-    pub epoch: i16,
-    /// The sequence that follows on its last record.
-    pub next_sequence: i32,
-    pub batch: u32,
-}
-
 /// All batches.
 pub(crate) struct Batches {
-    list: Vec<Sending>,
+    pub(super) list: Vec<Sending>,
     clients: Vec<OfClient>,
     further_identities: BTreeMap<u32, Vec<Identity>>,
     further_places: BTreeMap<u32, Vec<usize>>,
@@ -113,16 +102,38 @@ impl Batches {
     /// A client's batches by their first record, from the one on that holds record `number` or, if none
     /// does, the first after it.
     pub(crate) fn batches_from(&self, client: Client, number: u64) -> &[(u64, u32)] {
-        let Some(of_client) = self.clients.get(client.0 as usize) else {
-            return &[];
+        let records = self.records_of(client);
+        &records[self.place_of(records, number, 0)..]
+    }
+
+    /// A client's batches by their first record.
+    pub(crate) fn records_of(&self, client: Client) -> &[(u64, u32)] {
+        let of_client = self.clients.get(client.0 as usize);
+        of_client.map_or(&[][..], |of_client| &of_client.records)
+    }
+
+    /// Where in a client's batches, by their first record, the one lies that holds `number` or, if none does,
+    /// the first after it. It is looked for around `hint` first.
+    pub(crate) fn place_of(&self, records: &[(u64, u32)], number: u64, hint: usize) -> usize {
+        let is_before = |(first, _): &(u64, u32)| *first <= number;
+        let after = match (records.last(), records.get(hint)) {
+            (None, _) => return 0,
+            (Some(last), _) if is_before(last) => records.len(),
+            (_, Some(at_hint)) if hint > 0 && is_before(at_hint) => {
+                let mut step = 8;
+                while records.get(hint + step).is_some_and(is_before) {
+                    step *= 2;
+                }
+                let to = records.len().min(hint + step);
+                hint + records[hint..to].partition_point(is_before)
+            }
+            _ => records.partition_point(is_before),
         };
-        let after = of_client.records.partition_point(|(first, _)| *first <= number);
         let holds = |at: &usize| {
-            let records = self.get(of_client.records[*at].1).records;
+            let records = self.get(records[*at].1).records;
             number < records.first + u64::from(records.count)
         };
-        let from = after.checked_sub(1).filter(holds).unwrap_or(after);
-        &of_client.records[from..]
+        after.checked_sub(1).filter(holds).unwrap_or(after)
     }
 
     /// Notes a sending. What contradicts an earlier one of the same batch is told, and not noted.
@@ -175,8 +186,8 @@ impl Batches {
 
     fn add(&mut self, at: At<'_>, batch: Batch, records: Records, place: usize, family: usize) -> bool {
         let new = self.list.len() as u32;
-        let holder = self.batches_from(records.by, records.first).first();
         let end = records.first + u64::from(records.count);
+        let holder = self.batches_from(records.by, records.first).first();
         if holder.is_some_and(|(first, _)| *first < end) {
             return false;
         }
@@ -269,45 +280,6 @@ impl Batches {
                 .is_some_and(|client| client.gave_up)
     }
 
-    /// All batches under all their identities whose sequences are known, by what follows on them.
-    pub(crate) fn by_sequence(&self) -> Vec<Sequenced> {
-        let mut all = Vec::with_capacity(self.list.len());
-        for at in 0..self.list.len() as u32 {
-            let sending = self.get(at);
-            for identity in self.identities(at).filter(|one| one.first_sequence >= 0) {
-                all.push(Sequenced {
-                    family: sending.family,
-                    id: identity.id,
-                    epoch: identity.epoch,
-                    next_sequence: advance(identity.first_sequence, sending.records.count),
-                    batch: at,
-                });
-            }
-        }
-        all.sort_unstable();
-        all
-    }
-
-    /// Tells of two batches of one identity in one partition: the broker cannot tell them apart.
-    pub(crate) fn same_identity(&self, identities: &[Sequenced], findings: &mut Findings) {
-        for pair in identities.windows(2) {
-            let [one, other] = [self.get(pair[0].batch), self.get(pair[1].batch)];
-            let key = |one: &Sequenced| (one.family, one.id, one.epoch, one.next_sequence);
-            let meet = one.place == other.place || one.by_name || other.by_name;
-            if key(&pair[0]) != key(&pair[1]) || !meet {
-                continue;
-            }
-            findings.add_found(Promise::ImmutableLog, "history", || {
-                let what = format!(
-                    "the history is wrong: producer {} used a sequence twice in epoch {}, for its batches {} and {}",
-                    pair[0].id, pair[0].epoch, one.batch.number, other.batch.number,
-                );
-                let about = About::events([one.event, other.event]).batches([one.batch, other.batch]);
-                (0, what, about)
-            });
-        }
-    }
-
     /// A batch in words: whose, which, and its records.
     pub(crate) fn tell(&self, context: &Context<'_>, at: u32) -> String {
         let Sending { batch, records, .. } = self.get(at);
@@ -318,11 +290,6 @@ impl Batches {
             _ => format!("{name} (records {} to {last})", records.first),
         }
     }
-}
-
-/// The sequence `by` records after another: after `i32::MAX` they go on at 0.
-fn advance(sequence: i32, by: u32) -> i32 {
-    ((i64::from(sequence) + i64::from(by)) % (1 << 31)) as i32
 }
 
 /// Inserts into a sorted list, nearly always at its end.

@@ -17,12 +17,10 @@
 //! remembers (a repetition that was slow on its way); 47 after the same producer id was used there with a
 //! higher epoch.
 
-use std::collections::BTreeMap;
-
 use crate::{About, Promise, What, names};
 
 use super::batches::Sent;
-use super::ends::Ends;
+use super::ends::{Ends, slot};
 use super::findings::Findings;
 use super::places::Place;
 use super::{At, Context};
@@ -45,30 +43,20 @@ const RUNS_REMEMBERED: usize = 5;
 
 #[derive(Default)]
 pub(crate) struct Errors {
-    /// By producer id and family.
-    highest_epochs: BTreeMap<(i64, usize), i16>,
-    /// The first records of all batches sent, by producer id, family and epoch.
-    sent: BTreeMap<(i64, usize, i16), Vec<u64>>,
+    /// By family: producer ids with the highest epoch that each was used with.
+    highest_epochs: Vec<Vec<(i64, i16)>>,
     epoch_raised: bool,
 }
 
 impl Errors {
     pub(crate) fn sent(&mut self, sent: &Sent) {
-        if let Some(identity) = sent.identity.filter(|_| !sent.repeated) {
-            let highest = self
-                .highest_epochs
-                .entry((identity.id, sent.family))
-                .or_insert(identity.epoch);
-            *highest = identity.epoch.max(*highest);
-            let key = (identity.id, sent.family, identity.epoch);
-            let firsts = self.sent.entry(key).or_default();
-            let after = match firsts.last() {
-                Some(last) if *last > sent.records.first => {
-                    firsts.partition_point(|first| *first < sent.records.first)
-                }
-                _ => firsts.len(),
-            };
-            firsts.insert(after, sent.records.first);
+        let Some(identity) = sent.identity.filter(|_| !sent.repeated) else {
+            return;
+        };
+        let known = slot(&mut self.highest_epochs, sent.family);
+        match known.iter_mut().find(|(id, _)| *id == identity.id) {
+            Some((_, highest)) => *highest = identity.epoch.max(*highest),
+            None => known.push((identity.id, identity.epoch)),
         }
     }
 
@@ -117,15 +105,11 @@ impl Errors {
                 }
                 true
             }
-            OUT_OF_ORDER_SEQUENCE_NUMBER => context.batches.identities(found).any(|identity| {
-                let key = (identity.id, sending.family, identity.epoch);
-                let firsts = self.sent.get(&key).map_or(&[][..], Vec::as_slice);
-                let until = firsts.partition_point(|first| *first <= sending.records.first);
-                firsts.len() - until >= RUNS_REMEMBERED
-            }),
+            OUT_OF_ORDER_SEQUENCE_NUMBER => context.batches.may_be_forgotten(found, RUNS_REMEMBERED),
             INVALID_PRODUCER_EPOCH => context.batches.identities(found).any(|identity| {
-                let highest = self.highest_epochs.get(&(identity.id, sending.family));
-                highest.is_some_and(|highest| *highest > identity.epoch)
+                let known = self.highest_epochs.get(sending.family).map(Vec::as_slice);
+                let same = |(id, highest): &(i64, i16)| *id == identity.id && *highest > identity.epoch;
+                known.unwrap_or_default().iter().any(same)
             }),
             _ => false,
         };

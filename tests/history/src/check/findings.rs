@@ -55,6 +55,10 @@ impl Findings {
         });
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// All of them, in the order of time.
     pub(crate) fn finish(mut self) -> Vec<Violation> {
         for (count, last) in self.counts.values() {

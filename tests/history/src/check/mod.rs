@@ -27,6 +27,7 @@ mod progress;
 mod requests;
 mod restorable;
 mod rising;
+mod sequences;
 mod topics;
 mod well_formed;
 
@@ -174,8 +175,7 @@ impl Pass {
         self.progress.finish(context, findings);
         self.acknowledged.finish(context, &self.logs, findings);
         self.topics.finish(context, findings);
-        let identities = context.batches.by_sequence();
-        context.batches.same_identity(&identities, findings);
+        let identities = sequences::Identities::default();
         let mut copies = duplicates::Copies::new(context);
         for (place, log) in self.logs.iter_mut().enumerate() {
             let segments = bytes::merge_seen(context, place, &mut log.seen, findings);
@@ -183,6 +183,10 @@ impl Pass {
             let standing = topics::walk(context, place, &segments, findings);
             copies.judge(context, place, &segments, &standing, findings);
             order::judge(context, place, &segments, &standing, &identities, findings);
+        }
+        if !findings.is_empty() {
+            // It may explain all the others.
+            context.batches.same_identity(identities.get(context), findings);
         }
     }
 }

@@ -19,10 +19,10 @@ use crate::event::Identity;
 use crate::{About, Promise, names};
 
 use super::Context;
-use super::batches::Sequenced;
 use super::evidence;
 use super::findings::Findings;
 use super::log::{self, Segment};
+use super::sequences::{Identities, Sequenced, advance, predecessors};
 use super::topics::{Standing, first_time};
 
 /// Judges one partition.
@@ -31,12 +31,11 @@ pub(crate) fn judge(
     place: usize,
     segments: &[Segment],
     standing: &[Standing],
-    identities: &[Sequenced],
+    identities: &Identities,
     findings: &mut Findings,
 ) {
     let known_to = log::known_prefix(segments);
-    let mut present: Vec<u32> = standing.iter().map(|one| one.batch).collect();
-    present.sort_unstable();
+    let mut present: Vec<u32> = Vec::new();
     let mut last: BTreeMap<i64, (Identity, Standing)> = BTreeMap::new();
     for one in standing {
         let sending = context.batches.get(one.batch);
@@ -46,43 +45,49 @@ pub(crate) fn judge(
         if context.batches.may_have_new_identity(one.batch) {
             continue;
         }
+        let mut follows = identity.first_sequence <= 0;
         if let Some((before, other)) = last.get(&identity.id) {
-            let made_before = context.batches.get(other.batch).records.first;
+            let made_before = context.batches.get(other.batch).records;
             if before.epoch > identity.epoch {
                 let why = format!("after one of epoch {}", before.epoch);
                 out_of_order(context, place, "old-epoch", (other, one), &why, findings);
                 continue;
             }
-            if before.epoch == identity.epoch && made_before > sending.records.first {
-                out_of_order(
-                    context,
-                    place,
-                    "order",
-                    (other, one),
-                    "after a later one",
-                    findings,
-                );
-                continue;
+            if before.epoch == identity.epoch {
+                if made_before.first > sending.records.first {
+                    out_of_order(
+                        context,
+                        place,
+                        "order",
+                        (other, one),
+                        "after a later one",
+                        findings,
+                    );
+                    continue;
+                }
+                follows |= advance(before.first_sequence, made_before.count) == identity.first_sequence;
             }
         }
         last.insert(identity.id, (identity, *one));
-        if identity.first_sequence > 0 && one.base <= known_to {
-            let predecessors = predecessors(identities, sending.family, identity);
-            let stands = |before: &Sequenced| present.binary_search(&before.batch).is_ok();
-            if !predecessors.iter().any(stands) {
-                hole(context, place, one, identity, predecessors, findings);
-            }
+        if follows || one.base > known_to {
+            continue;
+        }
+        // Its predecessor may have had another identity too, or stand somewhere else.
+        if present.is_empty() {
+            present.extend(standing.iter().map(|one| one.batch));
+            present.sort_unstable();
+        }
+        if let Some(before) = context.batches.made_before(one.batch, identity)
+            && present.binary_search(&before).is_ok()
+        {
+            continue;
+        }
+        let predecessors = predecessors(identities.get(context), sending.family, identity);
+        let stands = |before: &Sequenced| present.binary_search(&before.batch).is_ok();
+        if !predecessors.iter().any(stands) {
+            hole(context, place, one, identity, predecessors, findings);
         }
     }
-}
-
-/// The batches whose last record's sequence is the one before a batch's first.
-fn predecessors(identities: &[Sequenced], family: usize, of: Identity) -> &[Sequenced] {
-    let wanted = (family, of.id, of.epoch, of.first_sequence);
-    let key = |one: &Sequenced| (one.family, one.id, one.epoch, one.next_sequence);
-    let from = identities.partition_point(|one| key(one) < wanted);
-    let count = identities[from..].partition_point(|one| key(one) == wanted);
-    &identities[from..from + count]
 }
 
 fn out_of_order(

@@ -120,10 +120,18 @@ pub(crate) fn walk(
     findings: &mut Findings,
 ) -> Vec<Standing> {
     let mut standing = Vec::with_capacity(segments.len());
+    // By client: where its last records were found. The next ones are not far away.
+    let mut last = vec![0; context.history.clients.len()];
     for segment in segments {
         let end = segment.record(segment.end);
         let mut unknown_from = segment.first;
-        for (first, batch) in context.batches.batches_from(segment.by, segment.first) {
+        let batches = context.batches.records_of(segment.by);
+        let hint = last.get(segment.by.0 as usize).copied().unwrap_or_default();
+        let from = context.batches.place_of(batches, segment.first, hint);
+        if let Some(last) = last.get_mut(segment.by.0 as usize) {
+            *last = from;
+        }
+        for (first, batch) in &batches[from..] {
             if *first >= end {
                 break;
             }

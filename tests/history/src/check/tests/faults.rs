@@ -278,6 +278,12 @@ fn a_history_that_is_wrong_is_told() {
     story.breaks(&["history"]);
     let mut story = Story::new();
     let one = story.plain(2);
+    // A sequence that was used twice explains what else is wrong.
+    let mut other = Story::new();
+    let two = [other.idempotent(1, 0), other.idempotent(1, 0)];
+    other.passes();
+    two.map(|sent| other.acked(sent, 0));
+    other.breaks(&["acked-twice", "history"]);
     story.send(Sent {
         batch: Batch {
             number: 77,
