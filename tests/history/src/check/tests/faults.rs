@@ -282,7 +282,9 @@ fn a_history_that_is_wrong_is_told() {
     let mut other = Story::new();
     let two = [other.idempotent(1, 0), other.idempotent(1, 0)];
     other.passes();
-    two.map(|sent| other.acked(sent, 0));
+    for sent in two {
+        other.acked(sent, 0);
+    }
     other.breaks(&["acked-twice", "history"]);
     story.send(Sent {
         batch: Batch {
