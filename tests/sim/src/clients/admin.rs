@@ -7,7 +7,7 @@
 //!
 //! Errors and lost answers are nothing special: Metadata says what is there, and the next change follows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use esker_history::{TopicInfo, What};
@@ -31,6 +31,7 @@ pub async fn run_admin(ctx: ClientContext, plan: AdminPlan) {
     let mut admin = Admin {
         cluster: Cluster::new(ctx.clone(), super::PATIENCE),
         names: BTreeMap::new(),
+        foreign: BTreeSet::new(),
     };
     let flush = super::until(ctx.phase.clone(), Phase::Flush);
     tokio::select! {
@@ -58,6 +59,8 @@ struct Asked {
 struct Admin {
     cluster: Arc<Cluster>,
     names: BTreeMap<String, Asked>,
+    /// Topics that were there before their name was first created here.
+    foreign: BTreeSet<Uuid>,
 }
 
 impl Admin {
@@ -92,6 +95,18 @@ impl Admin {
             .with_topics(vec![topic])
             .with_timeout_ms(TIMEOUT_MS);
         let now_us = self.cluster.ctx.record.now_us();
+        if self
+            .names
+            .get(name)
+            .is_none_or(|asked| asked.created_us.is_none())
+        {
+            // Whatever is known by now and was not made here, somebody else made.
+            self.cluster.ctx.record.with(|history| {
+                let strange = |info: &&TopicInfo| info.name == name && info.created_from_us.is_none();
+                self.foreign
+                    .extend(history.topics.iter().filter(strange).map(|info| info.id));
+            });
+        }
         let asked = self.names.entry(name.to_owned()).or_default();
         let before = asked.created_us;
         asked.created_us.get_or_insert(now_us);
@@ -159,15 +174,13 @@ impl Admin {
                 let Some(asked) = self.names.get(&info.name) else {
                     continue;
                 };
-                date(info, *asked);
+                if !self.foreign.contains(&info.id) {
+                    info.created_from_us = info.created_from_us.or(asked.created_us);
+                }
+                info.deleted_from_us = info.deleted_from_us.or(asked.deleted_us);
             }
         });
     }
-}
-
-fn date(info: &mut TopicInfo, asked: Asked) {
-    info.created_from_us = info.created_from_us.or(asked.created_us);
-    info.deleted_from_us = info.deleted_from_us.or(asked.deleted_us);
 }
 
 /// The agent says that it does not know what became of the request.

@@ -146,6 +146,30 @@ impl Cluster {
         Ok((link, response))
     }
 
+    /// A host that is connected, if there is one; now and then any other.
+    fn likely_host(&self) -> String {
+        let links: Vec<(String, Slot)> = {
+            let links = self.links.lock();
+            links
+                .iter()
+                .map(|(host, slot)| (host.clone(), Arc::clone(slot)))
+                .collect()
+        };
+        let is_open = |slot: &Slot| {
+            let link = slot.try_lock();
+            link.is_ok_and(|link| link.as_ref().is_some_and(Link::is_open))
+        };
+        let mut open: Vec<String> = links
+            .into_iter()
+            .filter_map(|(host, slot)| is_open(&slot).then_some(host))
+            .collect();
+        let rng = &self.ctx.rng;
+        if open.is_empty() || rng.below(4) == 0 {
+            return self.any_host();
+        }
+        open.swap_remove(rng.below(open.len() as u64) as usize)
+    }
+
     /// Any host: those of the last answer, now and then one of the bootstrap hosts.
     pub fn any_host(&self) -> String {
         let known = self.known.lock();
@@ -163,7 +187,7 @@ impl Cluster {
     pub async fn find(&self, names: &[String]) -> View {
         let mut backoff = RETRY_BACKOFF;
         loop {
-            let host = self.any_host();
+            let host = self.likely_host();
             if let Ok(view) = self.find_through(&host, names).await {
                 return view;
             }

@@ -27,6 +27,7 @@ impl Engine {
                 state.connecting = false;
                 if well {
                     state.failures = 0;
+                    state.connected_us = Some(now_us);
                 } else {
                     state.failures += 1;
                     let wait = backoff(state.failures);

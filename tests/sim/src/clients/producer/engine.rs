@@ -17,7 +17,7 @@ use super::metadata::Refresh;
 use super::policy::{Policy, Wishes};
 use super::wire::{self, Part};
 use crate::clients::connection::{Link, Lost, protest};
-use crate::clients::metadata::{Cluster, View};
+use crate::clients::metadata::{Cluster, RETRY_BACKOFF, View};
 use crate::clients::{ClientContext, LOOK, Phase, ProducerPlan, payload};
 
 /// Something that was waited for.
@@ -43,6 +43,8 @@ pub(super) struct HostState {
     pub(super) failures: u32,
     /// Neither connected nor sent to before.
     pub(super) ready_us: u64,
+    /// When it was last connected.
+    pub(super) connected_us: Option<u64>,
     /// Produce requests in flight.
     pub(super) requests: usize,
 }
@@ -192,6 +194,14 @@ impl Engine {
         }
         let link = self.cluster.open_link(host);
         if link.is_none() {
+            // A host that hangs up at once is not called again at once.
+            let again_us = state
+                .connected_us
+                .map_or(0, |us| us + RETRY_BACKOFF.as_micros() as u64);
+            if again_us > now_us {
+                state.ready_us = again_us;
+                return None;
+            }
             state.connecting = true;
             let (cluster, host) = (Arc::clone(&self.cluster), host.to_owned());
             self.events.push(Box::pin(async move {
