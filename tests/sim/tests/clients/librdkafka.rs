@@ -43,7 +43,9 @@ async fn five_batches_are_on_the_way() {
 #[tokio::test(start_paused = true)]
 async fn after_a_refusal_all_go_again_in_order_and_together() {
     let says = [Say::Ok, GAP, GAP, GAP, GAP, GAP];
-    let (history, arrivals) = Script::new(&says, Say::Ok).run(plan(), short()).await;
+    // Slow: the wait before a retry is over before the last one is answered.
+    let script = Script::new(&says, Say::Ok).slow(Duration::from_millis(60));
+    let (history, arrivals) = script.run(plan(), Duration::from_millis(300)).await;
     check_books(&history);
     // The first, five refused ones, and then everything from the first refused one on.
     let (first, again) = arrivals.split_at(6);
@@ -140,6 +142,29 @@ async fn a_new_leader_gets_nothing_before_the_old_one_has_answered() {
     assert!(last_us <= new[0].at_us);
     assert_eq!(new[0].sequence, 1);
     assert_eq!(count(&history, |what| matches!(what, What::GivenUp { .. })), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_leader_without_an_error_waits_as_well() {
+    let script = Script::new(&[], Say::Ok).slow(Duration::from_millis(50));
+    let other = script.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        other.lead(1);
+    });
+    // Metadata is asked after ten seconds.
+    let (history, arrivals) = script.run(plan(), Duration::from_secs(12)).await;
+    check_books(&history);
+    let moved = arrivals.iter().position(|arrival| arrival.host == 1).unwrap();
+    let (old, new) = arrivals.split_at(moved);
+    let last_us = old
+        .iter()
+        .map(|arrival| arrival.answered_us.unwrap())
+        .max()
+        .unwrap();
+    assert!(last_us <= new[0].at_us);
+    assert!(in_order(&arrivals, 0));
+    assert_eq!(in_flight_max(old), 5);
 }
 
 #[tokio::test(start_paused = true)]

@@ -218,3 +218,12 @@ async fn connections_that_break() {
         judge(&history, &Terms::default());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_cannot_be_read_is_told() {
+    let world = World::new(1);
+    let topic = ("t".to_owned(), Uuid::from_u128(1));
+    let read = read_through(world.client("reader"), "nowhere".into(), topic, 0).await;
+    assert!(read.unwrap_err().contains("no answer"));
+    assert_eq!(world.record.now_us() / 1_000_000, 60);
+}

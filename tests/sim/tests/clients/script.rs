@@ -30,7 +30,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-/// How long an answer takes.
+/// How long an answer takes, unless a test says otherwise.
 const LATENCY: Duration = Duration::from_millis(10);
 /// The id that every producer gets.
 pub(crate) const PRODUCER: i64 = 77;
@@ -70,6 +70,7 @@ struct State {
     leader: usize,
     topic: Option<Uuid>,
     next_offset: i64,
+    latency: Duration,
 }
 
 /// Two hosts, and a producer's way to them.
@@ -92,6 +93,7 @@ impl Script {
                 leader: 0,
                 topic: Some(Uuid::from_u128(1)),
                 next_offset: 0,
+                latency: LATENCY,
             })),
             record: Recorder::begin(),
             network: Network::default(),
@@ -106,6 +108,12 @@ impl Script {
             script.network.add(&host.to_string(), door);
         }
         script
+    }
+
+    /// Every answer takes so long, one after the other.
+    pub(crate) fn slow(self, latency: Duration) -> Self {
+        self.state.lock().latency = latency;
+        self
     }
 
     /// Another host leads from now on.
@@ -236,7 +244,8 @@ impl Script {
         };
         let answering = async {
             while let Some((header, request, says)) = requests.recv().await {
-                tokio::time::sleep(LATENCY).await;
+                let latency = self.state.lock().latency;
+                tokio::time::sleep(latency).await;
                 let response: Response = match &request {
                     Request::Metadata(_) => self.metadata().into(),
                     Request::InitProducerId(_) => InitProducerIdResponse::default()
