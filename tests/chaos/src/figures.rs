@@ -1,6 +1,6 @@
 //! What a run did and how Esker took it, in numbers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use esker_history::{History, What};
@@ -49,6 +49,23 @@ pub(crate) fn silences(history: &History) -> (Silence, BTreeMap<u32, Silence>) {
             .map(|(client, (_, silence))| (client, silence))
             .collect(),
     )
+}
+
+/// The share of seconds, while faults came, in which something was acknowledged.
+pub(crate) fn seconds_with_acks(history: &History) -> f64 {
+    let mut faults = history
+        .events
+        .iter()
+        .filter(|event| matches!(event.what, What::Fault { .. }));
+    let Some(first) = faults.next() else { return 1.0 };
+    let last = faults.next_back().unwrap_or(first);
+    let (from, to) = (first.at_us / 1_000_000, last.at_us / 1_000_000 + 1);
+    let acked = history
+        .events
+        .iter()
+        .filter(|event| matches!(event.what, What::Acked { .. }));
+    let seconds: BTreeSet<u64> = acked.map(|event| event.at_us / 1_000_000).collect();
+    seconds.range(from..to).count() as f64 / (to - from) as f64
 }
 
 /// Faults that began or ended within a silence, or shortly before.
@@ -110,6 +127,7 @@ pub(crate) fn summary(
             "from_s": silence.from_us as f64 / 1e6,
             "faults_around": faults_around(history, silence),
         },
+        "seconds_with_acknowledgements": (seconds_with_acks(history) * 1000.0).round() / 1000.0,
         "slowest_recoveries": slowest(&notes.recoveries),
         "agent_resident_mib_max": notes.resident_max.iter()
             .map(|(agent, bytes)| (agent.clone(), bytes >> 20)).collect::<BTreeMap<_, _>>(),
@@ -177,6 +195,10 @@ pub(crate) fn print(summary: &Value) {
     for fault in silence["faults_around"].as_array().into_iter().flatten() {
         println!("    {}", fault.as_str().unwrap_or_default());
     }
+    println!(
+        "something was acknowledged in {:.1} % of the seconds with faults",
+        summary["seconds_with_acknowledgements"].as_f64().unwrap_or(0.0) * 100.0
+    );
     println!("slowest recoveries:");
     for recovery in summary["slowest_recoveries"].as_array().into_iter().flatten() {
         println!(

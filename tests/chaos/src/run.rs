@@ -176,23 +176,10 @@ fn work(
     if stop.wait(IDLE) {
         return Ok(None);
     }
-    look_at_memory(system);
+    system.look_at_memory(true);
     ended.sort_by_key(|one| one.number);
     say(system, "all is read: judging");
     Ok(Some((ended, settled_us)))
-}
-
-/// Nobody wants anything from the agents any more.
-fn look_at_memory(system: &System) {
-    for agent in &system.agents {
-        if let (Some(life), Some(mut memory)) = (agent.life(), agent.memory()) {
-            // Recent segments may stay in the share of the producers: without knowing them, nothing follows.
-            if !memory.iter().any(|share| share.r#use == "recent") {
-                memory.retain(|share| share.r#use != "produce");
-            }
-            system.journal.memory_used(life, true, memory);
-        }
-    }
 }
 
 fn say(system: &System, what: &str) {

@@ -44,7 +44,7 @@ class RecordsTest(unittest.TestCase):
             self.assertIsNone(name_of(other))
 
     def test_the_first_values_of_two_clients(self):
-        # The Java clients make the same: java/chaos/Records.java checks these when it starts.
+        # The Java clients make the same, and each reads what the other wrote.
         self.assertEqual(value(0, 0)[:16], b"0-0-qmzrhlajoetb")
         self.assertEqual((len(value(2, 5)), value(2, 5)[:12]), (213, b"2-5-dcgtlbqo"))
 

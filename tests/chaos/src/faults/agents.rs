@@ -1,5 +1,7 @@
 //! Agents that die, sleep, and are sent away.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 
 use super::{Outcome, seconds};
@@ -9,8 +11,11 @@ use crate::stop::Stop;
 use crate::system::{Agent, READY_LIMIT, System};
 use crate::{http, proc};
 
+/// A pause of this length is long: the agent's peers may give it up.
+const LONG: Duration = Duration::from_secs(4);
+
 pub(super) fn kill(fault: &Fault, system: &System, stop: &Stop) -> Outcome {
-    let Some((at, _claim)) = system.claims.agent_down(fault.agent) else {
+    let Some((at, _claim)) = system.claims.agent_down(fault.agent, false) else {
         return Outcome::LeftOut;
     };
     let agent = &system.agents[at];
@@ -25,7 +30,7 @@ pub(super) fn kill(fault: &Fault, system: &System, stop: &Stop) -> Outcome {
 }
 
 pub(super) fn drain(fault: &Fault, system: &System, stop: &Stop) -> Outcome {
-    let Some((at, _claim)) = system.claims.agent_down(fault.agent) else {
+    let Some((at, _claim)) = system.claims.agent_down(fault.agent, true) else {
         return Outcome::LeftOut;
     };
     let agent = &system.agents[at];
@@ -46,7 +51,7 @@ fn come_back(agent: &Agent, after: &str, system: &System, stop: &Stop) {
 }
 
 pub(super) fn pause(fault: &Fault, system: &System, stop: &Stop) -> Outcome {
-    let Some((at, _claim)) = system.claims.agent_down(fault.agent) else {
+    let Some((at, _claim)) = system.claims.agent_down(fault.agent, fault.lasts > LONG) else {
         return Outcome::LeftOut;
     };
     let agent = &system.agents[at];
@@ -64,7 +69,7 @@ pub(super) fn pause(fault: &Fault, system: &System, stop: &Stop) -> Outcome {
     drop(guard);
     system.journal.fault(format!("{} goes on", agent.name));
     // It may find out only now that it was given up, and begin a new incarnation.
-    stop.wait(std::time::Duration::from_millis(200));
+    stop.wait(Duration::from_millis(200));
     if http::get(agent.admin, "/readyz").is_none() {
         agent.wait_ready("resumed", READY_LIMIT, stop);
     }

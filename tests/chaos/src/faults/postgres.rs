@@ -1,5 +1,8 @@
 //! Postgres that goes away, stands still, or hangs up.
 
+use std::thread;
+use std::time::Duration;
+
 use rustix::process::Signal;
 
 use super::{Outcome, seconds};
@@ -8,6 +11,9 @@ use crate::plan::Fault;
 use crate::proc;
 use crate::stop::Stop;
 use crate::system::System;
+
+const RESUME_TRIES: u32 = 50;
+const RESUME_PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) fn crash(fault: &Fault, system: &System, stop: &Stop) -> Outcome {
     let Some(_claim) = system.claims.postgres() else {
@@ -38,23 +44,38 @@ pub(super) fn pause(fault: &Fault, system: &System, stop: &Stop) -> Outcome {
     };
     let lasts = seconds(fault.lasts);
     system.journal.fault(format!("Postgres is paused, for {lasts}"));
-    // Each backend leads a group of its own; the postmaster first, so that it starts no more of them.
-    let mut stopped = proc::family(pid);
-    let guard = resume_later(&stopped, fault.lasts);
-    stopped.retain(|process| proc::signal_one(*process, Signal::STOP));
-    for process in proc::family(pid) {
-        if !stopped.contains(&process) && proc::signal_one(process, Signal::STOP) {
-            stopped.push(process);
+    // Each backend leads a group of its own; the postmaster first, so that it starts no more of them. Who
+    // started it stops by itself when it sees its child stopped: it goes on last.
+    let mut family = proc::family(pid);
+    let mut stopped: Vec<u32> = Vec::new();
+    let guard = resume_later(&reversed(&family), fault.lasts);
+    for _ in 0..2 {
+        for process in family {
+            if !stopped.contains(&process) && proc::signal_one(process, Signal::STOP) {
+                stopped.push(process);
+            }
         }
+        // Some may have come meanwhile.
+        family = proc::family(pid);
     }
     let held = stopped.iter().any(|process| proc::is_stopped(*process));
     stop.wait(fault.lasts);
-    for process in &stopped {
-        proc::signal_one(*process, Signal::CONT);
+    for _ in 0..RESUME_TRIES {
+        for process in reversed(&stopped) {
+            proc::signal_one(process, Signal::CONT);
+        }
+        thread::sleep(RESUME_PAUSE);
+        if !stopped.iter().any(|process| proc::is_stopped(*process)) {
+            break;
+        }
     }
     drop(guard);
     system.journal.fault("Postgres goes on");
     Outcome::held(held)
+}
+
+fn reversed(processes: &[u32]) -> Vec<u32> {
+    processes.iter().rev().copied().collect()
 }
 
 /// Cuts some or all connections of the agents.

@@ -10,6 +10,9 @@ use crate::proc;
 use crate::stop::Stop;
 use crate::system::System;
 
+/// How often a rule is taken back; one try lasts a few seconds if nobody answers.
+const END_TRIES: u32 = 10;
+
 pub(super) fn pause(fault: &Fault, system: &System, stop: &Stop) -> Outcome {
     let Some(_claim) = system.claims.store() else {
         return Outcome::LeftOut;
@@ -31,6 +34,9 @@ pub(super) fn pause(fault: &Fault, system: &System, stop: &Stop) -> Outcome {
 /// A rule that is there for some time. It took hold if it acted on a request.
 pub(super) fn rule(fault: &Fault, system: &System, stop: &Stop) -> Outcome {
     let rule = rule_of(fault);
+    let Some(_one_of_few) = system.claims.rule() else {
+        return Outcome::LeftOut;
+    };
     // What leaves all agents without an answer, one at a time.
     let _claim = match fault.kind {
         Kind::StoreHang | Kind::StoreHangAfterEffect => match system.claims.store() {
@@ -47,10 +53,12 @@ pub(super) fn rule(fault: &Fault, system: &System, stop: &Stop) -> Outcome {
         .journal
         .fault(format!("{}, for {lasts}: {rule}", fault.kind.name()));
     stop.wait(fault.lasts);
-    let done = system.store.rule_done(id);
-    if !system.store.remove_rule(id) {
+    // The server may be paused just now.
+    let done = (0..END_TRIES).find_map(|_| system.store.end_rule(id));
+    if done.is_none() {
         system.journal.problem("the S3 server did not take a rule back");
     }
+    let done = done.unwrap_or(0);
     system
         .journal
         .fault(format!("{} is over, after {done} requests", fault.kind.name()));

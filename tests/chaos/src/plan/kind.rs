@@ -119,7 +119,7 @@ impl Kind {
             Self::SlowFrames => (1.0, 12.0),
             Self::MemoryFull => (1.0, 4.0),
             Self::ConnectionFlood | Self::FilesExhausted => (0.3, 8.0),
-            _ => (0.3, 6.0),
+            _ => (0.2, 3.0),
         }
     }
 

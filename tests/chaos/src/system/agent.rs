@@ -22,7 +22,7 @@ pub(crate) const READY_LIMIT: Duration = Duration::from_secs(60);
 /// Beyond the grace that it has for draining.
 const DRAIN_SLACK: Duration = Duration::from_secs(15);
 /// What an agent is given to finish what it accepted.
-const DRAIN_GRACE: Duration = Duration::from_secs(30);
+const DRAIN_GRACE: Duration = Duration::from_secs(15);
 
 /// What an agent is started with, beside its own addresses.
 pub(crate) struct Settings {

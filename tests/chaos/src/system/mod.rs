@@ -44,6 +44,11 @@ pub(crate) const TOPICS: [Topic; 3] = [
 /// What loads write to; nobody reads it.
 pub(crate) const LOAD_TOPIC: &str = "chaos-load";
 
+/// How often the agents are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Every so many looks their memory budgets are looked at too.
+const MEMORY_EVERY: u32 = 10;
+
 /// A topic of the run.
 pub(crate) struct Topic {
     pub name: &'static str,
@@ -148,7 +153,8 @@ impl System {
 
     /// Looks after the agents until `stop`: what ended by itself is a problem, and started again.
     pub(crate) fn look_after(&self, stop: &Stop) {
-        while !stop.wait(Duration::from_millis(500)) {
+        let mut looks = 0u32;
+        while !stop.wait(LOOK_EVERY) {
             for agent in &self.agents {
                 if let Some(pid) = agent.pid() {
                     self.journal
@@ -159,6 +165,24 @@ impl System {
                     agent.launch();
                 }
             }
+            looks += 1;
+            if looks.is_multiple_of(MEMORY_EVERY) {
+                self.look_at_memory(false);
+            }
+        }
+    }
+
+    /// Notes what the agents' memory budgets hold. `idle`: nobody wants anything from them any more.
+    pub(crate) fn look_at_memory(&self, idle: bool) {
+        for agent in &self.agents {
+            let (Some(life), Some(mut memory)) = (agent.life(), agent.memory()) else {
+                continue;
+            };
+            // Recent segments may stay in the share of the producers: without knowing them, nothing follows.
+            if idle && !memory.iter().any(|share| share.r#use == "recent") {
+                memory.retain(|share| share.r#use != "produce");
+            }
+            self.journal.memory_used(life, idle, memory);
         }
     }
 }

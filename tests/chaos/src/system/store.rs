@@ -104,19 +104,13 @@ impl Store {
         serde_json::from_str::<Value>(&body).ok()?["ids"][0].as_u64()
     }
 
-    /// How often a rule acted.
-    pub(crate) fn rule_done(&self, id: u64) -> u64 {
-        let Self::Ours(ours) = self else { return 0 };
-        let rules = http::get(ours.control, "/faults").unwrap_or_default();
-        let rules: Vec<Value> = serde_json::from_str(&rules).unwrap_or_default();
+    /// Removes a rule; returns how often it acted. `None` without an answer.
+    pub(crate) fn end_rule(&self, id: u64) -> Option<u64> {
+        let Self::Ours(ours) = self else { return None };
+        let rules: Vec<Value> = serde_json::from_str(&http::get(ours.control, "/faults")?).ok()?;
         let rule = rules.iter().find(|rule| rule["id"].as_u64() == Some(id));
-        rule.and_then(|rule| rule["done"].as_u64()).unwrap_or(0)
-    }
-
-    /// Removes a rule; says whether the server answered.
-    pub(crate) fn remove_rule(&self, id: u64) -> bool {
-        let Self::Ours(ours) = self else { return true };
-        http::ask(ours.control, "DELETE", &format!("/faults/{id}"), "").is_some()
+        http::ask(ours.control, "DELETE", &format!("/faults/{id}"), "")?;
+        Some(rule.map_or(0, |rule| rule["done"].as_u64().unwrap_or(0)))
     }
 
     /// Removes all rules; says whether the server answered.
