@@ -4,7 +4,7 @@
 //! the faults that were done to the system in between. It knows nothing of the inside: the simulator and real
 //! clients on real servers write the same events, and the same rules judge them.
 //!
-//! [`check`] applies the rules; each stands in a module of its own that says why it raises no false alarm.
+//! [`fn@check`] applies the rules; each stands in a module of its own that says why it raises no false alarm.
 //! [`report::tell`] shows what went wrong with the events that explain it.
 
 pub mod check;

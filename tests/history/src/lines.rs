@@ -9,7 +9,7 @@
 //! {"life": {"number": 2, "node": "agent-1", "began_us": 0, "ended_us": 5000000}}
 //! ```
 //!
-//! The first is an [`Event`](crate::Event): `what` is its variant's name with its fields, or only the name if it has none
+//! The first is an [`Event`]: `what` is its variant's name with its fields, or only the name if it has none
 //! (`"Finished"`). Who starts the clients gives out the numbers of clients, topics and lives, so that they
 //! mean the same in all files of a run. A client, topic or life may be described in any file and more than
 //! once: of several times the earliest is kept, of names the first. All that events name has to be described.

@@ -156,6 +156,7 @@ impl Errors {
                 .partition(*partition)
                 .life(*by)
                 .client(at.event.client)
+                .offsets(*from, from.saturating_add(1))
         };
         if *high_watermark != -1 || *log_start != -1 || !seen.is_empty() {
             findings.add(Promise::HonestErrors, "error-with-offset", at.us(), || {
@@ -177,7 +178,7 @@ impl Errors {
                 if surely_there {
                     findings.add(Promise::HonestErrors, "out-of-range", at.us(), || {
                         let what = format!("offset {from} of {} was said to be out of range", name());
-                        (what, about().offsets(*from, from.saturating_add(1)))
+                        (what, about())
                     });
                 }
                 true

@@ -61,7 +61,7 @@ impl Selection {
         let (from_us, to_us) = selection.span(violation, history);
         selection.batches(history, about);
         selection.readers(history, about, (from_us, to_us));
-        if about.offsets.is_none() && about.batches.is_empty() {
+        if about.partitions.is_empty() && about.batches.is_empty() {
             // It is the client itself that has a problem.
             for client in &about.clients {
                 selection.last_of(history, *client, to_us);
