@@ -14,6 +14,17 @@ pub struct MemoryUse {
 }
 
 impl Broker {
+    /// Bytes of records that are kept in memory for readers although they are in the bucket. Their frames are
+    /// part of what `produce` uses.
+    pub fn recent_bytes(&self) -> u64 {
+        self.recent.bytes()
+    }
+
+    /// Gives up what is kept in memory for readers: they find it in the bucket.
+    pub fn give_up_recent(&self) {
+        self.recent.shrink(u64::MAX);
+    }
+
     /// The shares of the memory budget and what is in use of each.
     pub fn memory(&self) -> [MemoryUse; 4] {
         let budget = &self.budget;

@@ -11,5 +11,11 @@
 )]
 
 pub mod clients;
+pub mod log;
 pub mod net;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod record;
+pub mod run;
+pub mod setup;
+pub mod world;

@@ -10,11 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use esker_model::limits::{EPOCH_GATE, EPOCH_READ_INTERVAL};
-use esker_model::seams::{Clock, Instant, Seams};
+use esker_model::seams::{Clock, Instant, Seams, Signal};
 use esker_model::{ClusterEpoch, ClusterId};
 use esker_storage::bucket::Bucket;
 use esker_storage::cluster_file::{self, ClusterFile};
-use tokio::sync::watch;
 use tracing::{error, warn};
 
 use super::{Membership, StopReason};
@@ -30,7 +29,7 @@ pub struct GateClosed;
 /// When a read that showed our epoch began last.
 pub struct EpochGate {
     clock: Arc<dyn Clock>,
-    confirmed: watch::Sender<Option<Instant>>,
+    confirmed: Signal<Option<Instant>>,
 }
 
 impl EpochGate {
@@ -38,15 +37,17 @@ impl EpochGate {
     pub fn new(clock: Arc<dyn Clock>, confirmed: Instant) -> Self {
         Self {
             clock,
-            confirmed: watch::Sender::new(Some(confirmed)),
+            confirmed: Signal::new(Some(confirmed)),
         }
     }
 
     /// Whether acknowledgements may pass now.
     pub fn is_open(&self) -> bool {
-        self.confirmed
-            .borrow()
-            .is_some_and(|began| self.clock.now() - began < EPOCH_GATE)
+        self.confirmed.look(|confirmed| self.opens(confirmed))
+    }
+
+    fn opens(&self, confirmed: &Option<Instant>) -> bool {
+        confirmed.is_some_and(|began| self.clock.now() - began < EPOCH_GATE)
     }
 
     /// Waits until the gate is open, at most for `patience`.
@@ -54,26 +55,19 @@ impl EpochGate {
         if self.is_open() {
             return Ok(());
         }
-        let mut confirmed = self.confirmed.subscribe();
-        let opened = tokio::time::timeout(patience, async {
-            while !self.is_open() {
-                if confirmed.changed().await.is_err() {
-                    return;
-                }
-            }
-        });
-        match opened.await {
+        let opened = self.confirmed.until(|confirmed| self.opens(confirmed));
+        match tokio::time::timeout(patience, opened).await {
             Ok(()) if self.is_open() => Ok(()),
             _ => Err(GateClosed),
         }
     }
 
     pub(super) fn confirm(&self, began: Instant) {
-        self.confirmed.send_replace(Some(began));
+        self.confirmed.set(Some(began));
     }
 
     pub(super) fn close(&self) {
-        self.confirmed.send_replace(None);
+        self.confirmed.set(None);
     }
 }
 

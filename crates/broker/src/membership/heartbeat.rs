@@ -15,8 +15,7 @@ use std::time::Duration;
 use esker_metastore::{Metastore, MetastoreError};
 use esker_model::IncarnationId;
 use esker_model::limits::{HEARTBEAT_INTERVAL, LIVENESS_TIMEOUT};
-use esker_model::seams::{Instant, Seams};
-use tokio::sync::watch;
+use esker_model::seams::{Instant, Seams, Signal};
 use tracing::{info, warn};
 
 use super::{Membership, OWN_TIMER, StopReason};
@@ -65,10 +64,10 @@ pub(super) async fn beat(
     catalog: Arc<Catalog>,
     seams: Seams,
 ) {
-    let to_do = watch::Sender::new(ToDo::default());
-    let learn = learn_catalog(Arc::clone(&member), catalog, to_do.subscribe());
+    let to_do = Arc::new(Signal::new(ToDo::default()));
+    let learn = learn_catalog(Arc::clone(&member), catalog, Arc::clone(&to_do));
     seams.spawner.spawn("catalog", Box::pin(learn));
-    let fence = fence_silent(Arc::clone(&member), Arc::clone(&metastore), to_do.subscribe());
+    let fence = fence_silent(Arc::clone(&member), Arc::clone(&metastore), Arc::clone(&to_do));
     seams.spawner.spawn("fence", Box::pin(fence));
     let mut contact = Contact::at(seams.clock.now());
     let mut failing = false;
@@ -78,7 +77,7 @@ pub(super) async fn beat(
                 if !contact.is_long(seams.clock.now()) {
                     told.silent.clear();
                 }
-                to_do.send_replace(told);
+                to_do.set(told);
                 if failing {
                     info!("the metastore answers again");
                     failing = false;
@@ -131,10 +130,10 @@ pub(super) async fn once(
     })
 }
 
-async fn learn_catalog(member: Arc<Membership>, catalog: Arc<Catalog>, mut to_do: watch::Receiver<ToDo>) {
-    let mut failing = false;
-    while is_told(&member, &mut to_do).await {
-        let there = to_do.borrow_and_update().catalog_version;
+async fn learn_catalog(member: Arc<Membership>, catalog: Arc<Catalog>, to_do: Arc<Signal<ToDo>>) {
+    let (mut failing, mut seen) = (false, 0);
+    while let Some(told) = next(&member, &to_do, &mut seen).await {
+        let there = told.catalog_version;
         if there <= catalog.version() {
             continue;
         }
@@ -150,15 +149,10 @@ async fn learn_catalog(member: Arc<Membership>, catalog: Arc<Catalog>, mut to_do
     }
 }
 
-async fn fence_silent(
-    member: Arc<Membership>,
-    metastore: Arc<dyn Metastore>,
-    mut to_do: watch::Receiver<ToDo>,
-) {
+async fn fence_silent(member: Arc<Membership>, metastore: Arc<dyn Metastore>, to_do: Arc<Signal<ToDo>>) {
     let liveness_ms = LIVENESS_TIMEOUT.as_millis() as i64;
-    let mut failing = false;
-    while is_told(&member, &mut to_do).await {
-        let silent = to_do.borrow_and_update().silent.clone();
+    let (mut failing, mut seen) = (false, 0);
+    while let Some(ToDo { silent, .. }) = next(&member, &to_do, &mut seen).await {
         if silent.is_empty() {
             continue;
         }
@@ -179,12 +173,15 @@ async fn fence_silent(
     }
 }
 
-/// Waits for the next heartbeat. `false`: there will be none.
-async fn is_told(member: &Membership, to_do: &mut watch::Receiver<ToDo>) -> bool {
+/// What the next heartbeat told. `None`: there will be none.
+async fn next(member: &Membership, to_do: &Signal<ToDo>, seen: &mut u64) -> Option<ToDo> {
     tokio::select! {
         biased;
-        _ = member.until_stopped() => false,
-        changed = to_do.changed() => changed.is_ok(),
+        _ = member.until_stopped() => None,
+        (version, told) = to_do.later_than(*seen) => {
+            *seen = version;
+            Some(told)
+        }
     }
 }
 

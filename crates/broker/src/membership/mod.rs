@@ -18,10 +18,9 @@ use std::time::Duration;
 
 use esker_metastore::Agent;
 use esker_model::limits::{HEARTBEAT_INTERVAL, LIVENESS_TIMEOUT};
-use esker_model::seams::{Clock, Instant};
+use esker_model::seams::{Clock, Instant, Signal};
 use esker_model::{ClusterEpoch, ClusterId, IncarnationId, NodeId};
 use parking_lot::RwLock;
-use tokio::sync::watch;
 
 pub use gate::{EpochGate, GateClosed};
 pub use start::{Identity, StartError, join};
@@ -51,7 +50,7 @@ pub struct Membership {
     clock: Arc<dyn Clock>,
     live: RwLock<Arc<Vec<Agent>>>,
     renewed: RwLock<Instant>,
-    stopped: watch::Sender<Option<StopReason>>,
+    stopped: Signal<Option<StopReason>>,
 }
 
 impl Membership {
@@ -63,7 +62,7 @@ impl Membership {
             me,
             clock,
             renewed: RwLock::new(registered),
-            stopped: watch::Sender::new(None),
+            stopped: Signal::new(None),
         }
     }
 
@@ -94,12 +93,12 @@ impl Membership {
 
     /// Whether this incarnation may give answers that must be current.
     pub fn is_current(&self) -> bool {
-        self.stopped.borrow().is_none() && self.clock.now() - *self.renewed.read() < OWN_TIMER
+        self.stopped.look(Option::is_none) && self.clock.now() - *self.renewed.read() < OWN_TIMER
     }
 
     /// Ends this incarnation. The first reason stands.
     pub fn stop(&self, reason: StopReason) {
-        self.stopped.send_if_modified(|stopped| {
+        self.stopped.change(|stopped| {
             let first = stopped.is_none();
             if first {
                 *stopped = Some(reason);
@@ -110,16 +109,13 @@ impl Membership {
 
     /// Why this incarnation ended, if it did.
     pub fn stopped(&self) -> Option<StopReason> {
-        self.stopped.borrow().clone()
+        self.stopped.look(Clone::clone)
     }
 
     /// Waits until this incarnation ends.
     pub async fn until_stopped(&self) -> StopReason {
-        let mut stopped = self.stopped.subscribe();
-        match stopped.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or(StopReason::Drained),
-            Err(_) => StopReason::Drained,
-        }
+        self.stopped.until(Option::is_some).await;
+        self.stopped().unwrap_or(StopReason::Drained)
     }
 
     /// A heartbeat that began at `began` succeeded.

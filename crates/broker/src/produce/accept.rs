@@ -192,7 +192,10 @@ impl super::ProducePath {
         }
         let stages = &self.stages;
         let batches = valid.len() as u64;
-        stages.outstanding.send_modify(|count| *count += batches);
+        stages.outstanding.change(|count| {
+            *count += batches;
+            false
+        });
         let verdicts = {
             let mut hot = stages.hot.lock();
             let verdicts = valid.into_iter().map(|batch| hot.append(batch, now)).collect();

@@ -29,10 +29,10 @@ mod validate;
 use std::sync::Arc;
 
 use esker_metastore::Metastore;
-use esker_model::seams::Seams;
+use esker_model::seams::{Seams, Signal};
 use esker_storage::bucket::Bucket;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::broker::Dependencies;
 use crate::config::BrokerConfig;
@@ -71,8 +71,8 @@ struct Stages {
     failures: Failures,
     receipts: PendingReceipts,
     /// Batches appended and neither acknowledged nor failed yet.
-    outstanding: watch::Sender<u64>,
-    draining: watch::Sender<bool>,
+    outstanding: Signal<u64>,
+    draining: Signal<bool>,
 }
 
 /// The write path of one incarnation.
@@ -105,8 +105,8 @@ impl ProducePath {
             upload_slots: Arc::new(Semaphore::new(UPLOADS_MAX)),
             failures: Failures::default(),
             receipts: PendingReceipts::default(),
-            outstanding: watch::Sender::new(0),
-            draining: watch::Sender::new(false),
+            outstanding: Signal::new(0),
+            draining: Signal::new(false),
         });
         let (sealed, queue) = mpsc::channel(SEALED_MAX);
         let spawner = &on.seams.spawner;
@@ -117,21 +117,21 @@ impl ProducePath {
 
     /// Refuses new batches, seals what is there and waits until every batch taken has its answer.
     pub(crate) async fn drain(&self) {
-        self.stages.draining.send_replace(true);
+        self.stages.draining.set(true);
         self.stages.appended.notify_one();
-        let mut outstanding = self.stages.outstanding.subscribe();
-        // The sender lives as long as `self`.
-        let _ = outstanding.wait_for(|count| *count == 0).await;
+        self.stages.outstanding.until(|count| *count == 0).await;
     }
 }
 
 impl Stages {
     fn is_draining(&self) -> bool {
-        *self.draining.borrow()
+        self.draining.look(|draining| *draining)
     }
 
     fn resolved(&self, batches: u64) {
-        self.outstanding
-            .send_modify(|count| *count = count.saturating_sub(batches));
+        self.outstanding.change(|count| {
+            *count = count.saturating_sub(batches);
+            *count == 0
+        });
     }
 }

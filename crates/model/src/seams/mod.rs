@@ -7,12 +7,14 @@
 
 mod clock;
 mod rng;
+mod signal;
 mod spawn;
 
 use std::sync::Arc;
 
 pub use clock::{Clock, Instant, SystemClock};
 pub use rng::{Rng, SeededRng};
+pub use signal::Signal;
 pub use spawn::{BoxFuture, Spawner, TokioSpawner};
 
 /// The seams that one agent is built with. Cheap to clone.

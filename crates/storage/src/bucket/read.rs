@@ -7,6 +7,7 @@ use bytes::Bytes;
 use esker_model::SegmentId;
 use esker_model::planted::{Mistake, planted};
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
+use tracing::warn;
 
 use super::attempt::attempt_time;
 use super::{Bucket, OBJECT_BYTES_MAX, ObjectInfo};
@@ -16,6 +17,9 @@ use crate::segment;
 
 /// What an attempt is allowed to read when the size is not known beforehand.
 const UNKNOWN_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Reads of an object until it is believed to be damaged in the store, and not on its way.
+const CORRUPT_READS: u32 = 3;
 
 /// A body, or the size of one that was not read because it is too large.
 enum Body {
@@ -89,20 +93,19 @@ impl Bucket {
     }
 
     /// Reads an ingest segment whole and verifies all of it: its tail, every checksum, that it is the
-    /// segment that its key names. `NotFound` and `Corrupt` are told apart.
+    /// segment that its key names. `NotFound` and `Corrupt` are told apart; `Corrupt` is said only after
+    /// several reads, because consumers take it for the end.
     pub async fn get_segment(&self, id: &SegmentId) -> Result<Bytes, StoreError> {
         let key = segment::object_key(id);
-        let object = self.get(&key).await?;
-        if planted(Mistake::SkipChecksum) {
-            return Ok(object);
-        }
-        match segment::verify(&object) {
-            Ok(footer) if footer.id == *id => Ok(object),
-            Ok(footer) => Err(StoreError::Corrupt {
-                key,
-                what: format!("it holds segment {}", footer.id),
-            }),
-            Err(err) => Err(StoreError::corrupt(&key, &err)),
+        let mut reads = 0;
+        loop {
+            let object = self.get(&key).await?;
+            reads += 1;
+            match verify_segment(&key, id, &object) {
+                Ok(()) => return Ok(object),
+                Err(err) if reads == CORRUPT_READS => return Err(err),
+                Err(err) => warn!(%err, "reading it again: it may have been damaged on its way"),
+            }
         }
     }
 
@@ -140,5 +143,19 @@ impl Bucket {
             Err(StoreError::NotFound { .. }) => Ok(()),
             other => other,
         }
+    }
+}
+
+fn verify_segment(key: &str, id: &SegmentId, object: &Bytes) -> Result<(), StoreError> {
+    if planted(Mistake::SkipChecksum) {
+        return Ok(());
+    }
+    match segment::verify(object) {
+        Ok(footer) if footer.id == *id => Ok(()),
+        Ok(footer) => Err(StoreError::Corrupt {
+            key: key.to_owned(),
+            what: format!("it holds segment {}", footer.id),
+        }),
+        Err(err) => Err(StoreError::corrupt(key, &err)),
     }
 }

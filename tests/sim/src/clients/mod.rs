@@ -10,6 +10,7 @@ pub mod lister;
 pub mod metadata;
 mod offsets;
 pub mod payload;
+pub mod probe;
 pub mod producer;
 pub mod reader;
 
@@ -27,6 +28,7 @@ use crate::record::Recorder;
 pub use admin::run_admin;
 pub use consumer::run_consumer;
 pub use lister::run_lister;
+pub use probe::probe;
 pub use producer::run_producer;
 pub use reader::read_through;
 

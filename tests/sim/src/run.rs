@@ -1,0 +1,397 @@
+//! One run of one seed, from the first agent's start to the verdict.
+
+use std::cell::RefCell;
+use std::panic;
+use std::sync::Arc;
+use std::time::Duration;
+
+use esker_history::{History, Terms, Violation, What, check};
+use esker_metastore::{NewTopic, Topics};
+use esker_model::TopicUuid;
+use esker_model::limits::EPOCH_GATE;
+use esker_model::seams::{Rng, SeededRng};
+use esker_protocol::batch::Codec;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::clients::{self, ClientContext, Phase};
+use crate::net::{Door, Network};
+use crate::setup::{Ending, Setup};
+use crate::world::agent::Agent;
+use crate::world::nemesis::Nemesis;
+use crate::world::{World, mix};
+
+/// After the last fault every batch that a producer holds has its fate within this time: the longest that
+/// an agent keeps one, what fencing a dead agent and its successor's start take, and retries.
+pub const FLUSH_MAX: Duration = Duration::from_secs(90);
+
+/// Once producers are done, every consumer is at the end of the log within this time.
+pub const DRAIN_MAX: Duration = Duration::from_secs(60);
+
+/// Reading everything through all agents takes no longer.
+pub const READ_MAX: Duration = Duration::from_secs(120);
+
+/// So long after the last fault nothing is under way any more that was begun before.
+const SETTLED: Duration = Duration::from_secs(40);
+
+/// What became of a run.
+pub struct Outcome {
+    /// What clients saw.
+    pub history: History,
+    /// What is broken.
+    pub violations: Vec<Violation>,
+    /// One number for all that happened: the same for the same seed.
+    pub digest: u64,
+    /// Figures for people.
+    pub figures: Figures,
+}
+
+/// What happened in a run, in numbers.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Figures {
+    /// Simulated time.
+    pub simulated: Duration,
+    /// Requests at the stores.
+    pub store_events: u64,
+    /// Faults that struck.
+    pub faults: u64,
+    /// Batches acknowledged.
+    pub acknowledged: u64,
+    /// Records in what readers saw.
+    pub records_read: u64,
+    /// Events of the history.
+    pub events: u64,
+}
+
+thread_local! {
+    static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Panics inside of runs become violations of the run instead of text on stderr. Once per process.
+pub fn catch_panics() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            PANICS.with_borrow_mut(|panics| panics.push(info.to_string()));
+        } else {
+            usual(info);
+        }
+    }));
+}
+
+/// Runs one seed. Errors: the runtime or the database could not be made.
+pub fn run(setup: &Setup) -> Result<Outcome, String> {
+    PANICS.take();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .map_err(|err| format!("cannot make a runtime: {err}"))?;
+    let (world, struck, simulated) = runtime.block_on(async {
+        let (world, struck) = simulate(setup).await?;
+        let simulated = world.clock().elapsed();
+        Ok::<_, String>((world, struck, simulated))
+    })?;
+    runtime.shutdown_background();
+    for what in PANICS.take() {
+        world.record.note(What::Stuck {
+            why: format!("a task panicked: {what}"),
+        });
+    }
+    let (trace, store_events) = world.trace.digest();
+    let history = world.record.take();
+    let settled_from_us = history
+        .events
+        .iter()
+        .find(|event| event.what == What::Healed)
+        .map(|event| event.at_us + SETTLED.as_micros() as u64);
+    let terms = Terms {
+        read_through: setup.ending == Ending::ReadThrough,
+        settled_from_us,
+        ..Terms::default()
+    };
+    let violations = check(&history, &terms);
+    let mut figures = Figures {
+        simulated,
+        store_events,
+        faults: struck,
+        events: history.events.len() as u64,
+        ..Figures::default()
+    };
+    for event in &history.events {
+        match &event.what {
+            What::Acked { .. } => figures.acknowledged += 1,
+            What::Fetched { seen, .. } => {
+                figures.records_read += seen.iter().map(|seen| u64::from(seen.records.count)).sum::<u64>();
+            }
+            _ => {}
+        }
+    }
+    Ok(Outcome {
+        digest: digest(trace, &history),
+        history,
+        violations,
+        figures,
+    })
+}
+
+fn digest(trace: u64, history: &History) -> u64 {
+    use std::hash::{Hash, Hasher};
+    let mut hasher = std::hash::DefaultHasher::new();
+    trace.hash(&mut hasher);
+    history.events.hash(&mut hasher);
+    hasher.finish()
+}
+
+async fn simulate(setup: &Setup) -> Result<(Arc<World>, u64), String> {
+    let world = World::new(setup.seed, setup.faults.weather.clone())
+        .map_err(|err| format!("cannot make a database: {err}"))?;
+    create_topics(&world, setup).await?;
+    let agents: Vec<_> = setup
+        .agents
+        .iter()
+        .map(|plan| Agent::new(&world, plan.clone()))
+        .collect();
+    let network = Network::default();
+    for agent in &agents {
+        network.add(agent.name(), Arc::clone(agent) as Arc<dyn Door>);
+    }
+    let first = agents.len() - setup.late_agents;
+    agents[..first].iter().for_each(|agent| agent.start());
+    for (agent, wait) in agents[first..].iter().zip(1..) {
+        let (agent, world) = (Arc::clone(agent), Arc::clone(&world));
+        tokio::task::spawn(async move {
+            tokio::time::sleep(world.between_ms(5_000, 20_000) * wait).await;
+            agent.start();
+        });
+    }
+    let nemesis = Nemesis::new(&world, &agents, setup.faults.clone());
+    tokio::task::spawn(Arc::clone(&nemesis).run());
+    watch_memory(&agents);
+
+    let (phase, heard) = watch::channel(Phase::Load);
+    let cast = Cast {
+        world: &world,
+        network: &network,
+        hosts: agents.iter().map(|agent| agent.name().to_owned()).collect(),
+        phase: heard,
+    };
+    let mut crew = cast.start(setup);
+    tokio::time::sleep(setup.load).await;
+    if setup.ending == Ending::Epoch {
+        raise_epoch(&world).await?;
+        phase.send_replace(Phase::Over);
+        return Ok((world, nemesis.struck()));
+    }
+
+    nemesis.heal().await;
+    let reviving = tokio::task::spawn({
+        let nemesis = Arc::clone(&nemesis);
+        async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                nemesis.revive();
+            }
+        }
+    });
+    phase.send_replace(Phase::Flush);
+    finish(&world, &mut crew.producers, FLUSH_MAX, "producer").await;
+    phase.send_replace(Phase::Drain);
+    finish(&world, &mut crew.consumers, DRAIN_MAX, "consumer").await;
+    phase.send_replace(Phase::Over);
+    finish(&world, &mut crew.others, DRAIN_MAX, "client").await;
+    probe_everything(&world, &cast, &agents).await;
+    read_everything(&world, &cast, &agents).await;
+    // What the last replies held is let go.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    agents.iter().for_each(|agent| agent.tell_memory(true));
+    reviving.abort();
+    let living: Vec<_> = agents.iter().filter_map(|agent| agent.incarnation()).collect();
+    world.audit(&living).await?;
+    agents.iter().for_each(|agent| agent.kill());
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    Ok((world, nemesis.struck()))
+}
+
+async fn create_topics(world: &World, setup: &Setup) -> Result<(), String> {
+    let rng = SeededRng::new(mix(setup.seed, "topics"));
+    let topics: Vec<_> = setup
+        .topics
+        .iter()
+        .map(|(name, partitions)| NewTopic {
+            uuid: TopicUuid(rng.uuid()),
+            name: name.clone(),
+            partitions: *partitions,
+            replication_factor: 1,
+            configs: Default::default(),
+        })
+        .collect();
+    let created = world
+        .database()
+        .create_topics(&topics)
+        .await
+        .map_err(|err| format!("cannot create topics: {err}"))?;
+    for (topic, created) in topics.iter().zip(created) {
+        if let Err(refusal) = created {
+            return Err(format!("cannot create topic {}: {refusal:?}", topic.name));
+        }
+        world.record.topic(&topic.name, topic.uuid.0);
+    }
+    Ok(())
+}
+
+/// Looks at every agent's memory now and then.
+fn watch_memory(agents: &[Arc<Agent>]) {
+    let agents = agents.to_vec();
+    tokio::task::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_millis(1_700)).await;
+            agents.iter().for_each(|agent| agent.tell_memory(false));
+        }
+    });
+}
+
+/// Who takes part, and what each is given.
+struct Cast<'a> {
+    world: &'a Arc<World>,
+    network: &'a Network,
+    hosts: Vec<String>,
+    phase: watch::Receiver<Phase>,
+}
+
+/// Clients at work.
+struct Crew {
+    producers: JoinSet<()>,
+    consumers: JoinSet<()>,
+    others: JoinSet<()>,
+}
+
+impl Cast<'_> {
+    fn context(&self, what: &str) -> ClientContext {
+        let me = self.world.record.client(what);
+        let name = format!("client-{}", me.0);
+        ClientContext {
+            rng: Arc::new(SeededRng::new(mix(self.world.seed, &name))),
+            me,
+            name,
+            network: self.network.clone(),
+            bootstrap: self.hosts.clone(),
+            record: self.world.record.clone(),
+            phase: self.phase.clone(),
+        }
+    }
+
+    fn start(&self, setup: &Setup) -> Crew {
+        let mut crew = Crew {
+            producers: JoinSet::new(),
+            consumers: JoinSet::new(),
+            others: JoinSet::new(),
+        };
+        for plan in &setup.producers {
+            let codec = if plan.codec == Codec::None {
+                "plain".to_owned()
+            } else {
+                plan.codec.to_string()
+            };
+            let context = self.context(&format!("producer ({:?}, {codec})", plan.kind));
+            crew.producers.spawn(clients::run_producer(context, plan.clone()));
+        }
+        for plan in &setup.consumers {
+            let context = self.context(if plan.rewinds {
+                "consumer that rewinds"
+            } else {
+                "consumer"
+            });
+            crew.consumers.spawn(clients::run_consumer(context, plan.clone()));
+        }
+        for plan in &setup.listers {
+            let context = self.context("lister of offsets");
+            crew.others.spawn(clients::run_lister(context, plan.clone()));
+        }
+        for plan in &setup.admins {
+            let context = self.context("administrator");
+            crew.others.spawn(clients::run_admin(context, plan.clone()));
+        }
+        crew
+    }
+}
+
+/// An operator begins a restore while everybody works: raises the epoch, waits until no agent can pass the
+/// gate any more, lists the bucket. What agents do after that must acknowledge nothing.
+async fn raise_epoch(world: &Arc<World>) -> Result<(), String> {
+    world.raise_epoch().await?;
+    // The slowest clock of a machine takes a little longer.
+    tokio::time::sleep(EPOCH_GATE + EPOCH_GATE / 20).await;
+    world.list_for_restore().await?;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    Ok(())
+}
+
+/// Whoever waits at the tail hears of new records soon: at the agent that takes them, and at another.
+async fn probe_everything(world: &Arc<World>, cast: &Cast<'_>, agents: &[Arc<Agent>]) {
+    let topic = world
+        .record
+        .with(|history| history.topics.first().map(|topic| (topic.name.clone(), topic.id)));
+    let Some(topic) = topic else { return };
+    let context = cast.context("probe of the tail");
+    for (number, agent) in agents.iter().enumerate() {
+        let next = &agents[(number + 1) % agents.len()];
+        for (turn, through) in [agent, next].into_iter().enumerate() {
+            let number = (number * 2 + turn) as u64;
+            let (at, through) = (agent.name().to_owned(), through.name().to_owned());
+            clients::probe(context.clone(), at, through, topic.clone(), number).await;
+        }
+    }
+    world.record.tell(context.me, What::Finished);
+}
+
+/// Waits until all of them have ended.
+async fn finish(world: &World, crew: &mut JoinSet<()>, patience: Duration, who: &str) {
+    let all = async { while crew.join_next().await.is_some() {} };
+    if tokio::time::timeout(patience, all).await.is_err() {
+        world.record.note(What::Stuck {
+            why: format!(
+                "{} {who}(s) not done {} s after they could be",
+                crew.len(),
+                patience.as_secs()
+            ),
+        });
+    }
+}
+
+/// Reads every partition of every topic that was not deleted, through every agent.
+async fn read_everything(world: &Arc<World>, cast: &Cast<'_>, agents: &[Arc<Agent>]) {
+    let topics: Vec<_> = world.record.with(|history| {
+        history
+            .topics
+            .iter()
+            .filter(|topic| topic.deleted_from_us.is_none())
+            .cloned()
+            .collect()
+    });
+    let partitions = world.partitions().await;
+    let mut readers = JoinSet::new();
+    for agent in agents {
+        let context = cast.context(&format!("reader through {}", agent.name()));
+        let (host, topics, partitions) = (agent.name().to_owned(), topics.clone(), partitions.clone());
+        let world = Arc::clone(world);
+        readers.spawn(async move {
+            for topic in topics {
+                for partition in 0..partitions.get(&topic.id).copied().unwrap_or(0) {
+                    let read = clients::read_through(
+                        context.clone(),
+                        host.clone(),
+                        (topic.name.clone(), topic.id),
+                        partition,
+                    );
+                    if let Err(why) = read.await {
+                        world.record.note(What::Stuck {
+                            why: format!("cannot read {}-{partition} through {host}: {why}", topic.name),
+                        });
+                    }
+                }
+            }
+        });
+    }
+    finish(world, &mut readers, READ_MAX, "reader").await;
+}

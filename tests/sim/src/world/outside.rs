@@ -1,0 +1,118 @@
+//! What is done to the stores, and read in them, from outside of the agents: by an operator, by a restore.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use esker_history::What;
+use esker_history::event::Records;
+use esker_metastore::{CommitRequest, Commits, MetastoreError, SegmentCommit};
+use esker_model::{ClusterEpoch, IncarnationId, SegmentId};
+use esker_storage::cluster_file::CLUSTER_FILE;
+use esker_storage::segment;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+
+use super::World;
+use crate::clients::payload;
+
+impl World {
+    /// Raises the cluster epoch in the bucket, as a restore does first.
+    pub async fn raise_epoch(&self) -> Result<(), String> {
+        let objects = self.objects();
+        let path = Path::from(CLUSTER_FILE);
+        let found = objects.get(&path).await.map_err(|err| err.to_string())?;
+        let json = found.bytes().await.map_err(|err| err.to_string())?;
+        let json = String::from_utf8_lossy(&json);
+        let raised = json.replace("\"epoch\": 1", "\"epoch\": 2");
+        if raised == json {
+            return Err(format!("{CLUSTER_FILE} is not in epoch 1: {json}"));
+        }
+        let payload = PutPayload::from_bytes(Bytes::from(raised));
+        objects.put(&path, payload).await.map_err(|err| err.to_string())?;
+        self.record.note(What::EpochRaised {
+            // An agent may stand still between an acknowledgement and its way out.
+            silence_from_us: u64::MAX,
+        });
+        Ok(())
+    }
+
+    /// Lists the bucket, as a restore does after it waited, and tells which records are there.
+    pub async fn list_for_restore(&self) -> Result<(), String> {
+        let mut records = Vec::new();
+        for (_, object) in self.segments().await? {
+            records.append(&mut records_of(&object)?);
+        }
+        self.record.note(What::Restorable { records });
+        Ok(())
+    }
+
+    /// Looks for segments of living incarnations, which have nothing under way, that are neither committed
+    /// nor tombstoned. Changes what it looks at: the run has to be over.
+    pub async fn audit(&self, living: &[(IncarnationId, ClusterEpoch)]) -> Result<(), String> {
+        let epochs: BTreeSet<_> = living.iter().copied().collect();
+        for (id, _) in self.segments().await? {
+            if !epochs.contains(&(id.incarnation, id.epoch)) {
+                continue;
+            }
+            // A commit of nothing: whoever is settled already refuses it.
+            let request = CommitRequest {
+                epoch: id.epoch,
+                incarnation: id.incarnation,
+                settled_through: 0,
+                segments: vec![SegmentCommit {
+                    seq: id.seq,
+                    object_bytes: 0,
+                    runs: Vec::new(),
+                }],
+            };
+            match self.database().commit(request).await {
+                Err(MetastoreError::AlreadySettled) => {}
+                Err(MetastoreError::Fenced) => {}
+                Ok(_) => self.record.note(What::Unsettled {
+                    key: segment::object_key(&id),
+                }),
+                Err(err) => return Err(format!("cannot look for segment {id}: {err}")),
+            }
+        }
+        Ok(())
+    }
+
+    async fn segments(&self) -> Result<Vec<(SegmentId, Bytes)>, String> {
+        let objects = Arc::clone(self.objects());
+        let prefix = Path::from(segment::INGEST);
+        let listed: Vec<_> = objects
+            .list(Some(&prefix))
+            .try_collect()
+            .await
+            .map_err(|err| err.to_string())?;
+        let mut segments = Vec::with_capacity(listed.len());
+        for meta in listed {
+            let key = meta.location.to_string();
+            let id = segment::parse_key(&key).ok_or_else(|| format!("a key that nobody writes: {key}"))?;
+            let found = objects.get(&meta.location).await.map_err(|err| err.to_string())?;
+            segments.push((id, found.bytes().await.map_err(|err| err.to_string())?));
+        }
+        Ok(segments)
+    }
+}
+
+fn records_of(object: &Bytes) -> Result<Vec<Records>, String> {
+    let footer =
+        segment::verify(object).map_err(|err| format!("a segment in the bucket is corrupt: {err}"))?;
+    let mut records = Vec::new();
+    for run in &footer.runs {
+        let mut at = run.position as usize;
+        for batch in &run.batches {
+            let end = at + batch.bytes as usize;
+            let read = payload::read(object.slice(at..end), 0);
+            if let Some(damage) = read.damage {
+                return Err(format!("a batch in the bucket is damaged: {}", damage.why));
+            }
+            records.extend(read.seen.iter().map(|seen| seen.records));
+            at = end;
+        }
+    }
+    Ok(records)
+}

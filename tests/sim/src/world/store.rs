@@ -1,0 +1,345 @@
+//! The object store as one process reaches it.
+//!
+//! The objects lie in object_store's own store in memory, so that conditional writes are right by
+//! construction. What may go wrong on the way is drawn for each request. A request that was sent takes
+//! effect whatever becomes of the process that sent it, perhaps much later.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::World;
+use super::agent::Reach;
+use super::weather::StoreWeather;
+
+const STORE: &str = "simulated";
+
+/// How long an answer stays away that never comes: longer than anybody waits.
+const FOR_EVER: Duration = Duration::from_secs(600);
+
+/// The latest that a PUT lands whose sender has heard of a failure.
+const LATE_MAX_MS: u64 = 40_000;
+
+/// More than what an entry of the cache weighs beyond its bytes.
+const ENTRY_BYTES: u64 = 1_000;
+
+/// How often each object was read whole, and its size, by one life of an agent.
+#[derive(Default)]
+pub(super) struct WholeReads(Mutex<BTreeMap<String, (u32, u64)>>);
+
+impl WholeReads {
+    /// What was read more than once although a cache of `cache_bytes` had room for all that was read;
+    /// counting starts anew.
+    pub(super) fn take(&self, cache_bytes: u64) -> Vec<(String, u32)> {
+        let reads = std::mem::take(&mut *self.0.lock());
+        let bytes: u64 = reads.values().map(|(_, bytes)| bytes + ENTRY_BYTES).sum();
+        if bytes > cache_bytes {
+            return Vec::new();
+        }
+        let again = reads.into_iter().filter(|(_, (times, _))| *times > 1);
+        again.map(|(key, (times, _))| (key, times)).collect()
+    }
+}
+
+/// A process's client of the object store.
+pub(super) struct ProcessStore {
+    pub(super) world: Arc<World>,
+    pub(super) who: String,
+    pub(super) reach: Arc<Reach>,
+    pub(super) reads: Arc<WholeReads>,
+}
+
+/// How one PUT fares.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum PutFate {
+    Done,
+    LostRequest,
+    LostReply,
+    BrokenAfter,
+    Duplicate,
+    Late,
+    SlowDown,
+    Failed,
+}
+
+/// How one read fares.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum GetFate {
+    Done,
+    Lost,
+    SlowDown,
+    Failed,
+    Slow,
+    CutBody,
+    Flipped,
+}
+
+fn slow_down() -> Error {
+    generic("status code: 503 Service Unavailable: <Code>SlowDown</Code>")
+}
+
+fn failed() -> Error {
+    generic("status code: 500 Internal Server Error: <Code>InternalError</Code>")
+}
+
+fn connection_lost() -> Error {
+    generic("the connection was lost")
+}
+
+fn generic(what: &str) -> Error {
+    Error::Generic {
+        store: STORE,
+        source: what.into(),
+    }
+}
+
+impl ProcessStore {
+    fn put_fate(&self, weather: &StoreWeather) -> PutFate {
+        let chances = [
+            (weather.lost_request, PutFate::LostRequest),
+            (weather.lost_reply, PutFate::LostReply),
+            (weather.broken_after, PutFate::BrokenAfter),
+            (weather.duplicate, PutFate::Duplicate),
+            (weather.late, PutFate::Late),
+            (weather.slow_down, PutFate::SlowDown),
+            (weather.put_error, PutFate::Failed),
+        ];
+        self.draw(&chances).unwrap_or(PutFate::Done)
+    }
+
+    fn get_fate(&self, weather: &StoreWeather) -> GetFate {
+        let chances = [
+            (weather.lost_request, GetFate::Lost),
+            (weather.slow_down, GetFate::SlowDown),
+            (weather.get_error, GetFate::Failed),
+            (weather.slow_get, GetFate::Slow),
+            (weather.cut_body, GetFate::CutBody),
+            (weather.flipped, GetFate::Flipped),
+        ];
+        self.draw(&chances).unwrap_or(GetFate::Done)
+    }
+
+    fn draw<T: Copy>(&self, chances: &[(u32, T)]) -> Option<T> {
+        let total: u32 = chances.iter().map(|(chance, _)| chance).sum();
+        if total == 0 || !self.world.chance(total.min(1000)) {
+            return None;
+        }
+        let mut at = esker_model::seams::Rng::below(&self.world.rng, u64::from(total)) as u32;
+        for (chance, fate) in chances {
+            if at < *chance {
+                return Some(*fate);
+            }
+            at -= chance;
+        }
+        None
+    }
+
+    fn trace(&self, what: &str, location: &Path, detail: u64) {
+        let world = &self.world;
+        tracing::trace!(who = %self.who, %location, detail, "{what}");
+        world.trace.add(world.record.now_us(), &self.who, what, detail);
+    }
+
+    /// Sends a PUT: it takes effect after `delay`, whatever becomes of the sender.
+    fn send_put(
+        &self,
+        delay: Duration,
+        location: &Path,
+        payload: PutPayload,
+        opts: PutOptions,
+        times: u32,
+    ) -> oneshot::Receiver<Result<PutResult>> {
+        let (reply, answer) = oneshot::channel();
+        let (world, who, location) = (Arc::clone(&self.world), self.who.clone(), location.clone());
+        tokio::task::spawn(async move {
+            tokio::time::sleep(delay).await;
+            let mut result = Err(failed());
+            for _ in 0..times {
+                result = world
+                    .objects()
+                    .put_opts(&location, payload.clone(), opts.clone())
+                    .await;
+            }
+            world.trace.add(
+                world.record.now_us(),
+                &who,
+                location.as_ref(),
+                u64::from(result.is_ok()),
+            );
+            let _ = reply.send(result);
+        });
+        answer
+    }
+}
+
+async fn never<T>() -> Result<T> {
+    tokio::time::sleep(FOR_EVER).await;
+    Err(connection_lost())
+}
+
+/// The bytes of an object as a reader gets them.
+fn result(meta: ObjectMeta, range: std::ops::Range<u64>, body: Vec<Result<Bytes>>) -> GetResult {
+    GetResult {
+        payload: GetResultPayload::Stream(stream::iter(body).boxed()),
+        meta,
+        range,
+        attributes: Default::default(),
+        extensions: Default::default(),
+    }
+}
+
+#[async_trait]
+impl ObjectStore for ProcessStore {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        let weather = self.world.weather().store;
+        if self.reach.now().store {
+            return never().await;
+        }
+        let fate = self.put_fate(&weather);
+        let (there, back) = (self.world.between(weather.put), self.world.between(weather.put));
+        self.trace("put", location, fate as u64);
+        match fate {
+            PutFate::LostRequest => return never().await,
+            PutFate::SlowDown | PutFate::Failed => {
+                tokio::time::sleep(there).await;
+                return Err(if fate == PutFate::SlowDown {
+                    slow_down()
+                } else {
+                    failed()
+                });
+            }
+            PutFate::Late => {
+                let late = self.world.between_ms(500, LATE_MAX_MS);
+                let _ = self.send_put(late, location, payload, opts, 1);
+                tokio::time::sleep(there).await;
+                return Err(connection_lost());
+            }
+            _ => {}
+        }
+        let times = if fate == PutFate::Duplicate { 2 } else { 1 };
+        let done = self.send_put(there, location, payload, opts, times).await;
+        match fate {
+            PutFate::LostReply => return never().await,
+            PutFate::BrokenAfter => return Err(connection_lost()),
+            _ => {}
+        }
+        tokio::time::sleep(back).await;
+        if self.reach.now().store {
+            return never().await;
+        }
+        done.unwrap_or_else(|_| Err(connection_lost()))
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        _location: &Path,
+        _opts: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        Err(not_implemented("multipart upload"))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let weather = self.world.weather().store;
+        let cut = |cut: super::agent::Cut| {
+            cut.store || cut.reads || (cut.epoch && location.as_ref().ends_with("cluster.json"))
+        };
+        if cut(self.reach.now()) {
+            return never().await;
+        }
+        let whole = options.range.is_none() && !options.head;
+        let fate = self.get_fate(&weather);
+        let (mut there, back) = (self.world.between(weather.get), self.world.between(weather.get));
+        self.trace("get", location, fate as u64);
+        match fate {
+            GetFate::Lost => return never().await,
+            GetFate::SlowDown | GetFate::Failed => {
+                tokio::time::sleep(there).await;
+                return Err(if fate == GetFate::SlowDown {
+                    slow_down()
+                } else {
+                    failed()
+                });
+            }
+            GetFate::Slow => there += self.world.between_ms(1_000, 8_000),
+            _ => {}
+        }
+        tokio::time::sleep(there).await;
+        let found = self.world.objects().get_opts(location, options).await;
+        tokio::time::sleep(back).await;
+        if cut(self.reach.now()) {
+            return never().await;
+        }
+        let found = found?;
+        let (meta, range) = (found.meta.clone(), found.range.clone());
+        let bytes = found.bytes().await?;
+        let body = match fate {
+            GetFate::CutBody if bytes.len() > 1 => {
+                vec![Ok(bytes.slice(..bytes.len() / 2)), Err(connection_lost())]
+            }
+            GetFate::Flipped if !bytes.is_empty() => {
+                let mut bytes = bytes.to_vec();
+                let at = esker_model::seams::Rng::below(&self.world.rng, bytes.len() as u64) as usize;
+                bytes[at] ^= 1;
+                vec![Ok(Bytes::from(bytes))]
+            }
+            _ => {
+                if whole && location.as_ref().starts_with("ingest/") {
+                    let mut reads = self.reads.0.lock();
+                    let read = reads.entry(location.to_string()).or_default();
+                    *read = (read.0 + 1, bytes.len() as u64);
+                }
+                vec![Ok(bytes)]
+            }
+        };
+        Ok(result(meta, range, body))
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.world.objects().delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.world.objects().list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.world.objects().list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, _from: &Path, _to: &Path, _options: CopyOptions) -> Result<()> {
+        Err(not_implemented("copy"))
+    }
+}
+
+fn not_implemented(operation: &str) -> Error {
+    Error::NotImplemented {
+        operation: operation.to_owned(),
+        implementer: STORE.to_owned(),
+    }
+}
+
+impl fmt::Debug for ProcessStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessStore")
+            .field("who", &self.who)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for ProcessStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the simulated store of {}", self.who)
+    }
+}
