@@ -32,7 +32,7 @@ pub(super) fn backoff(failed: u32) -> Duration {
 }
 
 impl Bucket {
-    /// Sends one request: waits for its slot, cuts it off after `time` or at `deadline`, counts it.
+    /// Sends one request: waits for its turn, cuts it off after `time` or at `deadline`, counts it.
     pub(super) async fn attempt<T>(
         &self,
         op: Op,
@@ -41,16 +41,12 @@ impl Bucket {
         request: impl Future<Output = Result<T, object_store::Error>>,
     ) -> Result<T, Failure> {
         let clock = &self.seams().clock;
-        let wait = self.0.pace.slot(clock.now());
-        if !wait.is_zero() {
-            if clock.now().plus(wait) >= deadline {
-                // Not sent, so not counted.
-                return Err(Failure::Throttled(format!(
-                    "{} asks for fewer requests",
-                    self.place()
-                )));
-            }
-            tokio::time::sleep(wait).await;
+        if !self.0.pace.turn(clock.as_ref(), deadline).await {
+            // Not sent, so not counted.
+            return Err(Failure::Throttled(format!(
+                "{} asks for fewer requests",
+                self.place()
+            )));
         }
         let time = time.min(deadline - clock.now());
         let started = clock.now();
