@@ -3,7 +3,8 @@
 
 mod support;
 
-use esker_storage::{Environment, open, open_with};
+use esker_s3_server::{Kind, Op, Options, Rule, Server};
+use esker_storage::{Bucket, Environment, open, open_with};
 use support::s3_server::S3Server;
 use support::store_kit::{self, FULL, Size};
 use support::{options, skip};
@@ -22,6 +23,53 @@ async fn local_directory() {
         .unwrap()
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+fn kit_server() -> (Server, Bucket) {
+    let server = Server::start(&Options {
+        buckets: vec!["kit".to_owned()],
+        ..Options::default()
+    })
+    .unwrap();
+    let environment = support::s3_server::environment(&server.endpoint());
+    let bucket = open_with("s3://kit", &environment, options()).unwrap();
+    (server, bucket)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn esker_s3_server() {
+    let (_server, bucket) = kit_server();
+    store_kit::all(&bucket, &FULL).await;
+}
+
+/// A store on a bad day: the same checks hold, it only takes longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn esker_s3_server_with_faults() {
+    let (server, bucket) = kit_server();
+    let some = |op, kind| Rule::on(op, kind).probability(0.05);
+    server.faults().replace([
+        some(Op::Put, Kind::slow_down()),
+        some(Op::Put, Kind::internal_error().after_effect()),
+        some(Op::Put, Kind::DropBefore),
+        some(Op::Put, Kind::DropAfter),
+        some(Op::Put, Kind::DuplicateEffect),
+        // Elsewhere the kit removes what it wrote, and would meet it again.
+        some(Op::Put, Kind::LateEffect { ms: 50 }).key_prefix("kit/race/"),
+        some(Op::Get, Kind::DropBefore),
+        some(Op::Get, Kind::TruncatedBody { bytes: None }),
+        some(Op::Head, Kind::internal_error()),
+        some(Op::List, Kind::slow_down()),
+        some(Op::Delete, Kind::DropAfter),
+    ]);
+    let size = Size {
+        listed: 100,
+        races: 15,
+    };
+    store_kit::all(&bucket, &size).await;
+    let counts = server.counts();
+    for kind in ["drop_after", "duplicate_effect", "late_effect", "truncated_body"] {
+        assert!(counts.faults_of(kind) > 0, "{kind}: {:?}", counts.faults);
+    }
 }
 
 /// A prefix holds a cluster of its own, also where one is the beginning of another.

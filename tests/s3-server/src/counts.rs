@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::action::Action;
+use crate::log::Line;
 use crate::store::Usage;
 
 /// The figures, as `GET /counts` shows them.
@@ -86,16 +87,6 @@ impl Counts {
         self.bytes_out.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn faults(&self, kinds: &[&'static str]) {
-        if kinds.is_empty() {
-            return;
-        }
-        let mut tally = self.tally.lock();
-        for kind in kinds {
-            *tally.faults.entry(kind).or_default() += 1;
-        }
-    }
-
     pub(crate) fn late(&self, change: i64) {
         self.late.fetch_add(change as u64, Ordering::Relaxed);
     }
@@ -107,6 +98,7 @@ impl Counts {
             counts: Arc::clone(self),
             action,
             status: 0,
+            line: None,
         }
     }
 
@@ -162,9 +154,25 @@ pub(crate) struct Open {
     counts: Arc<Counts>,
     action: Option<Action>,
     status: u16,
+    /// What is logged about it, if anything is.
+    pub(crate) line: Option<Line>,
 }
 
 impl Open {
+    /// Counts the faults that were decided on.
+    pub(crate) fn fated(&mut self, kinds: &[&'static str]) {
+        if kinds.is_empty() {
+            return;
+        }
+        if let Some(line) = &mut self.line {
+            line.faults = kinds.to_vec();
+        }
+        let mut tally = self.counts.tally.lock();
+        for kind in kinds {
+            *tally.faults.entry(kind).or_default() += 1;
+        }
+    }
+
     pub(crate) fn answered(mut self, status: u16) {
         self.status = status;
     }
@@ -178,6 +186,10 @@ impl Drop for Open {
         *tally.answers.entry((op, self.status)).or_default() += 1;
         if let Some(action) = self.action {
             *tally.actions.entry(action.name()).or_default() += 1;
+        }
+        drop(tally);
+        if let Some(line) = &self.line {
+            line.write(self.action.map_or("other", Action::name), self.status);
         }
     }
 }

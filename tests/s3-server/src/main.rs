@@ -82,6 +82,10 @@ struct Arguments {
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     threads: usize,
 
+    /// Tell of each request when it is over, in one line of JSON on stderr, with the faults that it met
+    #[arg(long)]
+    log: bool,
+
     /// End when stdin closes, so that the server cannot outlive whoever started it
     #[arg(long)]
     until_stdin_closes: bool,
@@ -116,6 +120,7 @@ impl Arguments {
             access_keys: self.access_key.clone(),
             bad_signature_keys: self.bad_signature_key.clone(),
             threads: self.threads,
+            log: self.log,
         }
     }
 }

@@ -46,6 +46,8 @@ pub struct Options {
     pub bad_signature_keys: Vec<String>,
     /// Threads that serve; 0 for one per processor.
     pub threads: usize,
+    /// Whether each request is told of in a line of JSON on stderr.
+    pub log: bool,
 }
 
 impl Default for Options {
@@ -63,6 +65,7 @@ impl Default for Options {
             access_keys: Vec::new(),
             bad_signature_keys: Vec::new(),
             threads: 0,
+            log: false,
         }
     }
 }

@@ -14,9 +14,12 @@ use hyper::{Request, Response};
 use crate::access;
 use crate::action::Action;
 use crate::body::Arriving;
+use crate::counts::Open;
 use crate::error::S3Error;
 use crate::faults::{ErrorAnswer, Fate, Kind};
+use crate::log::Line;
 use crate::ops::{self, Effect};
+use crate::pace::Pace;
 use crate::reply::{Frame, Reply, ReplyBody, Shape, respond};
 use crate::route::{Call, route};
 use crate::shared::Shared;
@@ -32,18 +35,22 @@ pub(crate) async fn serve(
 ) -> Result<Response<ReplyBody>, Dropped> {
     let (parts, body) = request.into_parts();
     let call = route(&parts);
-    let open = shared.counts.begin(call.as_ref().ok().map(|call| call.action));
+    let request_id = shared.request_id();
+    let mut open = shared.counts.begin(call.as_ref().ok().map(|call| call.action));
+    if shared.log {
+        open.line = Some(Line::new(&request_id, &parts));
+    }
     let counts = Arc::clone(&shared.counts);
     let count = move |bytes| counts.received(bytes);
     let mut arriving = Arriving {
         headers: &parts.headers,
         body,
-        bytes_per_s: None,
+        pace: None,
         bytes_in: &count,
     };
     let mut shape = Shape::default();
     let answer = match call {
-        Ok(call) => handle(&shared, call, &parts, &mut arriving, &mut shape).await?,
+        Ok(call) => handle(&shared, call, &parts, &mut arriving, &mut shape, &mut open).await?,
         Err(err) => Err(err),
     };
     if answer.is_err() {
@@ -52,7 +59,7 @@ pub(crate) async fn serve(
     let frame = Frame {
         method: &parts.method,
         path: parts.uri.path(),
-        request_id: shared.request_id(),
+        request_id,
         shape,
         counts: &shared.counts,
     };
@@ -67,6 +74,7 @@ async fn handle(
     parts: &Parts,
     arriving: &mut Arriving<'_>,
     shape: &mut Shape,
+    open: &mut Open,
 ) -> Result<Result<Reply, S3Error>, Dropped> {
     if let Err(err) = access::check(shared, parts, &call) {
         return Ok(Err(err));
@@ -83,7 +91,7 @@ async fn handle(
         }
     }
     let fate = fate(shared, &call, deletions.as_ref());
-    shared.counts.faults(&fate.kinds);
+    open.fated(&fate.kinds);
     if !fate.delay.is_zero() {
         tokio::time::sleep(fate.delay).await;
     }
@@ -92,9 +100,11 @@ async fn handle(
         after_effect: false,
     }) = fate.outcome
     {
+        // Or a client that goes away in the middle of its body would not be noticed.
+        arriving.read_and_forget().await.map_err(|_| Dropped)?;
         hang(ms).await?;
     }
-    arriving.bytes_per_s = fate.bytes_per_s;
+    arriving.pace = fate.bytes_per_s.map(Pace::new);
     shape.bytes_per_s = fate.bytes_per_s;
     let prepared = ops::prepare(shared, call, &parts.headers, arriving, deletions).await;
     if prepared.is_err() {

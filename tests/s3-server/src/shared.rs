@@ -33,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) etag: EtagKind,
     pub(crate) access_keys: Vec<String>,
     pub(crate) bad_signature_keys: Vec<String>,
+    pub(crate) log: bool,
     next_request: AtomicU64,
 }
 
@@ -45,6 +46,7 @@ impl Shared {
             etag: options.etag,
             access_keys: options.access_keys.clone(),
             bad_signature_keys: options.bad_signature_keys.clone(),
+            log: options.log,
             next_request: AtomicU64::new(1),
         }
     }

@@ -123,6 +123,34 @@ fn it_ends_when_it_is_told_to() {
     assert_eq!(server.exit_code(), Some(0));
 }
 
+#[tokio::test]
+async fn it_tells_of_each_request_if_it_is_asked_to() {
+    let dir = TestDir::new("s3-log");
+    let server = S3Server::start(dir.path(), &["--log"]);
+    let target = Target::new(server.endpoint());
+    server.add_faults(&json!({"op": "get", "kind": "drop_before", "count": 1}));
+    target.put("a key", b"x").await;
+    assert_eq!(target.request("GET", "a key").exchange().await, None);
+    let mut lines = Vec::new();
+    wait_until(Duration::from_secs(5), || {
+        let log = server.process().log();
+        let parsed = log
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines = parsed.filter(|line| line.get("request").is_some()).collect();
+        lines.len() == 2
+    });
+    assert_eq!(lines[0]["request"], "PUT /esker/a%20key?");
+    assert_eq!(
+        (&lines[0]["action"], &lines[0]["status"]),
+        (&json!("put_object"), &json!(200))
+    );
+    assert_eq!(
+        (&lines[1]["status"], &lines[1]["faults"]),
+        (&Value::Null, &json!(["drop_before"]))
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_survives_kill_9() {
     let dir = TestDir::new("s3-kill");

@@ -7,8 +7,6 @@ mod aws_chunked;
 mod checksum;
 mod etag;
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
@@ -18,6 +16,7 @@ use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 pub use etag::EtagKind;
 
 use crate::error::S3Error;
+use crate::pace::Pace;
 use crate::store::{Blob, BlobWriter, Store};
 use aws_chunked::Decoder;
 use checksum::Checks;
@@ -27,9 +26,6 @@ use etag::Etag;
 const BODY_BYTES_MAX: u64 = 5 << 30;
 /// Bodies that are XML: 1000 keys of 1024 bytes, escaped.
 const DOCUMENT_BYTES_MAX: u64 = 8 << 20;
-/// How often a slowed body is let go on.
-const PACE: Duration = Duration::from_millis(20);
-
 /// A body that has come whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
@@ -57,7 +53,7 @@ fn length(headers: &HeaderMap, name: &str) -> Result<Option<u64>, S3Error> {
 pub(crate) struct Arriving<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: Incoming,
-    pub(crate) bytes_per_s: Option<u64>,
+    pub(crate) pace: Option<Pace>,
     pub(crate) bytes_in: &'a (dyn Fn(u64) + Sync),
 }
 
@@ -68,9 +64,8 @@ impl Arriving<'_> {
             let frame = frame.map_err(|_| S3Error::incomplete_body())?;
             if let Ok(data) = frame.into_data() {
                 (self.bytes_in)(data.len() as u64);
-                if let Some(pace) = self.bytes_per_s {
-                    let seconds = data.len() as f64 / pace as f64;
-                    tokio::time::sleep(Duration::from_secs_f64(seconds).max(PACE)).await;
+                if let Some(pace) = &mut self.pace {
+                    tokio::time::sleep_until(pace.due(data.len() as u64)).await;
                 }
                 return Ok(Some(data));
             }
@@ -78,9 +73,15 @@ impl Arriving<'_> {
         Ok(None)
     }
 
-    /// Reads all of it and forgets it.
+    /// Reads what is left of it and forgets it; an error if it does not come whole.
+    pub(crate) async fn read_and_forget(&mut self) -> Result<(), S3Error> {
+        while self.next().await?.is_some() {}
+        Ok(())
+    }
+
+    /// Reads what is left of it, as far as it comes.
     pub(crate) async fn discard(&mut self) {
-        while let Ok(Some(_)) = self.next().await {}
+        let _ = self.read_and_forget().await;
     }
 
     /// Receives the body of an object or of a part.

@@ -13,10 +13,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 
 use crate::counts::Counts;
+use crate::pace::Pace;
 use crate::store::{BlobFile, FILE_CHUNK_BYTES};
 
-/// How often a slowed body goes on.
-const PACE: Duration = Duration::from_millis(20);
 /// What a body that is cut off waits, so that what went before has left.
 const FLUSH: Duration = Duration::from_millis(50);
 
@@ -59,7 +58,7 @@ pub(crate) struct ReplyBody {
     sleep: Option<Pin<Box<Sleep>>>,
     bytes: u64,
     sent: u64,
-    bytes_per_s: Option<u64>,
+    pace: Option<Pace>,
     cut_at: Option<u64>,
     flushed: bool,
     flip: Option<(u64, u8)>,
@@ -78,7 +77,7 @@ impl ReplyBody {
             sleep: None,
             bytes,
             sent: 0,
-            bytes_per_s: shape.bytes_per_s,
+            pace: shape.bytes_per_s.map(Pace::new),
             cut_at: cut_at.filter(|at| *at < bytes),
             flushed: false,
             flip: flip.map(|dice| ((dice >> 3) % bytes, 1 << (dice & 7))),
@@ -122,17 +121,16 @@ impl ReplyBody {
     /// The bytes that go out next.
     fn take(&mut self) -> Bytes {
         let mut bytes_max = self.ready.len() as u64;
-        if let Some(pace) = self.bytes_per_s {
-            let at_once = (pace as f64 * PACE.as_secs_f64()) as u64;
-            bytes_max = bytes_max.min(at_once.max(1));
+        if let Some(pace) = &self.pace {
+            bytes_max = bytes_max.min(pace.step_bytes());
         }
         if let Some(cut_at) = self.cut_at {
             bytes_max = bytes_max.min(cut_at - self.sent);
         }
         let mut bytes = self.ready.split_to(bytes_max as usize);
-        if let Some(pace) = self.bytes_per_s {
-            let seconds = bytes.len() as f64 / pace as f64;
-            self.sleep = Some(Box::pin(tokio::time::sleep(Duration::from_secs_f64(seconds))));
+        if let Some(pace) = &mut self.pace {
+            let due = pace.due(bytes.len() as u64);
+            self.sleep = Some(Box::pin(tokio::time::sleep_until(due)));
         }
         if let Some((at, mask)) = self.flip
             && let Some(at) = at.checked_sub(self.sent)

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use esker_s3_server::{Kind, Op};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::{create, only, start, stored, until};
 
@@ -108,6 +110,23 @@ async fn a_hang_ends_in_silence() {
     })
     .await;
     assert_eq!(server.counts().answers("get", "none"), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_in_its_body_is_forgotten() {
+    let (server, target) = start();
+    let hang = Kind::Hang {
+        ms: None,
+        after_effect: false,
+    };
+    only(&server, Op::Put, hang);
+    let request = target.request("PUT", "half").body(&vec![1; 8 << 20]).bytes();
+    let address = target.endpoint.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(&request[..4 << 20]).await.unwrap();
+    until("it is there", || server.counts().requests_open == 1).await;
+    drop(stream);
+    until("it is forgotten", || server.counts().requests_open == 0).await;
 }
 
 #[tokio::test]
