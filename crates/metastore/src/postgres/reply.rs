@@ -105,7 +105,7 @@ pub(super) fn runs(words: &[i64]) -> Result<Vec<Vec<Piece>>> {
             batches,
             outcome,
         }));
-        first_batch += batches;
+        first_batch = first_batch.checked_add(batches).ok_or_else(corrupt)?;
         if header & 8 != 0 {
             runs.push(std::mem::replace(&mut pieces, Vec::with_capacity(1)));
             first_batch = 0;
@@ -152,5 +152,11 @@ mod tests {
         for words in [&[8][..], &[9, 1], &[16, 5], &[15]] {
             assert!(runs(words).is_err(), "{words:?}");
         }
+    }
+
+    #[test]
+    fn more_batches_than_can_be_counted_are_refused() {
+        let most = i64::MAX - 15 + 2;
+        assert!(runs(&[[most; 40].as_slice(), &[most + 8]].concat()).is_err());
     }
 }
