@@ -8,6 +8,7 @@ use esker_protocol::fetch_response::{
 use esker_protocol::frame::SIZE_BYTES;
 use esker_protocol::messages::fetch_response::PartitionData;
 use esker_protocol::messages::{FetchRequest, FetchResponse};
+use esker_protocol::response::encode_response;
 use esker_protocol::{ErrorCode, RequestHeader, StrBytes, api_key, versions};
 use uuid::Uuid;
 
@@ -41,6 +42,8 @@ pub fn fetch_response(data: &[u8]) {
         decode_response::<FetchRequest>(version, frame.slice(SIZE_BYTES..)).expect("it is read back");
     assert_eq!(correlation_id, header.correlation_id);
     check(&parts, &read, version);
+    // Sizes of tags, for example, are not looked at when they are read.
+    assert_eq!(encode_response(&header, &read), Ok(frame));
 }
 
 fn response(input: &mut Input<'_>) -> FetchResponseParts {

@@ -9,9 +9,9 @@ use esker_protocol::batch::{
     ProduceRules, TimestampType, check_produce, patch_on_read, patch_run, stamp_log_append_time,
     stamp_max_timestamp,
 };
-use esker_protocol::limits::RECORD_ERRORS_MAX;
+use esker_protocol::limits::{DECOMPRESSED_BYTES_MAX, RECORD_ERRORS_MAX};
 use esker_protocol::records::{
-    OpenBatch, Record, RecordsError, decompress, find_by_timestamp, max_timestamp_record,
+    OpenBatch, Record, RecordReader, RecordsError, decompress, find_by_timestamp, max_timestamp_record,
 };
 
 use crate::heap::peak_of;
@@ -22,6 +22,9 @@ use crate::seeds::batches::{CODECS, TIMESTAMP};
 const OPENED_BYTES_MAX: usize = 256 * 1024;
 /// What a decompressor may hold beside its output: lz4's two blocks of up to 8 MiB, and what belongs to them.
 const DECOMPRESSOR_BYTES: usize = 20 << 20;
+
+/// What a byte of raw snappy can become, and as much again while the output grows.
+const SNAPPY_EXPANSION: usize = 3 * 22;
 
 /// What the first byte asks for.
 pub(crate) mod fix {
@@ -231,6 +234,15 @@ fn check_records(checked: &CheckedBatch, open: &OpenBatch, rules: &ProduceRules)
         assert_eq!(usize::try_from(record.offset_delta), Ok(index));
         assert!(!rules.keys_required || record.key.is_some());
     }
+    let payload = decompress(
+        header.attributes.codec().unwrap(),
+        checked.batch.payload(),
+        OPENED_BYTES_MAX,
+    );
+    let payload = payload.unwrap();
+    let mut reader = RecordReader::new(&payload);
+    assert!(records.iter().all(|_| reader.next_record(header).is_ok()));
+    assert_eq!(reader.remaining(), 0, "bytes behind the last record");
     let largest = records.iter().map(|record| record.timestamp).max();
     assert_eq!(checked.max_timestamp_ms, largest.unwrap().max(-1));
     assert_eq!(header.last_offset_delta, header.record_count - 1);
@@ -247,6 +259,14 @@ fn check_decompression(codec: u8, limit: usize, block: &[u8]) {
         peak <= 4 * limit + DECOMPRESSOR_BYTES,
         "{codec} took {peak} bytes"
     );
+    if codec == Codec::Snappy {
+        // A size is declared before anything else: it is not believed.
+        let (_, peak) = peak_of(|| decompress(codec, block.clone(), DECOMPRESSED_BYTES_MAX));
+        assert!(
+            peak <= SNAPPY_EXPANSION * block.len() + 4096,
+            "{codec} took {peak} bytes"
+        );
+    }
     match opened {
         Ok(opened) if codec == Codec::None => assert_eq!(opened, block),
         Ok(opened) => {

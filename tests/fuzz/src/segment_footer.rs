@@ -112,6 +112,18 @@ fn check_footer(footer: &[u8]) {
     assert!(peak <= bound(footer.len()), "{peak} bytes for {}", footer.len());
     let Ok(read) = read else { return };
     assert_runs_are_adjacent(&read.runs, payload_bytes);
+    assert_pieces_are_adjacent(&read);
+    for change in [-1, 1] {
+        if payload_bytes == 0 && change < 0 {
+            continue;
+        }
+        let object_bytes = tail.object_bytes.wrapping_add_signed(change);
+        let other = Tail { object_bytes, ..tail };
+        assert!(
+            Footer::read_after_tail(&other, footer).is_err(),
+            "the payload may have any length"
+        );
+    }
     if payload_bytes > PAYLOAD_BYTES_MAX {
         return;
     }
@@ -148,6 +160,17 @@ fn assert_runs_are_adjacent(runs: &[RunExtent], payload_bytes: u64) {
         position += bytes;
     }
     assert_eq!(position, payload_bytes);
+}
+
+fn assert_pieces_are_adjacent(footer: &Footer) {
+    for pieces in footer.receipts.receipts.iter().flat_map(|receipt| &receipt.runs) {
+        let mut next = 0;
+        for piece in pieces {
+            assert_eq!(piece.first_batch, next);
+            assert!(piece.batches > 0);
+            next += piece.batches;
+        }
+    }
 }
 
 /// Bytes for these runs; every batch that has room for its own checksum has a right one.

@@ -93,7 +93,7 @@ macro_rules! targets {
 
 targets! {
     request_frame = 20_000;
-    request_stream = 300;
+    request_stream = 500;
     record_batch = 10_000;
     segment_footer = 10_000;
     metastore_values = 20_000;

@@ -34,6 +34,26 @@ pub(crate) fn idempotent(id: i64, first_sequence: i32, records: i64) -> Bytes {
     fill(BatchBuilder::new().producer(id, 0, first_sequence), records)
 }
 
+/// Records at both ends of time, whose timestamps do not fit into a difference.
+pub(crate) fn far_apart() -> Bytes {
+    [i64::MAX, i64::MIN, -1, i64::MAX - 1]
+        .into_iter()
+        .fold(BatchBuilder::new(), |builder, timestamp| {
+            builder.record(timestamp, None, Some(b""), &[])
+        })
+        .build()
+        .unwrap()
+}
+
+/// One record of 100,000 bytes that are all the same: more than one block in every codec.
+pub(crate) fn compressible(codec: Codec) -> Bytes {
+    BatchBuilder::new()
+        .codec(codec)
+        .record(TIMESTAMP, Some(b"k"), Some(&[7; 100_000]), &[])
+        .build()
+        .unwrap()
+}
+
 /// The same records in every codec.
 pub(crate) fn by_codec() -> impl Iterator<Item = (&'static str, Bytes)> {
     CODECS

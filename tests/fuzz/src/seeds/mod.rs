@@ -107,6 +107,8 @@ pub(crate) fn record_batch() -> Vec<Seed> {
     ));
     seeds.push(seed("two", &[&[0, 0, 0], &plain, &plain]));
     seeds.push(seed("trailing-bytes", &[&[fix::CRC, 0, 0], &plain, b"more"]));
+    seeds.push(seed("far-apart", &[&[fixes, 1, 0], &batches::far_apart()]));
+    seeds.push(seed("few-counted", &[&[fixes | fix::COUNT, 0, 0], &plain]));
     let many = batches::plain(60);
     seeds.push(seed("counted", &[&[fixes | fix::COUNT, 4, 0], &many]));
     for (number, (codec, batch)) in batches::by_codec().enumerate() {
@@ -115,6 +117,15 @@ pub(crate) fn record_batch() -> Vec<Seed> {
             format!("decompress-{codec}"),
             &[&[fix::DECOMPRESS, number as u8, 255], block],
         ));
+        if number > 0 {
+            let large = batches::compressible(batches::CODECS[number]);
+            for (what, limit) in [("large", 255), ("too-large", 150)] {
+                seeds.push(seed(
+                    format!("decompress-{codec}-{what}"),
+                    &[&[fix::DECOMPRESS, number as u8, limit], &large[61..]],
+                ));
+            }
+        }
     }
     // Raw snappy, without the framing of Java clients: 3 bytes, all of them literal.
     seeds.push(seed(

@@ -40,6 +40,15 @@ pub(crate) fn segment_footer() -> Vec<Seed> {
     let unknown: [u8; 8] = [0, 99, 0, 0, 0, 0, 0, 0];
     let object = write(Vec::new(), Receipts::default());
     let footer = &object[..object.len() - TAIL_BYTES];
+    // A group of one run whose two batches have as many records each as one may have.
+    let mut extents = vec![1];
+    extents.extend_from_slice(&[0; 20]);
+    extents.extend_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+    extents.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 7, 1, 0xff, 0xff, 0xff, 0xff, 7, 1]);
+    let mut input = vec![kind::SECTIONS];
+    put_block(&mut input, &extents);
+    input.extend_from_slice(&[0; 9]);
+    seeds.push(seed("sections-many-records", &[&input]));
     seeds.push(seed(
         "footer-unknown-section",
         &[&[kind::FOOTER], footer, &unknown],
@@ -49,6 +58,8 @@ pub(crate) fn segment_footer() -> Vec<Seed> {
             "",
             r#"{"format_version":1,"cluster_id":"x3Xh1Zl9SqCyGyuUMRNVhg","epoch":1}"#,
         ),
+        ("-no-epoch", r#"{"format_version":1,"cluster_id":"a","epoch":0}"#),
+        ("-no-id", r#"{"format_version":1,"cluster_id":"","epoch":1}"#),
         (
             "-later",
             r#"{"format_version":2,"more":[1.5e300,null,{"a":"\u0000"}]}"#,

@@ -47,7 +47,7 @@ pub(super) fn add(requests: &mut Requests) {
     requests.add("", init_producer_id);
 }
 
-fn produce(version: i16, acks: i16, batches: &[(KnownTopic, i32, Bytes)]) -> ProduceRequest {
+pub(super) fn produce(version: i16, acks: i16, batches: &[(KnownTopic, i32, Bytes)]) -> ProduceRequest {
     let topics = batches.iter().map(|(topic, partition, batch)| {
         let data = PartitionProduceData::default()
             .with_index(*partition)

@@ -2,6 +2,7 @@
 
 mod admin;
 mod data;
+mod extremes;
 
 use bytes::Bytes;
 use esker_protocol::client::{self, ClientRequest};
@@ -49,6 +50,7 @@ pub(crate) fn all() -> Vec<SeedRequest> {
     let mut requests = Requests::default();
     data::add(&mut requests);
     admin::add(&mut requests);
+    extremes::add(&mut requests);
     requests.0
 }
 
