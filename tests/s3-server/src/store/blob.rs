@@ -213,9 +213,15 @@ impl BlobWriter {
 impl OpenFile {
     async fn write(&self, chunk: Bytes, sync: bool) -> Result<(), S3Error> {
         let file = Arc::clone(&self.file);
+        let directory = self.blob.path.parent().map(PathBuf::from);
         let written = tokio::task::spawn_blocking(move || {
             (&*file).write_all(&chunk)?;
-            if sync { file.sync_data() } else { Ok(()) }
+            if !sync {
+                return Ok(());
+            }
+            file.sync_data()?;
+            // The name has to last as well as the bytes.
+            directory.map_or(Ok(()), |directory| File::open(directory)?.sync_all())
         });
         match written.await {
             Ok(Ok(())) => Ok(()),
