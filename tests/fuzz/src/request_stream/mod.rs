@@ -6,7 +6,9 @@
 
 mod expect;
 mod replies;
+mod start;
 mod stream;
+mod tasks;
 mod world;
 
 use std::cell::RefCell;

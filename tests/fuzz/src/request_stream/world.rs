@@ -1,33 +1,24 @@
 //! One broker on stores in memory, on a runtime whose time is paused.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use esker_broker::authorizer::{Authorizer, Operation, Resource};
-use esker_broker::context::RequestContext;
-use esker_broker::metrics::BrokerMetrics;
-use esker_broker::{Broker, BrokerConfig, Dependencies, ListenerConfig};
-use esker_metastore::sqlite::SqliteMetastore;
-use esker_metastore::{MetastoreMetrics, NewTopic, Topics};
-use esker_model::TopicUuid;
-use esker_model::seams::{BoxFuture, Clock, Instant, Seams, SeededRng, Spawner, SystemClock};
+use esker_broker::{Broker, ListenerConfig};
+use esker_protocol::StrBytes;
 use esker_protocol::client::{self, ClientRequest, decode_response};
+use esker_protocol::frame::SIZE_BYTES;
 use esker_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use esker_protocol::messages::{MetadataRequest, ProduceRequest, TopicName};
-use esker_protocol::{StrBytes, frame};
-use esker_storage::Bucket;
-use esker_storage::cache::LruCache;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::JoinHandle;
-use uuid::Uuid;
 
 use super::expect::expect;
 use super::replies;
+use super::start::{PROBE_PEER, PROBE_TOPIC, start_broker};
 use super::stream::Stream;
-use crate::seeds::batches::{self, TIMESTAMP};
-use crate::topics::{KNOWN_TOPICS, PARTITIONS};
+use super::tasks::Tasks;
+use crate::seeds::batches;
 
 /// How long a client waits for its replies. The longest fetch waits longer: its client has gone by then.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -35,8 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const LINGERING: Duration = Duration::from_secs(2);
 /// Background work that is still under way gets this long to end.
 const SETTLING: Duration = Duration::from_secs(40);
-/// The topic of those who look whether the broker is well; nobody else may touch it.
-const PROBE_TOPIC: &str = "probe";
 /// Bytes that a connection holds in either direction before it has to wait.
 const PIPE_BYTES: usize = 64 * 1024;
 
@@ -56,10 +45,7 @@ impl World {
             .start_paused(true)
             .build()
             .unwrap();
-        let tasks = Arc::new(Tasks {
-            runtime: runtime.handle().clone(),
-            started: Mutex::default(),
-        });
+        let tasks = Arc::new(Tasks::on(&runtime));
         let listener = Arc::new(ListenerConfig {
             name: "PLAINTEXT".into(),
             security_protocol: "PLAINTEXT".into(),
@@ -67,7 +53,7 @@ impl World {
             advertised_port: 9092,
             zone: Some("z".into()),
         });
-        let broker = runtime.block_on(start_broker(Arc::clone(&tasks), Arc::clone(&listener)));
+        let broker = runtime.block_on(start_broker(Arc::clone(&tasks) as _, Arc::clone(&listener)));
         Self {
             runtime,
             broker,
@@ -173,7 +159,9 @@ impl World {
     /// Another client is served.
     async fn probe(&self) {
         let (near, far) = tokio::io::duplex(PIPE_BYTES);
-        let serve = self.broker.serve(far, Arc::clone(&self.listener), "probe".into());
+        let serve = self
+            .broker
+            .serve(far, Arc::clone(&self.listener), PROBE_PEER.into());
         let ask = async {
             let mut client = near;
             let metadata = MetadataRequest::default().with_topics(Some(Vec::new()));
@@ -215,7 +203,9 @@ impl World {
         };
         let all = produce().max;
         let (near, far) = tokio::io::duplex(1 << 20);
-        let serve = self.broker.serve(far, Arc::clone(&self.listener), "probe".into());
+        let serve = self
+            .broker
+            .serve(far, Arc::clone(&self.listener), PROBE_PEER.into());
         let announce = async {
             let mut client = near;
             let size = u32::try_from(all).unwrap();
@@ -227,65 +217,6 @@ impl World {
         tokio::join!(serve, announce);
         assert_eq!(produce().used, 0);
     }
-}
-
-async fn start_broker(tasks: Arc<Tasks>, listener: Arc<ListenerConfig>) -> Arc<Broker> {
-    let seams = Seams {
-        clock: Arc::new(PausedClock(SystemClock::new())),
-        rng: Arc::new(SeededRng::new(1)),
-        spawner: tasks,
-    };
-    let metastore =
-        SqliteMetastore::in_memory(Arc::clone(&seams.clock), MetastoreMetrics::default()).unwrap();
-    let config = BrokerConfig {
-        node_name: "agent".into(),
-        cluster_id: Some("fuzz".into()),
-        listeners: vec![listener],
-        zone: Some("z".into()),
-        flush_interval: Duration::ZERO,
-        memory_bytes: esker_broker::budget::MEMORY_BYTES_MIN,
-        auto_create_topics: true,
-        num_partitions: 2,
-        ..BrokerConfig::default()
-    };
-    create_topics(&metastore).await;
-    let on = Dependencies {
-        bucket: Bucket::memory(seams.clone()),
-        seams,
-        metastore: Arc::new(metastore),
-        cache: Arc::new(LruCache::new(1 << 22)),
-        authorizer: Arc::new(Guardian),
-        metrics: BrokerMetrics::default(),
-    };
-    Broker::start(config, on).await.unwrap()
-}
-
-async fn create_topics(metastore: &SqliteMetastore) {
-    let known = KNOWN_TOPICS
-        .iter()
-        .map(|topic| (topic.name, topic.id, topic.configs));
-    let probe: (_, _, &[(&str, &str)]) = (PROBE_TOPIC, Uuid::from_u128(1), &[]);
-    let topics: Vec<_> = known
-        .chain([probe])
-        .map(|(name, id, configs)| NewTopic {
-            uuid: TopicUuid(id),
-            name: name.into(),
-            partitions: PARTITIONS,
-            replication_factor: 1,
-            configs: configs
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-                .collect(),
-        })
-        .collect();
-    assert!(
-        metastore
-            .create_topics(&topics)
-            .await
-            .unwrap()
-            .iter()
-            .all(Result::is_ok)
-    );
 }
 
 /// Every reply that is owed came, in order, and can be read.
@@ -309,10 +240,10 @@ fn check_replies(stream: &Stream, received: &[u8], in_time: bool) {
 }
 
 fn next_frame(rest: &mut Bytes) -> Option<Bytes> {
-    let prefix = rest.first_chunk::<{ frame::SIZE_BYTES }>()?;
+    let prefix = rest.first_chunk::<{ SIZE_BYTES }>()?;
     let size = usize::try_from(i32::from_be_bytes(*prefix)).expect("a size is not negative");
-    let end = frame::SIZE_BYTES + size;
-    (rest.len() >= end).then(|| rest.split_to(end).split_off(frame::SIZE_BYTES))
+    let end = SIZE_BYTES + size;
+    (rest.len() >= end).then(|| rest.split_to(end).split_off(SIZE_BYTES))
 }
 
 /// Sends a request and waits for its answer.
@@ -326,70 +257,4 @@ async fn ask<R: ClientRequest>(client: &mut DuplexStream, version: i16, request:
     let mut frame = vec![0; size as usize];
     client.read_exact(&mut frame).await.expect("a whole answer");
     decode_response::<R>(version, Bytes::from(frame)).unwrap().1
-}
-
-/// Keeps what later inputs need: the known topics may not be deleted, and the probes' topic is theirs alone.
-struct Guardian;
-
-impl Authorizer for Guardian {
-    fn allows(&self, context: &RequestContext, operation: Operation, resource: Resource<'_>) -> bool {
-        match resource {
-            Resource::Topic(PROBE_TOPIC) => context.connection.peer == "probe",
-            Resource::Topic(name) => {
-                operation != Operation::Delete || KNOWN_TOPICS.iter().all(|topic| topic.name != name)
-            }
-            Resource::Cluster => true,
-        }
-    }
-}
-
-/// Tokio's paused time, on both clocks.
-struct PausedClock(SystemClock);
-
-impl Clock for PausedClock {
-    fn now(&self) -> Instant {
-        self.0.now()
-    }
-
-    fn wall_ms(&self) -> i64 {
-        TIMESTAMP + i64::try_from(self.now().0.as_millis()).unwrap()
-    }
-}
-
-/// The broker's background tasks. One that panics fails the input.
-struct Tasks {
-    runtime: tokio::runtime::Handle,
-    started: Mutex<Vec<(&'static str, JoinHandle<()>)>>,
-}
-
-impl Spawner for Tasks {
-    fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) {
-        let handle = self.runtime.spawn(task);
-        self.started.lock().unwrap().push((name, handle));
-    }
-}
-
-impl Tasks {
-    /// Panics if a task did.
-    async fn check(&self) {
-        let ended: Vec<_> = {
-            let mut started = self.started.lock().unwrap();
-            started
-                .extract_if(.., |(_, handle)| handle.is_finished())
-                .collect()
-        };
-        for (name, handle) in ended {
-            assert!(handle.await.is_ok(), "the task {name} panicked");
-        }
-    }
-
-    async fn any_left(&self) -> bool {
-        self.check().await;
-        !self.started.lock().unwrap().is_empty()
-    }
-
-    fn names(&self) -> Vec<&'static str> {
-        let started = self.started.lock().unwrap();
-        started.iter().map(|(name, _)| *name).collect()
-    }
 }
