@@ -14,9 +14,9 @@ use esker_broker::StopReason;
 use esker_metastore::{AgentProfile, PlanRequest, Registration};
 use esker_model::{IncarnationId, PartitionKey, TopicKey};
 use esker_protocol::ErrorCode;
-use esker_protocol::messages::ProduceRequest;
+use esker_protocol::messages::{DeleteTopicsRequest, ProduceRequest};
 use support::faults::Fault;
-use support::{World, batch, plain_batch, produce_request};
+use support::{World, batch, plain_batch, produce_request, topic_name};
 
 const GAP: i16 = ErrorCode::NotEnoughReplicas as i16;
 
@@ -104,6 +104,38 @@ async fn a_gap_is_answered_retriably_and_never_with_an_offset() {
         (old.error_code, old.base_offset),
         (ErrorCode::OutOfOrderSequenceNumber.code(), -1)
     );
+}
+
+/// Clients know topics by name: to them it is the same partition, and their sequences go on.
+#[tokio::test]
+async fn a_producer_goes_on_in_a_topic_that_was_deleted_and_created_again() {
+    let world = World::new();
+    let agent = world.agent("a").await;
+    let mut client = agent.connect();
+    client.create_topic("t", 1).await;
+    let id = client.producer_id().await;
+    assert_eq!(client.produce("t", 0, batch(id, 0, 0, 5)).await.base_offset, 0);
+    for _ in 0..2 {
+        let delete = DeleteTopicsRequest::default()
+            .with_topic_names(vec![topic_name("t")])
+            .with_timeout_ms(5000);
+        assert_eq!(client.call(5, &delete).await.responses[0].error_code, 0);
+        client.create_topic("t", 1).await;
+        // Refused once, so that an earlier batch may still arrive; the client repeats by itself.
+        let first = client.produce("t", 0, batch(id, 0, 5, 2)).await;
+        assert_eq!((first.error_code, first.base_offset), (GAP, -1));
+        let again = client.produce("t", 0, batch(id, 0, 5, 2)).await;
+        assert_eq!((again.error_code, again.base_offset), (0, 0));
+        assert_eq!(client.produce("t", 0, batch(id, 0, 7, 1)).await.base_offset, 2);
+        let retry = client.produce("t", 0, batch(id, 0, 5, 2)).await;
+        assert_eq!((retry.error_code, retry.base_offset), (0, 0));
+    }
+    // A name that never was has forgotten nobody.
+    client.create_topic("u", 1).await;
+    for _ in 0..3 {
+        let early = client.produce("u", 0, batch(id, 0, 5, 2)).await;
+        assert_eq!((early.error_code, early.base_offset), (GAP, -1));
+    }
 }
 
 #[tokio::test]

@@ -80,6 +80,10 @@ pub trait Topics: Send + Sync {
     async fn catalog(&self, since: i64) -> Result<Catalog>;
 
     /// Creates topics, each on its own: one that fails does not stop the others.
+    ///
+    /// Under a name that was deleted before, producers go on with their sequences: the partitions that the
+    /// name had then, also those that are added later, have forgotten all producers whose ids were given
+    /// out before this creation. A new name has forgotten nobody.
     async fn create_topics(
         &self,
         topics: &[NewTopic],

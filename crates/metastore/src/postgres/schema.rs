@@ -14,9 +14,9 @@ use super::session::{self, Session};
 use crate::{MetastoreError, Result};
 
 /// The oldest schema that this program works with.
-pub const SCHEMA_NEEDED: i64 = 1;
+pub const SCHEMA_NEEDED: i64 = 2;
 /// The newest schema that this program knows.
-pub const SCHEMA_KNOWN: i64 = 1;
+pub const SCHEMA_KNOWN: i64 = 2;
 
 /// Programs that migrate at the same time wait for each other on this advisory lock ("eskermig").
 const LOCK: i64 = 0x6573_6b65_726d_6967;
@@ -37,30 +37,42 @@ macro_rules! function {
     };
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "base",
-    parts: &[
-        function!("past_v1"),
-        include_str!("../../../../migrations/postgres/0001_base.sql"),
-        function!("commit_v1"),
-        function!("settle_v1"),
-        function!("register_v1"),
-        function!("heartbeat_v1"),
-        function!("fence_expired_v1"),
-        function!("leave_v1"),
-        function!("heads_v1"),
-        function!("plan_v1"),
-        function!("find_by_time_v1"),
-        function!("catalog_v1"),
-        function!("create_topics_v1"),
-        function!("delete_topics_v1"),
-        function!("create_partitions_v1"),
-        function!("alter_configs_v1"),
-        function!("forget_idle_producers_v1"),
-        function!("same_past_v1"),
-    ],
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "base",
+        parts: &[
+            function!("past_v1"),
+            include_str!("../../../../migrations/postgres/0001_base.sql"),
+            function!("commit_v1"),
+            function!("settle_v1"),
+            function!("register_v1"),
+            function!("heartbeat_v1"),
+            function!("fence_expired_v1"),
+            function!("leave_v1"),
+            function!("heads_v1"),
+            function!("plan_v1"),
+            function!("find_by_time_v1"),
+            function!("catalog_v1"),
+            function!("create_topics_v1"),
+            function!("delete_topics_v1"),
+            function!("create_partitions_v1"),
+            function!("alter_configs_v1"),
+            function!("forget_idle_producers_v1"),
+            function!("same_past_v1"),
+        ],
+    },
+    // Version 1 of both functions stays: agents of the release before call it.
+    Migration {
+        version: 2,
+        name: "names_again",
+        parts: &[
+            include_str!("../../../../migrations/postgres/0002_names_again.sql"),
+            function!("create_topics_v2"),
+            function!("create_partitions_v2"),
+        ],
+    },
+];
 
 const RECORD: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
     version    bigint      PRIMARY KEY,

@@ -4,9 +4,10 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The migrations; number `i + 1` is at index `i`. Released ones are never changed.
-const MIGRATIONS: &[&str] = &[include_str!(
-    "../../../../migrations/sqlite/0001_first_tables.sql"
-)];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../../migrations/sqlite/0001_first_tables.sql"),
+    include_str!("../../../../migrations/sqlite/0002_names_again.sql"),
+];
 
 /// "Eskr" in ASCII.
 const APPLICATION_ID: i32 = 0x4573_6b72;

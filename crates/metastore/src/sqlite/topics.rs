@@ -76,8 +76,9 @@ pub(super) fn create(
         });
     }
     tx.prepare_cached(
-        "INSERT INTO topic (uuid, name, collision_name, partitions, replication_factor, configs, version)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO topic (uuid, name, collision_name, partitions, replication_factor, configs, version,
+                            producer_ids_before)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT next_producer_id FROM cluster))",
     )?
     .execute(params![
         topic_uuid(&new.uuid),
@@ -104,8 +105,18 @@ pub(super) fn create(
     Ok(Ok(created))
 }
 
+/// Inserts the heads of new partitions.
+///
+/// Clients know topics by name: a producer that wrote to a deleted topic goes on with its sequences in the
+/// one that has the name now. To that producer a partition that the name had before has forgotten it. Which
+/// producers there were: those whose ids were given out when the topic was created. Names are compared
+/// exactly here: no client takes `a.b` for `a_b`.
 fn insert_heads(tx: &Transaction<'_>, topic: TopicKey, partitions: std::ops::Range<i32>) -> Result<()> {
-    let mut insert = tx.prepare_cached("INSERT INTO log_head (topic, partition) VALUES (?1, ?2)")?;
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO log_head (topic, partition, forgotten_through)
+         SELECT t.key, ?2, CASE WHEN ?2 < d.partitions THEN t.producer_ids_before - 1 ELSE -1 END
+         FROM topic t LEFT JOIN name_deleted d ON d.name = t.name WHERE t.key = ?1",
+    )?;
     for partition in partitions {
         insert.execute((topic.0, partition))?;
     }
@@ -121,6 +132,11 @@ pub(super) fn delete(tx: &Transaction<'_>, uuid: TopicUuid) -> Result<bool> {
     let version = raise_version(tx)?;
     tx.prepare_cached("INSERT INTO topic_deleted (version, uuid) VALUES (?1, ?2)")?
         .execute(params![version, topic_uuid(&uuid)])?;
+    tx.prepare_cached(
+        "INSERT INTO name_deleted (name, partitions) VALUES (?1, ?2)
+         ON CONFLICT (name) DO UPDATE SET partitions = max(partitions, excluded.partitions)",
+    )?
+    .execute(params![topic.name, topic.partitions])?;
     for statement in [
         "DELETE FROM topic WHERE key = ?1",
         "DELETE FROM log_head WHERE topic = ?1",

@@ -24,6 +24,7 @@ mod agents;
 mod cluster;
 mod commits;
 mod commits_refused;
+mod created_again;
 mod figures;
 mod on_disk;
 use esker_harness::throwaway_postgres as postgres_server;
@@ -139,6 +140,14 @@ conformance! {
         a_producer_above_the_forgotten_ones_starts_at_zero,
         active_producers_are_not_forgotten,
         forgetting_stops_at_its_limit;
+    created_again:
+        a_producer_goes_on_at_its_second_offer,
+        pipelined_batches_go_on_from_the_lowest,
+        a_producer_id_given_out_later_starts_at_zero,
+        a_new_name_has_forgotten_nobody,
+        each_creation_knows_the_producers_before_it,
+        partitions_added_later_were_known_before,
+        forgetting_goes_on_from_there;
     agents:
         a_name_keeps_its_node_id,
         a_new_life_fences_the_earlier_one,

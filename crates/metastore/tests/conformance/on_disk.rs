@@ -12,8 +12,8 @@ use esker_model::seams::SystemClock;
 use esker_model::{IncarnationId, PartitionKey, TopicKey};
 use uuid::Uuid;
 
-use crate::runs::{appended, piece, plain, produced};
-use crate::world::{EPOCH, LONG_MS, TestClock, World, registration};
+use crate::runs::{GAP, appended, piece, plain, produced, produced_by};
+use crate::world::{EPOCH, LONG_MS, TestClock, World, at, registration};
 
 fn open(path: &Path) -> Result<SqliteMetastore, MetastoreError> {
     SqliteMetastore::open(path, Arc::new(SystemClock::new()), MetastoreMetrics::default())
@@ -205,6 +205,39 @@ fn a_newer_schema_is_refused() {
         matches!(refused, Some(MetastoreError::TooNew { found: 999, known }) if known < 999),
         "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_schema_is_brought_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("esker.db");
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute_batch(concat!(
+        include_str!("../../../../migrations/sqlite/0001_first_tables.sql"),
+        "PRAGMA user_version = 1;
+         PRAGMA application_id = 0x45736b72;
+         INSERT INTO topic VALUES (1, x'00000000000000010000000000000001', 'orders', 'orders', 1, 1, '{}', 1);
+         INSERT INTO log_head (topic, partition, next_offset) VALUES (1, 0, 5);
+         UPDATE cluster SET catalog_version = 1, next_producer_id = 9;"
+    ))
+    .unwrap();
+    drop(raw);
+
+    let world = world(&path);
+    let writer = world.writer("a").await;
+    let old = world.store.catalog(0).await.unwrap().changed.remove(0);
+    let (id, sequence) = (8, 7);
+    let run = |topic| vec![produced_by(id, 0, at(topic, 0), sequence, &[1])];
+    for _ in 0..2 {
+        assert_eq!(world.commit(&writer, run(&old)).await, [[piece(0, 1, GAP)]]);
+    }
+    assert_eq!(world.next_offset(at(&old, 0)).await, 5);
+    // From now on it is known which names were deleted.
+    world.store.delete_topics(&[old.uuid]).await.unwrap();
+    let new = world.topic("orders", 1).await;
+    for expected in [GAP, appended(0)] {
+        assert_eq!(world.commit(&writer, run(&new)).await, [[piece(0, 1, expected)]]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

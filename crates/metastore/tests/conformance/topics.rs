@@ -147,7 +147,8 @@ pub async fn a_name_is_created_again_as_another_topic(world: &World) {
     assert_eq!(catalog.changed, std::slice::from_ref(&new));
     assert_eq!(catalog.deleted, [old.uuid]);
 
-    // Nothing of the old log is left in the new one, not even what it knew of producers.
+    // Nothing of the old log is left in the new one, not even what it knew of producers. (Their ids were
+    // never given out here: more in `created_again`.)
     let runs = vec![
         produced(at(&old, 0), 5, &[1]),
         produced(at(&new, 0), 5, &[1]),

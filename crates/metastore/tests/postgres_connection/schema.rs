@@ -1,7 +1,8 @@
 //! Migrations: repeatable, side by side, and checked at every connection.
 
 use esker_metastore::postgres::{self, PostgresMetastore, SCHEMA_KNOWN, SCHEMA_NEEDED};
-use esker_metastore::{Commits, MetastoreError};
+use esker_metastore::{Commits, MetastoreError, Topics};
+use esker_model::PartitionKey;
 
 use crate::{admin, agent, commit, config, execute, server};
 
@@ -47,6 +48,39 @@ async fn repeating_a_migration_beside_an_agent_changes_nothing() {
     assert_eq!((report.from, report.applied.len()), (SCHEMA_KNOWN, 0));
     let reply = store.commit(commit(partition, 2)).await.unwrap();
     assert_eq!(reply.heads[0].1.next_offset, 2);
+}
+
+/// Functions that the release before calls, on the schema of this one.
+#[tokio::test]
+async fn agents_of_the_release_before_go_on_creating() {
+    let Some(url) = server::start_or_reuse() else {
+        return;
+    };
+    let (store, partition) = agent(&url).await;
+    let mut admin = admin(&url).await;
+    execute(
+        &mut admin,
+        "SELECT * FROM create_topics_v1(ARRAY[gen_random_uuid()], ARRAY['theirs'], ARRAY[1],
+                                        ARRAY[1::smallint], ARRAY['{}']);
+         SELECT * FROM create_partitions_v1(
+             ARRAY(SELECT topic_uuid FROM topic WHERE name = 'theirs'), ARRAY[3])",
+    )
+    .await;
+    let catalog = store.catalog(0).await.unwrap();
+    let theirs = catalog
+        .changed
+        .iter()
+        .find(|topic| topic.name == "theirs")
+        .unwrap();
+    assert_eq!(theirs.partitions, 3);
+    let last = PartitionKey {
+        topic: theirs.key,
+        partition: 2,
+    };
+    for (seq, to) in [(1, partition), (2, last)] {
+        let reply = store.commit(commit(to, seq)).await.unwrap();
+        assert_eq!(reply.heads[0].1.next_offset, 1);
+    }
 }
 
 #[tokio::test]

@@ -133,8 +133,9 @@ pub struct Piece {
 /// Judges an offer and remembers what was appended.
 ///
 /// `memory` is what the partition knows of the producer. `forgotten` says that the partition once knew
-/// this producer and really forgot it (idle for `producer.id.expiration.ms`): only then may it start
-/// above 0, and only with the lowest sequence that was offered before.
+/// this producer and really forgot it (idle for `producer.id.expiration.ms`, or its topic was deleted and
+/// created again under its name): only then may it start above 0, and only with the lowest sequence that
+/// was offered before.
 /// `next_offset` is given to the first batch appended.
 ///
 /// The pieces cover the offer in order: leading duplicates, one piece per batch; then either all

@@ -1,6 +1,6 @@
 //! Draws commands that mostly make sense, and learns from the reference's replies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use esker_metastore::*;
 use esker_model::seams::{Rng, SeededRng};
@@ -30,6 +30,12 @@ pub struct Generator {
     /// Of all times: fenced ones try, too.
     writers: Vec<Writer>,
     tracks: Tracks,
+    /// A name that was deleted just now.
+    deleted: Option<String>,
+    /// Producers of a deleted topic that go on in the one with its name.
+    going_on: BTreeSet<(PartitionKey, i64)>,
+    /// How many of them were taken up.
+    pub taken_up: usize,
     /// Asked at the end of the case.
     audit: Vec<Command>,
 }
@@ -42,6 +48,9 @@ impl Generator {
             topics: Vec::new(),
             writers: Vec::new(),
             tracks: Tracks::new(),
+            deleted: None,
+            going_on: BTreeSet::new(),
+            taken_up: 0,
             audit: Vec::new(),
         }
     }
@@ -53,6 +62,7 @@ impl Generator {
             1 => Some(Command::InitCluster(ClusterId("first".to_owned()))),
             2..5 => Some(self.register(NODES[step as usize - 2])),
             5 => Some(self.create_topics(3)),
+            6 => Some(Command::AllocateProducerIds(1 + self.below(4) as u32)),
             _ if step < steps => Some(self.draw()),
             _ => {
                 if step == steps {
@@ -73,14 +83,20 @@ impl Generator {
     }
 
     fn draw(&mut self) -> Command {
+        if let Some(name) = self.deleted.take()
+            && self.below(3) > 0
+        {
+            let topic = self.new_topic(name);
+            return Command::CreateTopics(vec![topic]);
+        }
         match self.below(100) {
             0..52 => self.commit(),
-            52..58 => self.settle(),
-            58..66 => Command::Plan((0..1 + self.below(3)).map(|_| self.plan()).collect()),
-            66..72 => Command::FindByTime((0..1 + self.below(3)).map(|_| self.find()).collect()),
-            72..75 => Command::Heads((0..4).map(|_| self.partition()).collect()),
-            75..78 => self.create_topics(1 + self.below(2)),
-            78..80 => Command::DeleteTopics(vec![self.topic_uuid()]),
+            52..57 => self.settle(),
+            57..64 => Command::Plan((0..1 + self.below(3)).map(|_| self.plan()).collect()),
+            64..70 => Command::FindByTime((0..1 + self.below(3)).map(|_| self.find()).collect()),
+            70..73 => Command::Heads((0..4).map(|_| self.partition()).collect()),
+            73..76 => self.create_topics(1 + self.below(2)),
+            76..80 => Command::DeleteTopics(vec![self.topic_uuid()]),
             80..83 => Command::CreatePartitions(vec![NewPartitions {
                 topic: self.topic_uuid(),
                 partitions: 1 + self.below(4) as i32,
@@ -98,7 +114,8 @@ impl Generator {
             }
             95..96 if self.below(3) == 0 => Command::Leave(self.incarnation()),
             95..98 => Command::ForgetIdleProducers(if self.below(3) > 0 { 0 } else { LONG_MS }),
-            98 => Command::AllocateProducerIds(1 + self.below(1000) as u32),
+            // Few, so that the producers' ids are given out one after the other.
+            98 => Command::AllocateProducerIds(1 + self.below(2) as u32),
             _ => match self.below(3) {
                 0 => Command::Cluster,
                 1 => Command::BucketBound,
@@ -220,14 +237,18 @@ impl Generator {
     }
 
     fn create_topics(&mut self, count: usize) -> Command {
-        let topic = |_| NewTopic {
+        let topic = |_| self.new_topic(NAMES[self.below(NAMES.len())].to_owned());
+        Command::CreateTopics((0..count).map(topic).collect())
+    }
+
+    fn new_topic(&mut self, name: String) -> NewTopic {
+        NewTopic {
             uuid: TopicUuid(self.id()),
-            name: NAMES[self.below(NAMES.len())].to_owned(),
+            name,
             partitions: 1 + self.below(3) as i32,
             replication_factor: self.below(4) as i16,
             configs: BTreeMap::from([("retention.ms".to_owned(), self.below(100).to_string())]),
-        };
-        Command::CreateTopics((0..count).map(topic).collect())
+        }
     }
 
     fn alter_configs(&mut self) -> Command {
@@ -289,7 +310,14 @@ impl Generator {
         match (command, reply) {
             (Command::Commit(request), Reply::Commit(reply)) => self.observe_commit(request, reply),
             (Command::CreateTopics(_), Reply::CreateTopics(Ok(created))) => {
-                self.topics.extend(created.iter().flatten().cloned());
+                for topic in created.iter().flatten() {
+                    self.go_on(topic);
+                    self.topics.push(topic.clone());
+                }
+            }
+            (Command::DeleteTopics(uuids), Reply::DeleteTopics(Ok(deleted))) if deleted[0] => {
+                let topic = self.topics.iter().find(|topic| topic.uuid == uuids[0]);
+                self.deleted = topic.map(|topic| topic.name.clone());
             }
             (_, Reply::CreatePartitions(Ok(replies))) => {
                 for grown in replies.iter().flatten() {
@@ -311,6 +339,27 @@ impl Generator {
         }
     }
 
+    /// Some producers of the deleted topic of this name do not notice, also where there is no partition
+    /// yet (or never was one).
+    fn go_on(&mut self, topic: &Topic) {
+        let Some(old) = self.topics.iter().rev().find(|old| old.name == topic.name) else {
+            return;
+        };
+        let old = old.key;
+        let mut known = self.tracks.clone();
+        known.retain(|(at, _), _| at.topic == old);
+        for ((at, id), track) in known {
+            if self.below(4) > 0 {
+                let at = PartitionKey {
+                    topic: topic.key,
+                    partition: at.partition,
+                };
+                self.going_on.insert((at, id));
+                self.tracks.insert((at, id), track);
+            }
+        }
+    }
+
     fn observe_commit(&mut self, request: &CommitRequest, reply: &Result<CommitReply>) {
         let last = request.segments.iter().map(|segment| segment.seq).max();
         for writer in &mut self.writers {
@@ -326,6 +375,9 @@ impl Generator {
                 let appended = |piece: &Piece| matches!(piece.outcome, Outcome::Appended { .. });
                 if let (Some(producer), Some(true)) = (run.producer, pieces.last().map(appended)) {
                     let key = (run.partition, producer.id.0);
+                    if self.going_on.remove(&key) && producer.first_sequence > 0 {
+                        self.taken_up += 1;
+                    }
                     self.tracks.entry(key).or_default().appended(run, producer);
                 }
             }

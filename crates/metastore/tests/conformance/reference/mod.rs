@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use esker_metastore::*;
 use esker_model::seams::Clock;
 use esker_model::sequence::Memory;
-use esker_model::{ClusterEpoch, ClusterId, IncarnationId, NodeId, PartitionKey, ProducerId, TopicUuid};
+use esker_model::{ClusterEpoch, ClusterId, IncarnationId, NodeId, PartitionKey, ProducerId};
 
 use crate::world::TestClock;
 
@@ -29,10 +29,12 @@ struct State {
     catalog_version: i64,
     next_producer_id: i64,
     topics_made: i32,
+    /// Topic `i + 1` was made when the ids below the one at index `i` had been given out.
+    producer_ids_before: Vec<i64>,
     /// In the order of their making.
     topics: Vec<Topic>,
     /// With the version of the deletion.
-    deleted: Vec<(i64, TopicUuid)>,
+    deleted: Vec<(i64, Topic)>,
     logs: BTreeMap<PartitionKey, Log>,
     /// `None`: a tombstone.
     segments: BTreeMap<(IncarnationId, u64), Option<SegmentReply>>,

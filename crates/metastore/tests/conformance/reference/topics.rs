@@ -19,7 +19,7 @@ impl Topics for Reference {
         Ok(Catalog {
             version: state.catalog_version,
             changed,
-            deleted: deleted.map(|(_, uuid)| *uuid).collect(),
+            deleted: deleted.map(|(_, topic)| topic.uuid).collect(),
         })
     }
 
@@ -60,9 +60,16 @@ impl State {
         self.topics.iter().position(|topic| topic.uuid == uuid)
     }
 
-    fn add_logs(&mut self, topic: TopicKey, partitions: std::ops::Range<i32>) {
-        self.logs
-            .extend(partitions.map(|partition| (PartitionKey { topic, partition }, Log::default())));
+    fn add_logs(&mut self, topic: &Topic, partitions: std::ops::Range<i32>) {
+        for partition in partitions {
+            let had = |earlier: &Topic| earlier.name == topic.name && partition < earlier.partitions;
+            let mut log = Log::default();
+            if self.deleted.iter().any(|(_, earlier)| had(earlier)) {
+                log.forgotten_through = self.producer_ids_before[topic.key.0 as usize - 1] - 1;
+            }
+            let topic = topic.key;
+            self.logs.insert(PartitionKey { topic, partition }, log);
+        }
     }
 
     fn create(&mut self, new: &NewTopic) -> std::result::Result<Topic, CreateTopicRefusal> {
@@ -77,6 +84,7 @@ impl State {
             };
         }
         self.topics_made += 1;
+        self.producer_ids_before.push(self.next_producer_id);
         let topic = Topic {
             key: TopicKey(self.topics_made),
             uuid: new.uuid,
@@ -86,7 +94,7 @@ impl State {
             configs: new.configs.clone(),
             version: self.raise_version(),
         };
-        self.add_logs(topic.key, 0..new.partitions);
+        self.add_logs(&topic, 0..new.partitions);
         self.topics.push(topic.clone());
         Ok(topic)
     }
@@ -97,8 +105,8 @@ impl State {
         };
         let topic = self.topics.remove(index);
         let version = self.raise_version();
-        self.deleted.push((version, uuid));
         self.logs.retain(|key, _| key.topic != topic.key);
+        self.deleted.push((version, topic));
         true
     }
 
@@ -106,11 +114,11 @@ impl State {
         let index = self
             .position(request.topic)
             .ok_or(CreatePartitionsRefusal::UnknownTopic)?;
-        let (key, old) = (self.topics[index].key, self.topics[index].partitions);
-        if request.partitions <= old {
-            return Err(CreatePartitionsRefusal::NotMore(old));
+        let topic = self.topics[index].clone();
+        if request.partitions <= topic.partitions {
+            return Err(CreatePartitionsRefusal::NotMore(topic.partitions));
         }
-        self.add_logs(key, old..request.partitions);
+        self.add_logs(&topic, topic.partitions..request.partitions);
         self.topics[index].partitions = request.partitions;
         self.topics[index].version = self.raise_version();
         Ok(self.topics[index].clone())
