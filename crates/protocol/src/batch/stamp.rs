@@ -37,7 +37,11 @@ fn rewrite(batch: &Batch, attributes: Attributes, max_timestamp: i64) -> [Bytes;
     let new = header.write();
     let payload = batch.payload();
     let difference = crc32c::crc32c(&old[at::ATTRIBUTES..]) ^ crc32c::crc32c(&new[at::ATTRIBUTES..]);
-    header.crc = crc32c::crc32c_combine(difference, header.crc, payload.len());
+    header.crc = match payload.len() {
+        // Nothing to move past; the combination would then leave its second operand out.
+        0 => difference ^ header.crc,
+        bytes => crc32c::crc32c_combine(difference, header.crc, bytes),
+    };
     debug_assert_eq!(new.len(), BATCH_HEADER_BYTES);
     [Bytes::copy_from_slice(&header.write()), payload]
 }
