@@ -7,7 +7,12 @@ ENV := . scripts/lib.sh;
 # Settings for `make run`, for example ARGS="--kafka-addr 127.0.0.1:9192".
 ARGS ?=
 
-.PHONY: help run install stores setup test lint e2e crash drivers
+# Settings for `make sim`: SEEDS=n, FROM=first, or SEED=n to replay one; for `make sim` with planted mistakes: PLANT.
+SEEDS ?= 1000
+# How long `make chaos` and `make fuzz` go on.
+MINUTES ?= 10
+
+.PHONY: help run install stores setup test lint e2e crash drivers sim sim-planted sim-nightly chaos fuzz
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +40,21 @@ e2e: ## stock clients against an optimised build, on SQLite and on Postgres with
 
 crash: ## kill -9 in a loop under idempotent producers; takes long
 	@exec scripts/test crash
+
+sim: ## simulate whole clusters: SEEDS=n, or SEED=n to replay one (ARGS="--log --history" tells more)
+	@$(ENV) cargo build --profile sim -p esker-sim; exec "$$CARGO_TARGET_DIR/sim/esker-sim" $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) $(if $(FROM),--from $(FROM))) $(ARGS)
+
+sim-planted: ## plant every mistake of the table in the agents and count the seeds until it is caught
+	@$(ENV) cargo build --profile sim -p esker-sim --features planted; exec "$$CARGO_TARGET_DIR/sim/esker-sim" --plant $(or $(PLANT),all) --seeds 2000 $(ARGS)
+
+sim-nightly: ## 10,000 fresh seeds and every planted mistake; the summaries are left in the target directory
+	@exec scripts/test sim-nightly
+
+chaos: ## real faults on real processes under real clients: MINUTES=n (SEED=n draws the same faults again)
+	@MINUTES=$(MINUTES) SEED=$(SEED) exec scripts/test chaos
+
+fuzz: ## fuzz what arrives from outside: MINUTES=n in all, or TARGET=name alone
+	@exec scripts/fuzz $(MINUTES) $(TARGET)
 
 drivers: ## prove the test clients themselves against Apache Kafka
 	@exec scripts/test drivers

@@ -260,6 +260,9 @@ pub enum What {
         /// The object's key.
         key: String,
     },
+    /// All partitions forgot what they knew of producers, as they do after a day without a record. Nothing
+    /// was under way just then.
+    ProducersForgotten,
 }
 
 /// One thing that happened.

@@ -31,6 +31,9 @@ pub const DRAIN_MAX: Duration = Duration::from_secs(60);
 /// Reading everything through all agents takes no longer.
 pub const READ_MAX: Duration = Duration::from_secs(120);
 
+/// Until an agent that was cut off is itself again: renewed its registration, forgot its last backoff.
+const CALM: Duration = Duration::from_secs(8);
+
 /// So long after the last fault nothing is under way any more that was begun before.
 const SETTLED: Duration = Duration::from_secs(40);
 
@@ -167,6 +170,8 @@ async fn simulate(setup: &Setup) -> Result<(Arc<World>, u64), String> {
     }
     let nemesis = Nemesis::new(&world, &agents, setup.faults.clone());
     tokio::task::spawn(Arc::clone(&nemesis).run());
+    tokio::task::spawn(Arc::clone(&nemesis).forget());
+    tokio::task::spawn(Arc::clone(&nemesis).sweep());
     watch_memory(&agents);
 
     let (phase, heard) = watch::channel(Phase::Load);
@@ -179,7 +184,7 @@ async fn simulate(setup: &Setup) -> Result<(Arc<World>, u64), String> {
     let mut crew = cast.start(setup);
     tokio::time::sleep(setup.load).await;
     if setup.ending == Ending::Epoch {
-        raise_epoch(&world).await?;
+        raise_epoch(&world, &agents).await?;
         phase.send_replace(Phase::Over);
         return Ok((world, nemesis.struck()));
     }
@@ -200,10 +205,12 @@ async fn simulate(setup: &Setup) -> Result<(Arc<World>, u64), String> {
     finish(&world, &mut crew.consumers, DRAIN_MAX, "consumer").await;
     phase.send_replace(Phase::Over);
     finish(&world, &mut crew.others, DRAIN_MAX, "client").await;
+    all_open(&world, &agents).await;
+    tokio::time::sleep(CALM).await;
     probe_everything(&world, &cast, &agents).await;
     read_everything(&world, &cast, &agents).await;
-    // What the last replies held is let go.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // What the last replies held is let go, and readers that went away while they waited are noticed.
+    tokio::time::sleep(CALM).await;
     agents.iter().for_each(|agent| agent.tell_memory(true));
     reviving.abort();
     let living: Vec<_> = agents.iter().filter_map(|agent| agent.incarnation()).collect();
@@ -318,13 +325,41 @@ impl Cast<'_> {
 
 /// An operator begins a restore while everybody works: raises the epoch, waits until no agent can pass the
 /// gate any more, lists the bucket. What agents do after that must acknowledge nothing.
-async fn raise_epoch(world: &Arc<World>) -> Result<(), String> {
+///
+/// Some agents do not see the new epoch, or stand still just then: only the gate keeps them from it.
+async fn raise_epoch(world: &Arc<World>, agents: &[Arc<Agent>]) -> Result<(), String> {
     world.raise_epoch().await?;
+    for agent in agents {
+        if world.chance(400) {
+            agent.reach.change(|cut| cut.epoch = true);
+        } else if world.chance(400) {
+            let (agent, time) = (Arc::clone(agent), world.between_ms(9_000, 15_000));
+            tokio::task::spawn(async move {
+                agent.pause();
+                tokio::time::sleep(time).await;
+                agent.resume();
+            });
+        }
+    }
     // The slowest clock of a machine takes a little longer.
     tokio::time::sleep(EPOCH_GATE + EPOCH_GATE / 20).await;
     world.list_for_restore().await?;
     tokio::time::sleep(Duration::from_secs(20)).await;
     Ok(())
+}
+
+/// Waits until every agent takes connections.
+async fn all_open(world: &World, agents: &[Arc<Agent>]) {
+    let open = async {
+        while !agents.iter().all(|agent| agent.is_open()) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    if tokio::time::timeout(FLUSH_MAX, open).await.is_err() {
+        world.record.note(What::Stuck {
+            why: "an agent does not start again".to_owned(),
+        });
+    }
 }
 
 /// Whoever waits at the tail hears of new records soon: at the agent that takes them, and at another.

@@ -17,6 +17,9 @@ use crate::world::weather::Weather;
 /// Most agents of a run.
 pub const AGENTS_MAX: u64 = 5;
 
+/// What forgetting the producers in the middle of a run adds to it.
+const FORGETTING: Duration = Duration::from_secs(130);
+
 /// How a run ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ending {
@@ -97,9 +100,15 @@ impl Setup {
             .collect();
         let everything: Vec<_> = topics.iter().chain(&churn).map(whole).collect();
         let stable: Vec<_> = topics.iter().map(whole).collect();
+        let faults = faults(&draw);
         Self {
             seed,
-            load: draw.ms(60_000, 75_000),
+            load: draw.ms(60_000, 75_000)
+                + if faults.forget_after.is_some() {
+                    FORGETTING
+                } else {
+                    Duration::ZERO
+                },
             late_agents,
             agents,
             producers: producers(&draw, &stable, &everything),
@@ -119,7 +128,7 @@ impl Setup {
                 }]
             },
             topics,
-            faults: faults(&draw),
+            faults,
             ending,
         }
     }
@@ -301,5 +310,7 @@ fn faults(draw: &Draw) -> FaultPlan {
         kinds,
         every: draw.ms(800, 8_000),
         weather,
+        forget_after: draw.chance(5).then(|| draw.ms(5_000, 30_000)),
+        sweep_every: draw.chance(60).then(|| draw.ms(1_000, 6_000)),
     }
 }

@@ -163,7 +163,8 @@ impl Pass {
             }
             What::Restorable { .. } => restorable::judge(context, at, findings),
             What::Unsettled { .. } => restorable::unsettled(at, findings),
-            What::Unanswered { .. }
+            What::ProducersForgotten
+            | What::Unanswered { .. }
             | What::Finished
             | What::Stuck { .. }
             | What::Fault { .. }

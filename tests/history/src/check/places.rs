@@ -27,7 +27,7 @@ pub(crate) struct Place {
     /// When the topic's deletion was asked for; `u64::MAX` if it was not.
     deleted_from_us: u64,
     /// No other topic ever had the name.
-    only_bearer: bool,
+    pub only_bearer: bool,
     /// Nor can one have had it that no client ever saw: nobody creates or deletes topics of that name.
     steady: bool,
 }

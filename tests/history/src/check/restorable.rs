@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{Client, Records};
+use crate::event::{Client, Partition, Records};
 use crate::{About, Promise, What, names};
 
 use super::findings::Findings;
@@ -27,7 +27,12 @@ pub(crate) fn judge(context: &Context<'_>, at: At<'_>, findings: &mut Findings) 
     let mut sent = BTreeMap::new();
     for (place, event) in context.history.events.iter().enumerate() {
         match &event.what {
-            What::Sent { batch, records, .. } => {
+            What::Sent {
+                batch,
+                records,
+                partition,
+                ..
+            } if !was_deleted(context, *partition) => {
                 sent.insert(*batch, *records);
             }
             What::Acked { batch, by, .. } => {
@@ -48,6 +53,16 @@ pub(crate) fn judge(context: &Context<'_>, at: At<'_>, findings: &mut Findings) 
             _ => {}
         }
     }
+}
+
+/// Nothing has to be kept of a topic that was deleted, or whose name was.
+fn was_deleted(context: &Context<'_>, partition: Partition) -> bool {
+    let topics = &context.history.topics;
+    let Some(topic) = topics.get(partition.topic.0 as usize) else {
+        return true;
+    };
+    let mut bearers = topics.iter().filter(|other| other.name == topic.name);
+    bearers.any(|topic| topic.deleted_from_us.is_some())
 }
 
 /// Judges a segment that nobody can account for.

@@ -103,6 +103,7 @@ fn wrong(context: &Context<'_>, at: At<'_>) -> Option<&'static str> {
         | What::Healed
         | What::EpochRaised { .. }
         | What::Restorable { .. }
-        | What::Unsettled { .. } => None,
+        | What::Unsettled { .. }
+        | What::ProducersForgotten => None,
     }
 }

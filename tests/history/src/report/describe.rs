@@ -157,6 +157,7 @@ pub(super) fn what(history: &History, what: &What, offsets: Option<(i64, i64)>) 
             format!("a restore lists {count} records")
         }
         What::Unsettled { key } => format!("{key} is unsettled"),
+        What::ProducersForgotten => "all partitions forget their producers".to_owned(),
     }
 }
 

@@ -215,6 +215,13 @@ impl Agent {
         }
     }
 
+    /// Lets a process live that was to die.
+    pub fn spare(&self) {
+        if let Some(tasks) = self.process() {
+            tasks.spare();
+        }
+    }
+
     /// Kills the process now.
     pub fn kill(&self) {
         if let Some(tasks) = self.process() {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use esker_history::What;
+use esker_metastore::Producers;
 use esker_model::seams::Rng;
 use parking_lot::Mutex;
 
@@ -45,6 +46,8 @@ pub enum Fault {
     SlowStore,
     /// The store fails in every way that it knows.
     StoreTrouble,
+    /// Some objects cannot be written, however often it is tried.
+    CursedKeys,
     /// Nobody reaches the metastore.
     Outage,
     /// The metastore is slow.
@@ -58,7 +61,7 @@ pub enum Fault {
 }
 
 /// All of them.
-pub const FAULTS: [Fault; 18] = [
+pub const FAULTS: [Fault; 19] = [
     Fault::Crash,
     Fault::Pause,
     Fault::Leave,
@@ -72,6 +75,7 @@ pub const FAULTS: [Fault; 18] = [
     Fault::SlowDown,
     Fault::SlowStore,
     Fault::StoreTrouble,
+    Fault::CursedKeys,
     Fault::Outage,
     Fault::SlowMetastore,
     Fault::MetastoreTrouble,
@@ -88,7 +92,15 @@ pub struct FaultPlan {
     pub every: Duration,
     /// What the weather is like between the faults.
     pub weather: Weather,
+    /// After so long everything is calm for a while, and then all partitions forget their producers, as they
+    /// do with those that were idle for a day.
+    pub forget_after: Option<Duration>,
+    /// How often somebody sweeps what fenced incarnations left in the bucket.
+    pub sweep_every: Option<Duration>,
 }
+
+/// Longer than any batch, call or request that was begun before can last.
+const CALM: Duration = Duration::from_secs(40);
 
 /// Changes the weather while it lasts.
 type Storm = fn(&mut Weather);
@@ -102,6 +114,8 @@ pub struct Nemesis {
     storms: Mutex<BTreeMap<u64, Storm>>,
     next_storm: AtomicU64,
     struck: AtomicU64,
+    calm: AtomicBool,
+    lasting: AtomicU64,
 }
 
 impl Nemesis {
@@ -115,6 +129,8 @@ impl Nemesis {
             storms: Mutex::default(),
             next_storm: AtomicU64::new(0),
             struck: AtomicU64::new(0),
+            calm: AtomicBool::new(false),
+            lasting: AtomicU64::new(0),
         })
     }
 
@@ -134,11 +150,65 @@ impl Nemesis {
             if self.is_healed() {
                 return;
             }
+            if self.calm.load(Ordering::Relaxed) {
+                continue;
+            }
             let rng = &self.world.rng;
             let fault = self.plan.kinds[rng.below(self.plan.kinds.len() as u64) as usize];
             let agent = Arc::clone(&self.agents[rng.below(self.agents.len() as u64) as usize]);
             self.struck.fetch_add(1, Ordering::Relaxed);
-            tokio::task::spawn(Arc::clone(&self).strike(fault, agent));
+            let nemesis = Arc::clone(&self);
+            tokio::task::spawn(async move {
+                nemesis.lasting.fetch_add(1, Ordering::Relaxed);
+                nemesis.strike(fault, agent).await;
+                nemesis.lasting.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    }
+
+    /// Lets everything be calm until nothing is under way that was begun before, and then has all partitions
+    /// forget their producers. While it was calm every producer heard what became of what it had sent, so
+    /// that nothing is sent again that was appended before. What comes after is told from what was forgotten
+    /// only by the order in which it is offered: so some objects cannot be written then.
+    pub async fn forget(self: Arc<Self>) {
+        let Some(after) = self.plan.forget_after else {
+            return;
+        };
+        tokio::time::sleep(after).await;
+        self.calm.store(true, Ordering::Relaxed);
+        while self.lasting.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        *self.world.weather.write() = Weather::fair();
+        self.revive();
+        tokio::time::sleep(CALM).await;
+        if self.is_healed() {
+            return;
+        }
+        self.world.record.note(What::ProducersForgotten);
+        let forgotten = self.world.database().forget_idle_producers(0, u32::MAX).await;
+        if let Err(err) = forgotten {
+            self.note(&format!("they do not: {err}"));
+        }
+        self.blow();
+        self.calm.store(false, Ordering::Relaxed);
+        let storm: Storm = |weather| weather.store.cursed_keys = 350;
+        self.storm_for(Fault::CursedKeys, storm, Duration::from_secs(90))
+            .await;
+    }
+
+    /// Sweeps now and then.
+    pub async fn sweep(self: Arc<Self>) {
+        let Some(every) = self.plan.sweep_every else {
+            return;
+        };
+        while !self.is_healed() {
+            tokio::time::sleep(every).await;
+            match self.world.sweep().await {
+                Ok(0) => {}
+                Ok(swept) => self.note(&format!("{swept} objects of fenced incarnations are swept")),
+                Err(err) => self.note(&format!("cannot sweep: {err}")),
+            }
         }
     }
 
@@ -146,7 +216,7 @@ impl Nemesis {
         self.healed.load(Ordering::Relaxed)
     }
 
-    async fn strike(self: Arc<Self>, fault: Fault, agent: Arc<Agent>) {
+    async fn strike(&self, fault: Fault, agent: Arc<Agent>) {
         match fault {
             Fault::Crash => self.crash(&agent).await,
             Fault::Pause => self.pause(&agent).await,
@@ -182,6 +252,12 @@ impl Nemesis {
                 .await;
             }
             Fault::StoreTrouble => self.storm(fault, store_trouble).await,
+            Fault::CursedKeys => {
+                // Longer than an upload is tried: it gives up.
+                let storm: Storm = |weather| weather.store.cursed_keys = 250;
+                self.storm_for(fault, storm, self.world.between_ms(20_000, 50_000))
+                    .await;
+            }
             Fault::Outage => self.storm(fault, |weather| weather.metastore.down = true).await,
             Fault::SlowMetastore => {
                 self.storm(fault, |weather| {
@@ -206,6 +282,9 @@ impl Nemesis {
     async fn crash(&self, agent: &Arc<Agent>) {
         agent.kill_after(self.world.rng.below(60) as u32);
         self.last(100, 8_000).await;
+        if self.is_healed() {
+            return;
+        }
         agent.kill();
         if self.world.chance(200) {
             // Away long enough for the others to fence it.
@@ -237,11 +316,16 @@ impl Nemesis {
     }
 
     async fn storm(&self, fault: Fault, storm: Storm) {
+        let time = self.world.between_ms(500, 12_000);
+        self.storm_for(fault, storm, time).await;
+    }
+
+    async fn storm_for(&self, fault: Fault, storm: Storm, time: Duration) {
         self.note(&format!("{fault:?} begins"));
         let id = self.next_storm.fetch_add(1, Ordering::Relaxed);
         self.storms.lock().insert(id, storm);
         self.blow();
-        self.last(500, 12_000).await;
+        tokio::time::sleep(time).await;
         self.storms.lock().remove(&id);
         self.blow();
         self.note(&format!("{fault:?} is over"));
@@ -280,6 +364,7 @@ impl Nemesis {
             if agent.is_paused() {
                 agent.resume();
             }
+            agent.spare();
             agent.start();
         }
         self.world.record.note(What::Healed);

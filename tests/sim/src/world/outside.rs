@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use esker_history::What;
 use esker_history::event::Records;
-use esker_metastore::{CommitRequest, Commits, MetastoreError, SegmentCommit};
-use esker_model::{ClusterEpoch, IncarnationId, SegmentId};
+use esker_metastore::{CommitRequest, Commits, MetastoreError, PlanRequest, Reads, SegmentCommit, Topics};
+use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId};
 use esker_storage::cluster_file::CLUSTER_FILE;
 use esker_storage::segment;
 use futures::TryStreamExt;
@@ -77,6 +77,59 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Deletes objects of fenced incarnations that nothing refers to; returns how many. Whoever is fenced
+    /// cannot make anything refer to them any more.
+    pub async fn sweep(&self) -> Result<usize, String> {
+        let segments = self.segments().await?;
+        let writers: BTreeSet<_> = segments.iter().map(|(id, _)| id.incarnation).collect();
+        let mut fenced = BTreeSet::new();
+        for writer in writers {
+            // Nothing is settled; but whoever is fenced may not even ask.
+            if self.database().settle(writer, &[]).await == Err(MetastoreError::Fenced) {
+                fenced.insert(writer);
+            }
+        }
+        let referred = self.referred().await?;
+        let mut swept = 0;
+        for (id, _) in segments {
+            if fenced.contains(&id.incarnation) && !referred.contains(&id) {
+                let path = Path::from(segment::object_key(&id));
+                self.objects()
+                    .delete(&path)
+                    .await
+                    .map_err(|err| err.to_string())?;
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+
+    /// The segments that hold records of a log.
+    async fn referred(&self) -> Result<BTreeSet<SegmentId>, String> {
+        let catalog = self.database().catalog(0).await.map_err(|err| err.to_string())?;
+        let mut requests = Vec::new();
+        for topic in catalog.changed {
+            requests.extend((0..topic.partitions).map(|partition| PlanRequest {
+                partition: PartitionKey {
+                    topic: topic.key,
+                    partition,
+                },
+                from: 0,
+                bytes_max: u64::MAX,
+                extents_max: usize::MAX >> 1,
+            }));
+        }
+        let plans = self
+            .database()
+            .plan(&requests)
+            .await
+            .map_err(|err| err.to_string())?;
+        Ok(plans
+            .iter()
+            .flat_map(|plan| plan.extents.iter().map(|extent| extent.segment))
+            .collect())
     }
 
     async fn segments(&self) -> Result<Vec<(SegmentId, Bytes)>, String> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt};
 use object_store::path::Path;
 use object_store::{
@@ -20,9 +20,9 @@ use object_store::{
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::World;
 use super::agent::Reach;
 use super::weather::StoreWeather;
+use super::{World, mix};
 
 const STORE: &str = "simulated";
 
@@ -163,6 +163,10 @@ impl ProcessStore {
     ) -> oneshot::Receiver<Result<PutResult>> {
         let (reply, answer) = oneshot::channel();
         let (world, who, location) = (Arc::clone(&self.world), self.who.clone(), location.clone());
+        // What is on its way is not in the sender's memory any more.
+        let mut bytes = BytesMut::with_capacity(payload.content_length());
+        payload.iter().for_each(|part| bytes.extend_from_slice(part));
+        let payload = PutPayload::from_bytes(bytes.freeze());
         tokio::task::spawn(async move {
             tokio::time::sleep(delay).await;
             let mut result = Err(failed());
@@ -206,6 +210,10 @@ impl ObjectStore for ProcessStore {
         let weather = self.world.weather().store;
         if self.reach.now().store {
             return never().await;
+        }
+        if mix(self.world.seed, location.as_ref()) % 1000 < u64::from(weather.cursed_keys) {
+            tokio::time::sleep(self.world.between(weather.put)).await;
+            return Err(failed());
         }
         let fate = self.put_fate(&weather);
         let (there, back) = (self.world.between(weather.put), self.world.between(weather.put));

@@ -89,6 +89,11 @@ impl Tasks {
         self.state.lock().polls_left = Some(polls);
     }
 
+    /// Does not die after all.
+    pub(super) fn spare(&self) {
+        self.state.lock().polls_left = None;
+    }
+
     pub(super) fn is_dead(&self) -> bool {
         self.state.lock().mode == Mode::Dead
     }

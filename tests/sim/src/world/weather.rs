@@ -25,6 +25,8 @@ pub struct StoreWeather {
     pub duplicate: u32,
     /// The client hears of a failure now; the PUT lands later.
     pub late: u32,
+    /// Keys to which no PUT gets through while this lasts.
+    pub cursed_keys: u32,
     /// 503 SlowDown.
     pub slow_down: u32,
     /// 500, for PUTs.
@@ -92,6 +94,7 @@ impl Weather {
                 broken_after: 0,
                 duplicate: 0,
                 late: 0,
+                cursed_keys: 0,
                 slow_down: 0,
                 put_error: 0,
                 get_error: 0,

@@ -1,0 +1,64 @@
+//! Whole runs: one seed repeats itself, and a few seeds keep every promise. Thousands of them: `make sim`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a failure here is a failed test; the fresh seed comes from the clock"
+)]
+
+use std::time::UNIX_EPOCH;
+
+use esker_history::report;
+use esker_sim::run::{self, Outcome};
+use esker_sim::setup::Setup;
+
+fn run(seed: u64) -> Outcome {
+    run::run(&Setup::of(seed)).unwrap()
+}
+
+#[track_caller]
+fn keeps_every_promise(seed: u64) {
+    let outcome = run(seed);
+    if let Some(violation) = outcome.violations.first() {
+        panic!(
+            "seed {seed}:\n{}\nreplay it with: make sim SEED={seed}",
+            report::tell(violation, &outcome.history)
+        );
+    }
+    assert!(
+        !outcome.history.events.is_empty(),
+        "seed {seed}: nobody did anything"
+    );
+}
+
+#[test]
+fn a_seed_repeats_itself() {
+    for seed in [3, 11] {
+        let (one, other) = (run(seed), run(seed));
+        let events = one.history.events.iter().zip(&other.history.events);
+        if let Some((one, other)) = events.into_iter().find(|(one, other)| one != other) {
+            panic!("seed {seed} first differs here:\n{one:?}\n{other:?}");
+        }
+        assert_eq!(
+            one.digest, other.digest,
+            "seed {seed}: something that no client sees differs"
+        );
+    }
+    assert_ne!(run(3).digest, run(4).digest, "seeds make no difference");
+}
+
+#[test]
+fn a_few_seeds_keep_every_promise() {
+    for seed in 1..=6 {
+        keeps_every_promise(seed);
+    }
+}
+
+#[test]
+fn a_fresh_seed_keeps_every_promise() {
+    let since = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let seed = since.as_nanos() as u64 % 1_000_000_000;
+    println!("seed {seed}");
+    keeps_every_promise(seed);
+}
