@@ -98,7 +98,7 @@ impl Part {
         matches!(self.role, Role::Producer { .. })
     }
 
-    /// Whether its producer promises that no record stands twice, and gives none up.
+    /// What its program is called after.
     pub(crate) fn script(&self) -> &'static str {
         match self.role {
             Role::Producer { .. } => "producer",
