@@ -80,10 +80,12 @@ fn partition(input: &mut Input<'_>) -> FetchPartitionParts {
             .map(|_| (input.i64(), input.i64()))
             .collect()
     });
-    let current_leader = (flags & 2 != 0).then(|| LeaderHint {
+    let hint = (flags & 2 != 0).then(|| LeaderHint {
         leader_id: input.i32(),
         leader_epoch: input.i32(),
     });
+    // Who hints at nobody writes a tag that says what its absence says.
+    let current_leader = hint.filter(|hint| (hint.leader_id, hint.leader_epoch) != (-1, -1));
     FetchPartitionParts {
         index: input.i32(),
         error: error(input),
