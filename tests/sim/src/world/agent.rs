@@ -326,6 +326,7 @@ impl Agent {
             who: self.plan.name.clone(),
             reach: Arc::clone(&self.reach),
             reads: Arc::clone(reads),
+            flipped_last: Mutex::default(),
         };
         let metastore = ProcessMetastore {
             world: Arc::clone(&self.world),

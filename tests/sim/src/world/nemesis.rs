@@ -192,8 +192,11 @@ impl Nemesis {
         }
         self.blow();
         self.calm.store(false, Ordering::Relaxed);
-        let storm: Storm = |weather| weather.store.cursed_keys = 350;
-        self.storm_for(Fault::CursedKeys, storm, Duration::from_secs(90))
+        let storm: Storm = |weather| {
+            weather.metastore.lost_request += 350;
+            weather.store.cursed_keys = weather.store.cursed_keys.max(60);
+        };
+        self.storm_for(Fault::MetastoreTrouble, storm, Duration::from_secs(60))
             .await;
     }
 

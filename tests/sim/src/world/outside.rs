@@ -6,7 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use esker_history::What;
 use esker_history::event::Records;
-use esker_metastore::{CommitRequest, Commits, MetastoreError, PlanRequest, Reads, SegmentCommit, Topics};
+use esker_metastore::{
+    Agents, CommitRequest, Commits, MetastoreError, PlanRequest, Reads, SegmentCommit, Topics,
+};
 use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId};
 use esker_storage::cluster_file::CLUSTER_FILE;
 use esker_storage::segment;
@@ -84,13 +86,10 @@ impl World {
     pub async fn sweep(&self) -> Result<usize, String> {
         let segments = self.segments().await?;
         let writers: BTreeSet<_> = segments.iter().map(|(id, _)| id.incarnation).collect();
-        let mut fenced = BTreeSet::new();
-        for writer in writers {
-            // Nothing is settled; but whoever is fenced may not even ask.
-            if self.database().settle(writer, &[]).await == Err(MetastoreError::Fenced) {
-                fenced.insert(writer);
-            }
-        }
+        let writers: Vec<_> = writers.into_iter().collect();
+        // Nobody is silent for so long: this only asks who is fenced already.
+        let fenced = self.database().fence_expired(&writers, i64::MAX).await;
+        let fenced: BTreeSet<_> = fenced.map_err(|err| err.to_string())?.into_iter().collect();
         let referred = self.referred().await?;
         let mut swept = 0;
         for (id, _) in segments {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use esker_storage::segment;
 use futures::stream::{self, BoxStream, StreamExt};
 use object_store::path::Path;
 use object_store::{
@@ -59,6 +60,7 @@ pub(super) struct ProcessStore {
     pub(super) who: String,
     pub(super) reach: Arc<Reach>,
     pub(super) reads: Arc<WholeReads>,
+    pub(super) flipped_last: Mutex<Option<String>>,
 }
 
 /// How one PUT fares.
@@ -144,6 +146,14 @@ impl ProcessStore {
             at -= chance;
         }
         None
+    }
+
+    /// Bytes of segments are damaged on their way, but not of the same one again and again.
+    fn may_flip(&self, location: &Path, bytes: usize) -> bool {
+        let mut last = self.flipped_last.lock();
+        let again = last.as_deref() == Some(location.as_ref());
+        *last = (!again).then(|| location.to_string());
+        !again && bytes > 0 && location.as_ref().starts_with(segment::INGEST)
     }
 
     fn trace(&self, what: &str, location: &Path, detail: u64) {
@@ -296,14 +306,14 @@ impl ObjectStore for ProcessStore {
             GetFate::CutBody if bytes.len() > 1 => {
                 vec![Ok(bytes.slice(..bytes.len() / 2)), Err(connection_lost())]
             }
-            GetFate::Flipped if !bytes.is_empty() => {
+            GetFate::Flipped if self.may_flip(location, bytes.len()) => {
                 let mut bytes = bytes.to_vec();
                 let at = esker_model::seams::Rng::below(&self.world.rng, bytes.len() as u64) as usize;
                 bytes[at] ^= 1;
                 vec![Ok(Bytes::from(bytes))]
             }
             _ => {
-                if whole && location.as_ref().starts_with("ingest/") {
+                if whole && location.as_ref().starts_with(segment::INGEST) {
                     let mut reads = self.reads.0.lock();
                     let read = reads.entry(location.to_string()).or_default();
                     *read = (read.0 + 1, bytes.len() as u64);
