@@ -1,5 +1,10 @@
 //! The simulator's command line: many seeds, or one again.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "real time outside of the runs: how long they take, and a seed that nobody chose"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;

@@ -240,7 +240,7 @@ impl ObjectStore for ProcessStore {
             }
             PutFate::Late => {
                 let late = self.world.between_ms(500, LATE_MAX_MS);
-                let _ = self.send_put(late, location, payload, opts, 1);
+                drop(self.send_put(late, location, payload, opts, 1));
                 tokio::time::sleep(there).await;
                 return Err(connection_lost());
             }

@@ -124,7 +124,7 @@ impl Tasks {
         .abort_handle();
         let mut state = self.state.lock();
         state.started += 1;
-        if state.started % FORGET_EVERY == 0 {
+        if state.started.is_multiple_of(FORGET_EVERY) {
             state.tasks.retain(|task| !task.is_finished());
         }
         state.tasks.push(handle);
