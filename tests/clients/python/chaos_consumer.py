@@ -16,6 +16,7 @@ import signal
 import time
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from chaos_history import EventLog
 from chaos_seen import SeenRuns
@@ -23,6 +24,7 @@ from clientlib import Stopwatch, finish, parser, partition_list, positive, refus
 
 RECORDS_AT_ONCE = 5_000
 LIST_EVERY_S = 1.0
+LIST_PATIENCE_S = 10
 PIECE_RECORDS = 20_000
 PIECE_S = 5.0
 OUT_OF_RANGE = (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET)
@@ -57,24 +59,28 @@ class Reading:
         self.stopping = False
         self.random = random.Random(args.client)
         self.listed_at = time.monotonic()
-        self.consumer = Consumer(settings({
+        client = {
             "bootstrap.servers": args.bootstrap,
             "client.id": args.client_id or f"chaos-{args.client}",
+            "reconnect.backoff.ms": 50,
+            "reconnect.backoff.max.ms": 500,
+            "topic.metadata.refresh.interval.ms": 5_000,
+            "socket.timeout.ms": 20_000,
+            "log_level": 2,
+            "error_cb": self.on_error,
+        }
+        self.admin = AdminClient(settings(client, args.config))
+        self.consumer = Consumer(settings({
+            **client,
             # librdkafka wants a name even where no group is ever joined.
             "group.id": "chaos-assigned-partitions",
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
             "check.crcs": True,
             "allow.auto.create.topics": False,
-            "reconnect.backoff.ms": 50,
-            "reconnect.backoff.max.ms": 500,
             "fetch.error.backoff.ms": 100,
             "fetch.wait.max.ms": 200,
-            "topic.metadata.refresh.interval.ms": 5_000,
-            "socket.timeout.ms": 20_000,
             "queued.max.messages.kbytes": 16_384,
-            "log_level": 2,
-            "error_cb": self.on_error,
         }, args.config))
 
     def on_error(self, error):
@@ -125,18 +131,25 @@ class Reading:
         if partitions:
             self.assign(self.position)
 
-    def list_offsets(self, partition, timeout_s=10):
-        """Ask where a partition begins and ends; (None, None) without an answer."""
+    def list_offsets(self, partition):
+        """Ask where a partition begins and ends; the end, None without an answer.
+
+        Each is asked for itself: when one of the two requests behind get_watermark_offsets fails, librdkafka
+        may forget that and give the other's offset for both.
+        """
+        self._list(partition, "Earliest", OffsetSpec.earliest())
+        return self._list(partition, "Latest", OffsetSpec.latest())
+
+    def _list(self, partition, query, spec):
         asked_us = self.log.now_us()
+        at = TopicPartition(self.args.topic, partition)
         try:
-            low, high = self.consumer.get_watermark_offsets(
-                TopicPartition(self.args.topic, partition), timeout=timeout_s)
+            offset = self.admin.list_offsets({at: spec}, request_timeout=LIST_PATIENCE_S)[at].result().offset
         except KafkaException as e:
             self.complain(f"list offsets: {e.args[0].name()}")
-            return None, None
-        self.log.listed(partition, "Earliest", asked_us, low)
-        self.log.listed(partition, "Latest", asked_us, high)
-        return low, high
+            return None
+        self.log.listed(partition, query, asked_us, offset)
+        return offset
 
     def list_now_and_then(self):
         if time.monotonic() - self.listed_at >= LIST_EVERY_S:
@@ -158,7 +171,7 @@ def catch_up(reading):
     while True:
         for partition, end in ends.items():
             if end is None and time.monotonic() < until:
-                ends[partition] = reading.list_offsets(partition)[1]
+                ends[partition] = reading.list_offsets(partition)
         behind = [p for p, end in ends.items() if end is None or reading.position[p] < end]
         if not behind or time.monotonic() > until:
             return behind
@@ -168,7 +181,7 @@ def catch_up(reading):
 def again(reading):
     while not reading.stopping:
         partition = reading.random.choice(reading.args.partitions)
-        _, end = reading.list_offsets(partition)
+        end = reading.list_offsets(partition)
         if not end:
             time.sleep(0.1)
             continue

@@ -97,7 +97,7 @@ fn rule_of(fault: &Fault) -> Value {
             json!({"op": effect, "probability": probability, "kind": "duplicate_effect"})
         }
         Kind::StoreSlowBody => json!({
-            "op": op, "probability": probability, "kind": "slow_body", "bytes_per_s": ms(400_000.0, 10_000.0)
+            "op": op, "probability": probability, "kind": "slow_body", "bytes_per_s": ms(4_000_000.0, 60_000.0)
         }),
         Kind::StoreTruncatedBody => {
             json!({"op": "get", "probability": probability, "kind": "truncated_body"})
