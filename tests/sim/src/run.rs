@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::panic;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use esker_history::{History, Terms, Violation, What, check};
@@ -56,6 +57,8 @@ pub struct Figures {
     pub simulated: Duration,
     /// Requests at the stores.
     pub store_events: u64,
+    /// Segments that agents read whole from the bucket.
+    pub segment_reads: u64,
     /// Faults that struck.
     pub faults: u64,
     /// Batches acknowledged.
@@ -117,6 +120,7 @@ pub fn run(setup: &Setup) -> Result<Outcome, String> {
     let mut figures = Figures {
         simulated,
         store_events,
+        segment_reads: world.segment_reads.load(Ordering::Relaxed),
         faults: struck,
         events: history.events.len() as u64,
         ..Figures::default()

@@ -18,7 +18,7 @@ use crate::world::weather::Weather;
 pub const AGENTS_MAX: u64 = 5;
 
 /// What forgetting the producers in the middle of a run adds to it.
-const FORGETTING: Duration = Duration::from_secs(130);
+const FORGETTING: Duration = Duration::from_secs(240);
 
 /// How a run ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -310,7 +310,7 @@ fn faults(draw: &Draw) -> FaultPlan {
         kinds,
         every: draw.ms(800, 8_000),
         weather,
-        forget_after: draw.chance(5).then(|| draw.ms(5_000, 30_000)),
+        forget_after: draw.chance(6).then(|| draw.ms(5_000, 30_000)),
         sweep_every: draw.chance(60).then(|| draw.ms(1_000, 6_000)),
     }
 }

@@ -11,7 +11,8 @@ use std::time::UNIX_EPOCH;
 
 use esker_history::report;
 use esker_sim::run::{self, Outcome};
-use esker_sim::setup::Setup;
+use esker_sim::setup::{Ending, Setup};
+use esker_sim::world::weather::Weather;
 
 fn run(seed: u64) -> Outcome {
     run::run(&Setup::of(seed)).unwrap()
@@ -46,6 +47,29 @@ fn a_seed_repeats_itself() {
         );
     }
     assert_ne!(run(3).digest, run(4).digest, "seeds make no difference");
+}
+
+/// P6: who reads at the tail of the agent that takes the writes, and whoever reads again what was written a
+/// moment ago, costs no read of the bucket.
+#[test]
+fn the_tail_costs_no_reads() {
+    for seed in 1..=4 {
+        let mut setup = Setup::of(seed);
+        setup.agents.truncate(1);
+        setup.late_agents = 0;
+        setup.ending = Ending::ReadThrough;
+        setup.faults.kinds.clear();
+        setup.faults.weather = Weather::fair();
+        setup.faults.forget_after = None;
+        let outcome = run::run(&setup).unwrap();
+        let figures = outcome.figures;
+        assert_eq!(outcome.violations, [], "seed {seed}");
+        assert!(
+            figures.records_read > figures.acknowledged,
+            "seed {seed}: {figures:?}"
+        );
+        assert_eq!(figures.segment_reads, 0, "seed {seed}: {figures:?}");
+    }
 }
 
 #[test]

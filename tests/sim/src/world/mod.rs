@@ -18,6 +18,7 @@ pub mod weather;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use esker_metastore::sqlite::SqliteMetastore;
@@ -44,6 +45,8 @@ pub struct World {
     pub weather: RwLock<Weather>,
     /// What happened at the stores, in one number.
     pub trace: Trace,
+    /// Segments that agents read whole from the bucket.
+    pub segment_reads: AtomicU64,
     clock: WorldClock,
     database: Arc<SqliteMetastore>,
     objects: Arc<InMemory>,
@@ -63,6 +66,7 @@ impl World {
             record: Recorder::begin(),
             weather: RwLock::new(weather),
             trace: Trace::default(),
+            segment_reads: AtomicU64::new(0),
             clock,
             database: Arc::new(database),
             objects: Arc::new(InMemory::new()),

@@ -175,6 +175,12 @@ impl Nemesis {
             return;
         };
         tokio::time::sleep(after).await;
+        while !self.is_healed() {
+            self.forget_once().await;
+        }
+    }
+
+    async fn forget_once(&self) {
         self.calm.store(true, Ordering::Relaxed);
         while self.lasting.load(Ordering::Relaxed) > 0 {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -193,10 +199,10 @@ impl Nemesis {
         self.blow();
         self.calm.store(false, Ordering::Relaxed);
         let storm: Storm = |weather| {
-            weather.metastore.lost_request += 350;
-            weather.store.cursed_keys = weather.store.cursed_keys.max(60);
+            weather.metastore.lost_request += 450;
+            weather.network.way = (Duration::ZERO, Duration::from_millis(40));
         };
-        self.storm_for(Fault::MetastoreTrouble, storm, Duration::from_secs(60))
+        self.storm_for(Fault::MetastoreTrouble, storm, Duration::from_secs(20))
             .await;
     }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -314,6 +315,7 @@ impl ObjectStore for ProcessStore {
             }
             _ => {
                 if whole && location.as_ref().starts_with(segment::INGEST) {
+                    self.world.segment_reads.fetch_add(1, Ordering::Relaxed);
                     let mut reads = self.reads.0.lock();
                     let read = reads.entry(location.to_string()).or_default();
                     *read = (read.0 + 1, bytes.len() as u64);
