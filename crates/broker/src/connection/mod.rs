@@ -4,9 +4,10 @@
 //! answered when their segments are committed, so many of one connection are under way at once; every
 //! other request is handled before the next frame is read, as in Kafka. Replies queue in request order.
 //!
-//! What holds: no more than [`PIPELINE_MAX`] replies wait per connection; a frame's bytes are charged to
-//! the memory budget before they are read; a peer that stalls inside a frame, or does not take its
-//! replies, is disconnected. A malformed frame closes its own connection and touches nothing else.
+//! What holds: no more than [`PIPELINE_MAX`] replies wait per connection, nor, of those that the memory
+//! budget is not charged for, more than [`WAITING_BYTES_MAX`] and one; a frame's bytes are charged to the
+//! budget before they are read; a peer that stalls inside a frame, or does not take its replies, is
+//! disconnected. A malformed frame closes its own connection and touches nothing else.
 
 mod read;
 mod write;
@@ -14,9 +15,10 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use esker_model::seams::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::{debug, warn};
 
 use crate::Broker;
@@ -29,6 +31,10 @@ use crate::dispatch;
 /// to 1,000,000 requests ahead, so the limit must not throttle a fast producer: 1,024 requests of 16 KiB
 /// cover 80 ms at 200 MB/s.
 pub const PIPELINE_MAX: usize = 1024;
+
+/// Bytes of replies that may wait on one connection, charged ones left aside; at the limit its next frame is
+/// not read. Much may be asked for in a few bytes, and whoever asks need not take it.
+pub const WAITING_BYTES_MAX: usize = 1024 * 1024;
 
 /// A connection without a request is closed after this (`connections.max.idle.ms`).
 pub const IDLE_MAX: Duration = Duration::from_secs(600);
@@ -58,7 +64,7 @@ pub(crate) enum Outcome {
 /// A whole response frame.
 pub(crate) struct Reply {
     /// The bytes in order.
-    pub slices: Vec<bytes::Bytes>,
+    pub slices: Vec<Bytes>,
     /// Memory that is charged until they are written.
     pub hold: Option<Reservation>,
 }
@@ -69,6 +75,27 @@ pub(crate) enum Pending {
     Now(Outcome),
     /// To be waited for, while later requests are taken.
     Later(BoxFuture<'static, Outcome>),
+}
+
+/// An outcome in the queue, with its part of [`WAITING_BYTES_MAX`] until it is written.
+pub(crate) struct Queued {
+    pending: Pending,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Queued {
+    /// Waits until what is queued already leaves room for this one.
+    async fn new(pending: Pending, waiting: &Arc<Semaphore>) -> Self {
+        let room = match &pending {
+            Pending::Now(Outcome::Reply(Reply { slices, hold: None })) => {
+                let bytes: usize = slices.iter().map(Bytes::len).sum();
+                let bytes = bytes.min(WAITING_BYTES_MAX) as u32;
+                Arc::clone(waiting).acquire_many_owned(bytes).await.ok()
+            }
+            _ => None,
+        };
+        Self { pending, room }
+    }
 }
 
 /// Why a connection ended, for the log.
@@ -141,9 +168,10 @@ async fn read_requests<R: AsyncRead + Unpin>(
     broker: &Arc<Broker>,
     context: &Arc<ConnectionContext>,
     mut reader: R,
-    replies: mpsc::Sender<Pending>,
+    replies: mpsc::Sender<Queued>,
 ) -> ConnectionEnd {
     let mut session = dispatch::Session::new(Arc::clone(broker), Arc::clone(context));
+    let waiting = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
     loop {
         // The place in the queue comes first: a full pipeline must not read another frame into memory.
         let Ok(place) = replies.reserve().await else {
@@ -163,7 +191,7 @@ async fn read_requests<R: AsyncRead + Unpin>(
                 return ConnectionEnd::Refused(reason);
             }
             Pending::Now(Outcome::Silence) => {}
-            pending => place.send(pending),
+            pending => place.send(Queued::new(pending, &waiting).await),
         }
     }
 }

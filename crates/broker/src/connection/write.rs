@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use super::{ConnectionEnd, Outcome, Pending, Reply, WRITE_STALL_MAX};
+use super::{ConnectionEnd, Outcome, Pending, Queued, Reply, WRITE_STALL_MAX};
 
 /// Slices handed to the system in one call; Linux takes up to 1,024.
 const SLICES_MAX: usize = 64;
@@ -14,9 +14,9 @@ const SLICES_MAX: usize = 64;
 /// Writes until the queue is closed and empty, or the connection fails.
 pub(super) async fn write_replies<W: AsyncWrite + Unpin>(
     mut writer: W,
-    mut queue: mpsc::Receiver<Pending>,
+    mut queue: mpsc::Receiver<Queued>,
 ) -> ConnectionEnd {
-    while let Some(pending) = queue.recv().await {
+    while let Some(Queued { pending, room }) = queue.recv().await {
         let outcome = match pending {
             Pending::Now(outcome) => outcome,
             Pending::Later(outcome) => outcome.await,
@@ -28,6 +28,7 @@ pub(super) async fn write_replies<W: AsyncWrite + Unpin>(
                 if let Err(end) = write_reply(&mut writer, reply).await {
                     return end;
                 }
+                drop(room);
             }
         }
     }
@@ -111,11 +112,8 @@ mod tests {
             bytes
         };
         let write = async {
-            sender
-                .send(Pending::Now(Outcome::Reply(Reply { slices, hold: None })))
-                .await
-                .ok()
-                .unwrap();
+            let pending = Pending::Now(Outcome::Reply(Reply { slices, hold: None }));
+            sender.send(Queued { pending, room: None }).await.ok().unwrap();
             drop(sender);
         };
         let (_, bytes, ()) = tokio::join!(write_replies(server, queue), read, write);

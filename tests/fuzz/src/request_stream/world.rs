@@ -18,6 +18,7 @@ use super::replies;
 use super::start::{PROBE_PEER, PROBE_TOPIC, start_broker};
 use super::stream::Stream;
 use super::tasks::Tasks;
+use crate::heap::peak_of;
 use crate::seeds::batches;
 
 /// How long a client waits for its replies. The longest fetch waits longer: its client has gone by then.
@@ -26,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const LINGERING: Duration = Duration::from_secs(2);
 /// Background work that is still under way gets this long to end.
 const SETTLING: Duration = Duration::from_secs(40);
+/// Heap that the broker may take for one connection: as much as the whole budget of the smallest agent.
+const HEAP_BYTES_MAX: usize = esker_broker::budget::MEMORY_BYTES_MIN as usize;
 /// Bytes that a connection holds in either direction before it has to wait.
 const PIPE_BYTES: usize = 64 * 1024;
 
@@ -71,8 +74,9 @@ impl World {
     /// Sends what a client sends, checks what it receives, and that the broker is well afterwards.
     pub(super) fn feed(&mut self, stream: &Stream) {
         self.inputs += 1;
+        let ((received, in_time), peak) = peak_of(|| self.runtime.block_on(self.converse(stream)));
+        assert!(peak <= HEAP_BYTES_MAX, "one connection took {peak} bytes");
         self.runtime.block_on(async {
-            let (received, in_time) = self.converse(stream).await;
             check_replies(stream, &received, in_time);
             self.settle().await;
             self.probe().await;
