@@ -278,4 +278,25 @@ mod tests {
         assert_eq!((all.from_us, all.to_us), (20, 50));
         assert_eq!((each[&0].us(), each[&1].us()), (40, 35));
     }
+
+    #[test]
+    fn seconds_with_acknowledgements_are_counted_from_the_first_fault_to_the_last() {
+        let mut history = History::default();
+        let fault = || What::Fault { what: String::new() };
+        let acked = || What::Acked {
+            batch: Batch {
+                by: Client(0),
+                number: 0,
+            },
+            base_offset: 0,
+            log_start: -1,
+            by: None,
+        };
+        history.push(500_000, None, acked());
+        history.push(1_000_000, None, fault());
+        history.push(1_200_000, None, acked());
+        history.push(1_300_000, None, acked());
+        history.push(4_999_999, None, fault());
+        assert_eq!(seconds_with_acks(&history), 0.25);
+    }
 }

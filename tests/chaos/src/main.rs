@@ -5,11 +5,6 @@
 //! run. What holds: everything that is started listens on loopback, and ends with this program, however that
 //! ends; one agent is always up; a fault that did not take hold is not counted.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a driver of real processes: nothing of it runs in the simulator"
-)]
-
 mod clients;
 mod clock;
 mod driver;
