@@ -57,7 +57,10 @@ fn stamping_rewrites_the_header_and_shares_the_payload() {
 fn stamping_a_header_without_payload_keeps_its_checksum_right() {
     let original = batch(&built(BatchBuilder::new().log_append_time(7)));
     assert!(original.payload().is_empty());
-    for stamped in [stamp_log_append_time(&original, 9), stamp_max_timestamp(&original, 8)] {
+    for stamped in [
+        stamp_log_append_time(&original, 9),
+        stamp_max_timestamp(&original, 8),
+    ] {
         let stamped = batch(&stamped.concat().into());
         assert_ne!(stamped.header.crc, original.header.crc);
         stamped.check_crc().expect("checksum");
