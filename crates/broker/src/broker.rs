@@ -59,6 +59,8 @@ pub struct Broker {
     pub(crate) produce: Arc<ProducePath>,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) refusals: ThrottledLog,
+    /// Questions of readers that the metastore did not answer.
+    pub(crate) unanswered: ThrottledLog,
     pub(crate) groups_wanted: ThrottledLog,
 }
 
@@ -95,6 +97,7 @@ impl Broker {
             pins: SegmentPins::new(Arc::clone(&budget.fetch)),
             producer_ids: ProducerIds::new(Arc::clone(&on.metastore)),
             refusals: ThrottledLog::new(Arc::clone(&on.seams.clock), Duration::from_secs(1)),
+            unanswered: ThrottledLog::new(Arc::clone(&on.seams.clock), Duration::from_secs(1)),
             groups_wanted: ThrottledLog::new(Arc::clone(&on.seams.clock), Duration::from_secs(60)),
             config,
             seams: on.seams,

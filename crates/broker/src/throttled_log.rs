@@ -44,3 +44,21 @@ impl ThrottledLog {
         line(untold);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use esker_model::seams::SystemClock;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_line_per_interval_says_how_many_were_left_out() {
+        let log = ThrottledLog::new(Arc::new(SystemClock::new()), Duration::from_secs(1));
+        let mut told = Vec::new();
+        for _ in 0..25 {
+            log.tell(|untold| told.push(untold));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(told, [0, 9, 9]);
+    }
+}

@@ -197,7 +197,9 @@ async fn ask(
     let replies = match broker.metastore.find_by_time(&requests).await {
         Ok(replies) => replies,
         Err(err) => {
-            warn!(%err, "cannot ask the metastore for records by time");
+            broker
+                .unanswered
+                .tell(|untold| warn!(%err, untold, "cannot ask the metastore for records by time"));
             return open
                 .iter()
                 .for_each(|one| answers[one.at] = Some(Err(errors::of_metastore(&err))));

@@ -208,7 +208,9 @@ pub(super) async fn current_heads(
         let heads = match broker.metastore.heads(part).await {
             Ok(heads) => heads,
             Err(err) => {
-                warn!(%err, "cannot ask the metastore for log heads");
+                broker
+                    .unanswered
+                    .tell(|untold| warn!(%err, untold, "cannot ask the metastore for log heads"));
                 answers.extend(part.iter().map(|_| Err(errors::of_metastore(&err))));
                 continue;
             }

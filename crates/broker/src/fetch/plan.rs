@@ -167,7 +167,9 @@ async fn ask(
             let plans = match broker.metastore.plan(&requests).await {
                 Ok(plans) => plans,
                 Err(err) => {
-                    warn!(%err, "cannot ask the metastore where records lie");
+                    broker
+                        .unanswered
+                        .tell(|untold| warn!(%err, untold, "cannot ask the metastore where records lie"));
                     part.iter()
                         .for_each(|at| answers[*at] = Some(Err(errors::of_metastore(&err))));
                     continue;

@@ -103,7 +103,7 @@ fn may_begin_anywhere(context: &Context<'_>, place: usize, one: &Standing) -> bo
     let sent = context.batches.get(one.batch).event;
     let forgotten = events
         .iter()
-        .rposition(|event| event.what == What::ProducersForgotten);
+        .position(|event| event.what == What::ProducersForgotten);
     let sent_us = events.get(sent).map_or(0, |event| event.at_us);
     forgotten
         .and_then(|at| events.get(at))
