@@ -7,7 +7,7 @@ ENV := . scripts/lib.sh;
 # Settings for `make run`, for example ARGS="--kafka-addr 127.0.0.1:9192".
 ARGS ?=
 
-# Settings for `make sim`: SEEDS=n, FROM=first, or SEED=n to replay one; for `make sim` with planted mistakes: PLANT.
+# Settings for `make sim`: SEEDS=n, FROM=first, or SEED=n to replay one; PLANT=name for `make sim-planted`.
 SEEDS ?= 1000
 # How long `make chaos` and `make fuzz` go on.
 MINUTES ?= 10
@@ -44,8 +44,8 @@ crash: ## kill -9 in a loop under idempotent producers; takes long
 sim: ## simulate whole clusters: SEEDS=n, or SEED=n to replay one (ARGS="--log --history" tells more)
 	@$(ENV) cargo build --profile sim -p esker-sim; exec "$$CARGO_TARGET_DIR/sim/esker-sim" $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) $(if $(FROM),--from $(FROM))) $(ARGS)
 
-sim-planted: ## plant every mistake of the table in the agents and count the seeds until it is caught
-	@$(ENV) cargo build --profile sim -p esker-sim --features planted; exec "$$CARGO_TARGET_DIR/sim/esker-sim" --plant $(or $(PLANT),all) --seeds 2000 $(ARGS)
+sim-planted: ## plant every mistake of the table in the agents and count the seeds until it is caught (PLANT=name for one)
+	@$(ENV) cargo build --profile sim -p esker-sim --features planted; exec "$$CARGO_TARGET_DIR/sim/esker-sim" --plant $(or $(PLANT),all) $(if $(SEED),--seed $(SEED),--seeds 2000 $(if $(FROM),--from $(FROM))) $(ARGS)
 
 sim-nightly: ## 10,000 fresh seeds and every planted mistake; the summaries are left in the target directory
 	@exec scripts/test sim-nightly

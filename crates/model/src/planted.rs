@@ -98,6 +98,11 @@ mod switch {
         PLANTED.set(mistake);
     }
 
+    /// The mistake that everything on this thread makes now.
+    pub fn now() -> Option<Mistake> {
+        PLANTED.get()
+    }
+
     /// Whether this mistake is to be made.
     pub fn planted(mistake: Mistake) -> bool {
         PLANTED.get() == Some(mistake)
@@ -105,7 +110,7 @@ mod switch {
 }
 
 #[cfg(feature = "planted")]
-pub use switch::{plant, planted};
+pub use switch::{now, plant, planted};
 
 /// Whether this mistake is to be made: never, in this build.
 #[cfg(not(feature = "planted"))]

@@ -51,7 +51,8 @@ struct Options {
     /// Write a summary of the run to this file
     #[arg(long)]
     summary: Option<PathBuf>,
-    /// Plant a mistake in the agents, or `all` one after the other, and say how many seeds it takes to catch it
+    /// Plant a mistake in the agents, or `all` one after the other, and say how many seeds it takes to catch it;
+    /// with --seed, run that seed with the mistake
     #[cfg(feature = "planted")]
     #[arg(long)]
     plant: Option<String>,
@@ -117,6 +118,17 @@ fn plant(name: &str, options: &Options) -> ExitCode {
         );
         return ExitCode::from(2);
     }
+    if let Some(seed) = options.seed {
+        let [mistake] = chosen[..] else {
+            eprintln!(
+                "--seed replays one mistake: name it, for example --plant {:?}",
+                Mistake::ALL[0]
+            );
+            return ExitCode::from(2);
+        };
+        esker_model::planted::plant(Some(mistake));
+        return one(seed, options);
+    }
     let mut missed = 0;
     let mut table = String::from("| mistake | seeds | broken promise | rule |\n|---|---|---|---|\n");
     for mistake in chosen {
@@ -180,8 +192,17 @@ fn tell(seed: u64, outcome: &Outcome) -> bool {
         outcome.violations.len()
     );
     println!("{}", report::tell(first, &outcome.history));
-    println!("replay it with: make sim SEED={seed}");
+    println!("replay it with: {}", replay(seed));
     true
+}
+
+/// The command that runs a seed again with what is planted now.
+fn replay(seed: u64) -> String {
+    #[cfg(feature = "planted")]
+    if let Some(mistake) = esker_model::planted::now() {
+        return format!("make sim-planted PLANT={mistake:?} SEED={seed}");
+    }
+    format!("make sim SEED={seed}")
 }
 
 #[derive(Default)]

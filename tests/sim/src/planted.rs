@@ -23,6 +23,14 @@ pub struct Caught {
     pub rule: &'static str,
 }
 
+/// Whether a seed fails with nothing planted too: then what it found is not the mistake.
+fn fails_without(seed: u64, mistake: Mistake) -> bool {
+    plant(None);
+    let clean = run::run(&Setup::of(seed)).is_ok_and(|outcome| outcome.violations.is_empty());
+    plant(Some(mistake));
+    !clean
+}
+
 /// Runs seeds from `from` on with a planted mistake until one is caught; `None` if none of `seeds` is.
 pub fn hunt(mistake: Mistake, from: u64, seeds: u64, threads: usize) -> Option<Caught> {
     let next = AtomicU64::new(0);
@@ -45,6 +53,9 @@ pub fn hunt(mistake: Mistake, from: u64, seeds: u64, threads: usize) -> Option<C
                     let Some(violation) = outcome.violations.first() else {
                         continue;
                     };
+                    if fails_without(seed, mistake) {
+                        continue;
+                    }
                     let caught = Caught {
                         seed,
                         seeds: at + 1,

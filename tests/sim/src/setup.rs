@@ -312,5 +312,6 @@ fn faults(draw: &Draw) -> FaultPlan {
         weather,
         forget_after: draw.chance(6).then(|| draw.ms(5_000, 30_000)),
         sweep_every: draw.chance(60).then(|| draw.ms(1_000, 6_000)),
+        begins_in_trouble: draw.chance(15),
     }
 }

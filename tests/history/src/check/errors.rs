@@ -14,7 +14,8 @@
 //!
 //! When a producer's error is its own doing: 45 if at least five later batches of the same producer, epoch
 //! and partition were sent before, for then they may have pushed it out of the runs that the broker
-//! remembers (a repetition that was slow on its way); 47 after the same producer id was used there with a
+//! remembers (a repetition that was slow on its way), or a single one where the partition did not know the
+//! producer, for then it may have begun with that one (sent to another agent); 47 after the same producer id was used there with a
 //! higher epoch.
 
 use crate::{About, Promise, What, names};
@@ -105,7 +106,11 @@ impl Errors {
                 }
                 true
             }
-            OUT_OF_ORDER_SEQUENCE_NUMBER => context.batches.may_be_forgotten(found, RUNS_REMEMBERED),
+            OUT_OF_ORDER_SEQUENCE_NUMBER => {
+                let overtaken = context.may_begin_anywhere(sending.place, found);
+                let later = if overtaken { 1 } else { RUNS_REMEMBERED };
+                context.batches.were_sent_after(found, later)
+            }
             INVALID_PRODUCER_EPOCH => context.batches.identities(found).any(|identity| {
                 let known = self.highest_epochs.get(sending.family).map(Vec::as_slice);
                 let same = |(id, highest): &(i64, i16)| *id == identity.id && *highest > identity.epoch;

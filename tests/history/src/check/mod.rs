@@ -49,6 +49,25 @@ pub(crate) struct Context<'h> {
     pub terms: &'h Terms,
     pub places: Places,
     pub batches: Batches,
+    /// When the partitions forgot their producers for the first time.
+    forgotten_us: Option<u64>,
+}
+
+/// What was sent longer before the producers were forgotten had its fate by then.
+const UNDER_WAY_US: u64 = 60_000_000;
+
+impl Context<'_> {
+    /// Whether a batch may have come to a partition that did not know its producer: one that forgot it, or
+    /// that of a topic that was created again under its name. There any sequence is the first.
+    pub(crate) fn may_begin_anywhere(&self, place: usize, batch: u32) -> bool {
+        if !self.places.get(place).only_bearer {
+            return true;
+        }
+        let sent = self.history.events.get(self.batches.get(batch).event);
+        let sent_us = sent.map_or(0, |event| event.at_us);
+        self.forgotten_us
+            .is_some_and(|forgotten_us| sent_us + UNDER_WAY_US >= forgotten_us)
+    }
 }
 
 /// An event and its place in the history.
@@ -72,6 +91,7 @@ pub fn check(history: &History, terms: &Terms) -> Vec<Violation> {
         terms,
         places: Places::new(history),
         batches: Batches::new(history.clients.len()),
+        forgotten_us: first_forgotten_us(history),
     };
     let mut findings = Findings::default();
     let mut pass = Pass::new(&context);
@@ -83,6 +103,11 @@ pub fn check(history: &History, terms: &Terms) -> Vec<Violation> {
     }
     pass.finish(&context, &mut findings);
     findings.finish()
+}
+
+fn first_forgotten_us(history: &History) -> Option<u64> {
+    let forgotten = |event: &&Event| event.what == What::ProducersForgotten;
+    history.events.iter().find(forgotten).map(|event| event.at_us)
 }
 
 /// The state of the rules during the pass.

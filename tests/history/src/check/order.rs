@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::Identity;
-use crate::{About, Promise, What, names};
+use crate::{About, Promise, names};
 
 use super::Context;
 use super::evidence;
@@ -24,9 +24,6 @@ use super::findings::Findings;
 use super::log::{self, Segment};
 use super::sequences::{Identities, Sequenced, advance, predecessors};
 use super::topics::{Standing, first_time};
-
-/// What was sent longer before the producers were forgotten had its fate by then.
-const UNDER_WAY_US: u64 = 60_000_000;
 
 /// Judges one partition.
 pub(crate) fn judge(
@@ -87,27 +84,10 @@ pub(crate) fn judge(
         }
         let predecessors = predecessors(identities.get(context), sending.family, identity);
         let stands = |before: &Sequenced| present.binary_search(&before.batch).is_ok();
-        if !predecessors.iter().any(stands) && !may_begin_anywhere(context, place, one) {
+        if !predecessors.iter().any(stands) && !context.may_begin_anywhere(place, one.batch) {
             hole(context, place, one, identity, predecessors, findings);
         }
     }
-}
-
-/// A producer goes on where it was in a partition that does not know it: one that forgot it, or that of a
-/// topic that was created again under its name.
-fn may_begin_anywhere(context: &Context<'_>, place: usize, one: &Standing) -> bool {
-    if !context.places.get(place).only_bearer {
-        return true;
-    }
-    let events = &context.history.events;
-    let sent = context.batches.get(one.batch).event;
-    let forgotten = events
-        .iter()
-        .position(|event| event.what == What::ProducersForgotten);
-    let sent_us = events.get(sent).map_or(0, |event| event.at_us);
-    forgotten
-        .and_then(|at| events.get(at))
-        .is_some_and(|event| sent_us + UNDER_WAY_US >= event.at_us)
 }
 
 fn out_of_order(

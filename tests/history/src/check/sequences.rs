@@ -40,9 +40,8 @@ pub(crate) fn predecessors(identities: &[Sequenced], family: usize, of: Identity
 }
 
 impl Batches {
-    /// Whether so many later batches of the same producer, epoch and partition were sent that the broker may
-    /// have forgotten this one.
-    pub(crate) fn may_be_forgotten(&self, at: u32, remembered: usize) -> bool {
+    /// Whether at least `count` later batches of the same producer, epoch and partition were sent.
+    pub(crate) fn were_sent_after(&self, at: u32, count: usize) -> bool {
         let sending = self.get(at);
         self.identities(at).any(|identity| {
             let is_later = |other: &u32| {
@@ -52,7 +51,7 @@ impl Batches {
                     && later.records.first > sending.records.first
                     && self.identities(*other).any(same)
             };
-            (0..self.list.len() as u32).filter(is_later).count() >= remembered
+            (0..self.list.len() as u32).filter(is_later).count() >= count
         })
     }
 

@@ -95,6 +95,8 @@ pub struct FaultPlan {
     /// After so long everything is calm for a while, and then all partitions forget their producers, as they
     /// do with those that were idle for a day.
     pub forget_after: Option<Duration>,
+    /// Whether commits are lost from the beginning, when no partition knows a producer yet.
+    pub begins_in_trouble: bool,
     /// How often somebody sweeps what fenced incarnations left in the bucket.
     pub sweep_every: Option<Duration>,
 }
@@ -169,8 +171,11 @@ impl Nemesis {
     /// Lets everything be calm until nothing is under way that was begun before, and then has all partitions
     /// forget their producers. While it was calm every producer heard what became of what it had sent, so
     /// that nothing is sent again that was appended before. What comes after is told from what was forgotten
-    /// only by the order in which it is offered: so some objects cannot be written then.
+    /// only by the order in which it is offered: so some commits are lost then.
     pub async fn forget(self: Arc<Self>) {
+        if self.plan.begins_in_trouble {
+            self.lose_commits().await;
+        }
         let Some(after) = self.plan.forget_after else {
             return;
         };
@@ -198,6 +203,12 @@ impl Nemesis {
         }
         self.blow();
         self.calm.store(false, Ordering::Relaxed);
+        self.lose_commits().await;
+    }
+
+    /// Partitions that know no producer take any sequence as the first, so an order that is broken here shows
+    /// in the log.
+    async fn lose_commits(&self) {
         let storm: Storm = |weather| {
             weather.metastore.lost_request += 450;
             weather.network.way = (Duration::ZERO, Duration::from_millis(40));

@@ -54,6 +54,21 @@ fn forty_five_is_right_for_what_the_broker_may_have_forgotten() {
 }
 
 #[test]
+fn forty_five_is_right_where_the_producers_were_forgotten_and_a_later_batch_came_first() {
+    let mut story = Story::new();
+    story.tell(None, What::ProducersForgotten);
+    let one = story.idempotent(1, 0);
+    story.refused(one, 45);
+    story.breaks(&["error-code"]);
+    let mut story = Story::new();
+    story.tell(None, What::ProducersForgotten);
+    let (one, two) = (story.idempotent(1, 0), story.idempotent(1, 1));
+    story.acked(two, 0);
+    story.refused(one, 45);
+    story.passes();
+}
+
+#[test]
 fn forty_seven_is_right_after_a_higher_epoch() {
     let mut story = Story::new();
     let one = story.idempotent(1, 0);

@@ -140,6 +140,25 @@ fn a_hole_in_the_sequences_is_told_where_everything_was_seen() {
 }
 
 #[test]
+fn a_hole_is_right_where_the_producers_were_forgotten() {
+    let mut story = Story::new();
+    story.tell(None, What::ProducersForgotten);
+    let (one, two) = (story.idempotent(2, 0), story.idempotent(1, 2));
+    story.given_up(one);
+    story.reads(&[(0, two)]);
+    story.passes();
+    // Everything that was under way had its fate long before.
+    let mut story = Story::new();
+    let (one, two) = (story.idempotent(2, 0), story.idempotent(1, 2));
+    story.given_up(one);
+    story.reads(&[(0, two)]);
+    story.tell(None, What::ProducersForgotten);
+    let forgotten = story.history.events.last_mut().expect("just told");
+    forgotten.at_us += 120_000_000;
+    story.breaks(&["hole"]);
+}
+
+#[test]
 fn sequences_go_on_at_zero_after_the_largest() {
     let mut story = Story::new();
     // What lies before was not seen.
