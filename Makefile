@@ -9,13 +9,13 @@ ARGS ?=
 
 # Settings for `make sim`: SEEDS=n, FROM=first, or SEED=n to replay one; PLANT=name for `make sim-planted`.
 SEEDS ?= 1000
-# How long `make chaos` and `make fuzz` go on.
-MINUTES ?= 10
+# How long `make chaos` and `make fuzz` go on; the former draws its faults from SEED, the latter can take one TARGET.
+MINUTES ?= 20
 
 .PHONY: help run install stores setup test lint e2e crash drivers sim sim-planted sim-nightly chaos fuzz
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: ## build Esker and start it: one process, on 127.0.0.1:9092 (ARGS="…" adds settings)
 	@$(ENV) cargo build --release -p esker; exec "$$CARGO_TARGET_DIR/release/esker" dev $(ARGS)
@@ -53,7 +53,7 @@ sim-nightly: ## 10,000 fresh seeds and every planted mistake; the summaries are 
 chaos: ## real faults on real processes under real clients: MINUTES=n (SEED=n draws the same faults again)
 	@MINUTES=$(MINUTES) SEED=$(SEED) exec scripts/test chaos
 
-fuzz: ## fuzz what arrives from outside: MINUTES=n in all, or TARGET=name alone
+fuzz: ## fuzz what arrives from outside: MINUTES=n in all (TARGET=name for one target)
 	@exec scripts/fuzz $(MINUTES) $(TARGET)
 
 drivers: ## prove the test clients themselves against Apache Kafka

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use crate::checker::{check, extents_of};
 use crate::functions::Mistake;
 use crate::operations::{Offered, request, run};
-use crate::world::{Agent, World, end, is_blocked, registration, start};
+use crate::world::{Agent, World, end, registration, start};
 
 type Committed = JoinHandle<(Offered, Option<MetastoreError>)>;
 
@@ -95,9 +95,9 @@ async fn ended_while_committing(
     let commit = commit(&agent, 1, vec![run(partition(topic), None, &[3])]);
     world.wait_for("commit holds fence", 1).await;
 
-    let mut ending = end_it(&world, agent.incarnation);
+    let ending = end_it(&world, agent.incarnation);
     let mut wrong = Vec::new();
-    let blocked = is_blocked(&mut ending).await;
+    let blocked = world.is_blocked(&ending).await;
     let at_fencing = extents_of(world.connection(), agent.incarnation).await;
     world.release("commit holds fence").await;
     let (offered, _) = end(commit).await;
@@ -123,7 +123,7 @@ pub(crate) async fn heartbeat_meets_commit(mistake: Option<&Mistake>) -> Option<
     world.hold("commit wrote segments").await;
     let commit = commit(&agent, 1, vec![run(partition(topic), None, &[3])]);
     world.wait_for("commit wrote segments", 1).await;
-    let wrong = renew(&agent).await;
+    let wrong = renew(&mut world, &agent).await;
     world.release("commit wrote segments").await;
     end(commit).await;
     Some(wrong)
@@ -137,22 +137,22 @@ pub(crate) async fn heartbeat_meets_settle(mistake: Option<&Mistake>) -> Option<
     let settling = agent.clone();
     let settle = start(async move { settling.store.settle(settling.incarnation, &[1]).await });
     world.wait_for("settle wrote tombstones", 1).await;
-    let wrong = renew(&agent).await;
+    let wrong = renew(&mut world, &agent).await;
     world.release("settle wrote tombstones").await;
     assert_eq!(end(settle).await, Ok(vec![Settled::Tombstoned]));
     Some(wrong)
 }
 
-async fn renew(agent: &Agent) -> Vec<String> {
+async fn renew(world: &mut World, agent: &Agent) -> Vec<String> {
     let renewing = agent.clone();
-    let mut heartbeat = start(async move {
+    let heartbeat = start(async move {
         renewing
             .store
             .heartbeat(renewing.incarnation, 60_000)
             .await
             .unwrap()
     });
-    let blocked = is_blocked(&mut heartbeat).await;
+    let blocked = world.is_blocked(&heartbeat).await;
     let mut wrong = Vec::new();
     if blocked {
         wrong.push("a heartbeat waits for its own agent's write".to_owned());
@@ -168,8 +168,8 @@ pub(crate) async fn commits_meet(mistake: Option<&Mistake>) -> Option<Vec<String
     world.hold("commit wrote segments").await;
     let first = commit(&one, 1, vec![run(partition(topic), None, &[3])]);
     world.wait_for("commit wrote segments", 1).await;
-    let mut second = commit(&two, 1, vec![run(partition(topic), None, &[2, 2])]);
-    is_blocked(&mut second).await;
+    let second = commit(&two, 1, vec![run(partition(topic), None, &[2, 2])]);
+    world.is_blocked(&second).await;
     world.release("commit wrote segments").await;
     let offered = [end(first).await.0, end(second).await.0];
     Some(check(world.connection(), &offered, false).await)
@@ -184,8 +184,8 @@ pub(crate) async fn retry_meets_its_first_attempt(mistake: Option<&Mistake>) -> 
     world.hold("commit wrote segments").await;
     let first = commit(&one, 1, batches());
     world.wait_for("commit wrote segments", 1).await;
-    let mut second = commit(&two, 1, batches());
-    is_blocked(&mut second).await;
+    let second = commit(&two, 1, batches());
+    world.is_blocked(&second).await;
     world.release("commit wrote segments").await;
     let offered = [end(first).await.0, end(second).await.0];
     Some(check(world.connection(), &offered, false).await)
@@ -206,7 +206,7 @@ pub(crate) async fn create_meets_commits(mistake: Option<&Mistake>) -> Option<Ve
     };
     let runs = |index| vec![run(own(index), None, &[1]), run(partition(coming), None, &[3])];
     let first = commit(&one, 1, runs(0));
-    let mut second = commit(&two, 1, runs(1));
+    let second = commit(&two, 1, runs(1));
     world.wait_for("commit holds heads", 2).await;
     let store = world.store().await;
     assert_eq!(world.topic(&store, 1).await.key, coming);
@@ -214,7 +214,7 @@ pub(crate) async fn create_meets_commits(mistake: Option<&Mistake>) -> Option<Ve
     world.hold("commit wrote extents").await;
     world.release("commit holds heads").await;
     world.wait_for("commit wrote extents", 1).await;
-    is_blocked(&mut second).await;
+    world.is_blocked(&second).await;
     world.release("commit wrote extents").await;
     let offered = [end(first).await.0, end(second).await.0];
     Some(check(world.connection(), &offered, false).await)
@@ -231,17 +231,17 @@ pub(crate) async fn delete_meets_commit(mistake: Option<&Mistake>) -> Option<Vec
     let first = commit(&agent, 1, runs());
     world.wait_for("commit holds heads", 1).await;
     let store = agent.store.clone();
-    let mut delete = start(async move { store.delete_topics(&[topic.uuid]).await });
+    let delete = start(async move { store.delete_topics(&[topic.uuid]).await });
     let mut wrong = Vec::new();
-    if !is_blocked(&mut delete).await {
+    if !world.is_blocked(&delete).await {
         wrong.push("a topic was deleted under a commit".to_owned());
     }
     world.release("commit holds heads").await;
     let (first, error) = end(first).await;
     assert_eq!(error, None);
     world.wait_for("delete holds heads", 1).await;
-    let mut second = commit(&agent, 2, runs());
-    is_blocked(&mut second).await;
+    let second = commit(&agent, 2, runs());
+    world.is_blocked(&second).await;
     world.release("delete holds heads").await;
     assert_eq!(end(delete).await, Ok(vec![true]));
     let (second, _) = end(second).await;
@@ -262,8 +262,8 @@ pub(crate) async fn settle_meets_commit(mistake: Option<&Mistake>) -> Option<Vec
     let commit = commit(&agent, 1, vec![run(partition(topic), None, &[3])]);
     world.wait_for("commit wrote segments", 1).await;
     let settling = agent.clone();
-    let mut settle = start(async move { settling.store.settle(settling.incarnation, &[1]).await });
-    is_blocked(&mut settle).await;
+    let settle = start(async move { settling.store.settle(settling.incarnation, &[1]).await });
+    world.is_blocked(&settle).await;
     world.release("commit wrote segments").await;
     let (mut offered, _) = end(commit).await;
     offered.settled = end(settle).await.unwrap();
@@ -279,8 +279,8 @@ pub(crate) async fn commit_meets_settle(mistake: Option<&Mistake>) -> Option<Vec
     let settling = agent.clone();
     let settle = start(async move { settling.store.settle(settling.incarnation, &[1]).await });
     world.wait_for("settle wrote tombstones", 1).await;
-    let mut commit = commit(&agent, 1, vec![run(partition(topic), None, &[3])]);
-    is_blocked(&mut commit).await;
+    let commit = commit(&agent, 1, vec![run(partition(topic), None, &[3])]);
+    world.is_blocked(&commit).await;
     world.release("settle wrote tombstones").await;
     let settled = end(settle).await.unwrap();
     let (mut offered, error) = end(commit).await;
@@ -302,8 +302,8 @@ pub(crate) async fn heartbeat_meets_fence(mistake: Option<&Mistake>) -> Option<V
     let fence = start(async move { two.store.fence_expired(&[silent], -60_000).await });
     world.wait_for("fence holds fences", 1).await;
     let renewing = one.clone();
-    let mut heartbeat = start(async move { renewing.store.heartbeat(silent, 60_000).await });
-    is_blocked(&mut heartbeat).await;
+    let heartbeat = start(async move { renewing.store.heartbeat(silent, 60_000).await });
+    world.is_blocked(&heartbeat).await;
     world.release("fence holds fences").await;
     let fenced = end(fence).await.unwrap();
     let renewed = end(heartbeat).await;
@@ -328,8 +328,8 @@ pub(crate) async fn forget_meets_commit(mistake: Option<&Mistake>) -> Option<Vec
     let second = commit(&agent, 2, runs(1));
     world.wait_for("commit wrote segments", 1).await;
     let store = world.store().await;
-    let mut forget = start(async move { store.forget_idle_producers(2000, 100).await });
-    is_blocked(&mut forget).await;
+    let forget = start(async move { store.forget_idle_producers(2000, 100).await });
+    world.is_blocked(&forget).await;
     world.release("commit wrote segments").await;
     offered.push(end(second).await.0);
     let mut wrong = Vec::new();
@@ -344,8 +344,8 @@ pub(crate) async fn forget_meets_commit(mistake: Option<&Mistake>) -> Option<Vec
     let store = world.store().await;
     let forget = start(async move { store.forget_idle_producers(0, 100).await });
     world.wait_for("forget holds heads", 1).await;
-    let mut third = commit(&agent, 3, runs(2));
-    is_blocked(&mut third).await;
+    let third = commit(&agent, 3, runs(2));
+    world.is_blocked(&third).await;
     world.release("forget holds heads").await;
     assert_eq!(end(forget).await, Ok(1));
     offered.push(end(third).await.0);
@@ -380,9 +380,9 @@ pub(crate) async fn plan_meets_commit(mistake: Option<&Mistake>) -> Option<Vec<S
         extents_max: 10,
     };
     let store = agent.store.clone();
-    let mut plan = start(async move { store.plan(&[ask]).await.unwrap().remove(0) });
+    let plan = start(async move { store.plan(&[ask]).await.unwrap().remove(0) });
     let mut wrong = Vec::new();
-    if is_blocked(&mut plan).await {
+    if world.is_blocked(&plan).await {
         wrong.push("a plan waits for a commit".to_owned());
     }
     world.release("commit wrote extents").await;

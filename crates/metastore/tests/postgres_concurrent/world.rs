@@ -19,8 +19,9 @@ use crate::server;
 
 pub(crate) const EPOCH: ClusterEpoch = ClusterEpoch(1);
 
-/// Long enough for whoever is not blocked; a blocked one costs this much time.
-const BLOCKED_AFTER: Duration = Duration::from_millis(400);
+/// A session that was seen waiting so often in a row is blocked.
+const SEEN_WAITING: u32 = 4;
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
@@ -117,12 +118,34 @@ impl World {
                 if row.get::<i64, _>(0) >= count {
                     return;
                 }
-                sleep(Duration::from_millis(5)).await;
+                sleep(LOOK_EVERY).await;
             }
         };
         timeout(PATIENCE, arrived)
             .await
             .unwrap_or_else(|_| panic!("{count} did not come to {pause:?}"));
+    }
+
+    /// Waits until a task either ends or is blocked in Postgres, beside the one transaction that stopped at a
+    /// pause; whether it is blocked.
+    pub(crate) async fn is_blocked<T>(&mut self, task: &JoinHandle<T>) -> bool {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let decided = async {
+            let mut seen = 0;
+            while seen < SEEN_WAITING {
+                if task.is_finished() {
+                    return false;
+                }
+                let row = sqlx::query(waiting).fetch_one(&mut self.admin).await.unwrap();
+                seen = if row.get::<i64, _>(0) >= 2 { seen + 1 } else { 0 };
+                sleep(LOOK_EVERY).await;
+            }
+            true
+        };
+        timeout(PATIENCE, decided)
+            .await
+            .expect("a task that neither ends nor waits")
     }
 
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
@@ -148,16 +171,6 @@ pub(crate) struct Agent {
 /// Starts something that may block.
 pub(crate) fn start<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     tokio::spawn(future)
-}
-
-/// Whether a task is blocked: it did not end although it had time.
-pub(crate) async fn is_blocked<T>(task: &mut JoinHandle<T>) -> bool {
-    let wait = async {
-        while !task.is_finished() {
-            sleep(Duration::from_millis(2)).await;
-        }
-    };
-    timeout(BLOCKED_AFTER, wait).await.is_err()
 }
 
 /// What a task returned.
