@@ -2,7 +2,7 @@
 --
 -- What holds: names of live topics are unique, also once `.` is read as `_`: the lock of the cluster's
 -- row lets one caller at a time look and insert. Creating the very same topic (by its id) again answers
--- with the topic.
+-- with the topic, or that it was deleted: no id is used for two topics.
 --
 -- Clients know topics by name: a producer that wrote to a deleted topic goes on with its sequences in the
 -- one that has the name now. To that producer a partition that the name had before has forgotten it. Which
@@ -11,7 +11,7 @@
 CREATE OR REPLACE FUNCTION create_topics_v2(
     p_uuid uuid[], p_name text[], p_partitions integer[], p_replication_factor smallint[], p_configs text[]
 )
--- One row per topic. o_outcome: 0 created, 1 exists, 2 collides with o_name.
+-- One row per topic. o_outcome: 0 created, 1 exists, 2 collides with o_name, 3 was created before and deleted.
 RETURNS TABLE (
     o_outcome integer, o_topic_id integer, o_topic_uuid uuid, o_name text, o_partitions integer,
     o_replication_factor smallint, o_configs text, o_version bigint
@@ -32,7 +32,9 @@ BEGIN
         -- At most one: this very rule.
         SELECT t.* INTO v_topic FROM topic t
         WHERE t.state = 0 AND replace(t.name, '.', '_') = replace(p_name[i], '.', '_');
-        IF NOT FOUND THEN
+        IF NOT FOUND AND EXISTS (SELECT FROM topic t WHERE t.topic_uuid = p_uuid[i]) THEN
+            o_outcome := 3;
+        ELSIF v_topic.topic_id IS NULL THEN
             v_version := v_version + 1;
             INSERT INTO topic AS t (
                 topic_uuid, name, partitions, replication_factor, configs, version, producer_ids_before)

@@ -83,6 +83,7 @@ fn one(seed: u64, options: &Options) -> ExitCode {
         }
     };
     if options.history {
+        println!("{:#?}", outcome.history.topics);
         for event in &outcome.history.events {
             println!(
                 "{:10.3} {:?} {:?}",

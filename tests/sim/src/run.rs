@@ -187,8 +187,7 @@ async fn simulate(setup: &Setup) -> Result<(Arc<World>, u64), String> {
     };
     let mut crew = cast.start(setup);
     tokio::time::sleep(setup.load).await;
-    if setup.ending == Ending::Epoch {
-        raise_epoch(&world, &agents).await?;
+    if setup.ending == Ending::Epoch && raise_epoch(&world, &agents).await? {
         phase.send_replace(Phase::Over);
         return Ok((world, nemesis.struck()));
     }
@@ -331,8 +330,12 @@ impl Cast<'_> {
 /// gate any more, lists the bucket. What agents do after that must acknowledge nothing.
 ///
 /// Some agents do not see the new epoch, or stand still just then: only the gate keeps them from it.
-async fn raise_epoch(world: &Arc<World>, agents: &[Arc<Agent>]) -> Result<(), String> {
-    world.raise_epoch().await?;
+///
+/// Whether there was an epoch to raise: no agent may have come far enough to found the cluster.
+async fn raise_epoch(world: &Arc<World>, agents: &[Arc<Agent>]) -> Result<bool, String> {
+    if !world.raise_epoch().await? {
+        return Ok(false);
+    }
     for agent in agents {
         if world.chance(400) {
             agent.reach.change(|cut| cut.epoch = true);
@@ -349,7 +352,7 @@ async fn raise_epoch(world: &Arc<World>, agents: &[Arc<Agent>]) -> Result<(), St
     tokio::time::sleep(EPOCH_GATE + EPOCH_GATE / 20).await;
     world.list_for_restore().await?;
     tokio::time::sleep(Duration::from_secs(20)).await;
-    Ok(())
+    Ok(true)
 }
 
 /// Waits until every agent takes connections.

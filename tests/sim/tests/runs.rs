@@ -61,6 +61,7 @@ fn the_tail_costs_no_reads() {
         setup.faults.kinds.clear();
         setup.faults.weather = Weather::fair();
         setup.faults.forget_after = None;
+        setup.faults.begins_in_trouble = false;
         let outcome = run::run(&setup).unwrap();
         let figures = outcome.figures;
         assert_eq!(outcome.violations, [], "seed {seed}");

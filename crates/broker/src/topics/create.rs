@@ -244,7 +244,8 @@ async fn create(broker: &Broker, checked: &mut BTreeMap<TopicName, Result<NewTop
         Ok(outcomes) => {
             for ((slot, new), outcome) in slots.zip(&new).zip(outcomes.answer) {
                 match outcome {
-                    Ok(_) => {}
+                    // Somebody deleted it between two attempts to create it: both did as they were told.
+                    Ok(_) | Err(CreateTopicRefusal::Deleted) => {}
                     Err(CreateTopicRefusal::Exists) => *slot = exists(&new.name),
                     Err(CreateTopicRefusal::Collides(other)) => *slot = collides(&new.name, &other),
                 }

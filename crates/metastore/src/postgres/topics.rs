@@ -77,7 +77,8 @@ impl Topics for PostgresMetastore {
                 Ok(match row.try_get("o_outcome")? {
                     0 => Ok(topic(row)?),
                     1 => Err(CreateTopicRefusal::Exists),
-                    _ => Err(CreateTopicRefusal::Collides(row.try_get("o_name")?)),
+                    2 => Err(CreateTopicRefusal::Collides(row.try_get("o_name")?)),
+                    _ => Err(CreateTopicRefusal::Deleted),
                 })
             })
             .collect()

@@ -75,6 +75,9 @@ pub(super) fn create(
             Err(CreateTopicRefusal::Exists)
         });
     }
+    if was_deleted(tx, new.uuid)? {
+        return Ok(Err(CreateTopicRefusal::Deleted));
+    }
     tx.prepare_cached(
         "INSERT INTO topic (uuid, name, collision_name, partitions, replication_factor, configs, version,
                             producer_ids_before)
@@ -103,6 +106,12 @@ pub(super) fn create(
     let created = by_uuid(tx, new.uuid)?.ok_or_else(vanished)?;
     insert_heads(tx, created.key, 0..new.partitions)?;
     Ok(Ok(created))
+}
+
+fn was_deleted(tx: &Transaction<'_>, uuid: TopicUuid) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM topic_deleted WHERE uuid = ?1)";
+    let mut found = tx.prepare_cached(sql)?;
+    Ok(found.query_row([topic_uuid(&uuid)], |row| row.get(0))?)
 }
 
 /// Inserts the heads of new partitions.

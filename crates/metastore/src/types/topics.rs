@@ -56,6 +56,9 @@ pub enum CreateTopicRefusal {
     Exists,
     /// A topic exists whose name is the same once `.` is read as `_`; its name.
     Collides(String),
+    /// This very topic (its id) was created before, and deleted since: the call was repeated. An id is never
+    /// used again, for offsets and bytes hang on it.
+    Deleted,
 }
 
 /// A partition count to raise.

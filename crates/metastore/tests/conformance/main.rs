@@ -129,6 +129,7 @@ conformance! {
         names_collide_when_dots_read_as_underscores,
         creating_fails_topic_by_topic,
         creating_again_with_the_same_uuid_finds_the_topic,
+        a_deleted_topic_is_not_created_by_a_repeated_call,
         the_catalog_tells_what_changed,
         a_name_is_created_again_as_another_topic,
         partitions_are_only_added,

@@ -98,6 +98,20 @@ pub async fn creating_again_with_the_same_uuid_finds_the_topic(world: &World) {
     assert_eq!(world.store.catalog(version).await, Ok(unchanged(version)));
 }
 
+pub async fn a_deleted_topic_is_not_created_by_a_repeated_call(world: &World) {
+    let new = [world.new_topic("orders", 2), world.new_topic("returns", 1)];
+    let first = world.store.create_topics(&new).await.unwrap();
+    let old = first[0].clone().unwrap();
+    assert_eq!(world.store.delete_topics(&[old.uuid]).await, Ok(vec![true]));
+    let version = world.store.catalog(0).await.unwrap().version;
+    let again = world.store.create_topics(&new).await.unwrap();
+    assert_eq!(again, [Err(CreateTopicRefusal::Deleted), first[1].clone()]);
+    assert_eq!(world.store.catalog(version).await, Ok(unchanged(version)));
+    assert_eq!(world.store.heads(&[at(&old, 0)]).await, Ok(vec![None]));
+    // The name is free for another.
+    assert!(world.topic("orders", 1).await.key != old.key);
+}
+
 pub async fn the_catalog_tells_what_changed(world: &World) {
     let start = world.store.catalog(0).await.unwrap();
     assert!(start.changed.is_empty() && start.deleted.is_empty());

@@ -20,11 +20,14 @@ use super::World;
 use crate::clients::payload;
 
 impl World {
-    /// Raises the cluster epoch in the bucket, as a restore does first.
-    pub async fn raise_epoch(&self) -> Result<(), String> {
+    /// Raises the cluster epoch in the bucket, as a restore does first; false if no cluster was founded yet.
+    pub async fn raise_epoch(&self) -> Result<bool, String> {
         let objects = self.objects();
         let path = Path::from(CLUSTER_FILE);
-        let found = objects.get(&path).await.map_err(|err| err.to_string())?;
+        let found = match objects.get(&path).await {
+            Err(object_store::Error::NotFound { .. }) => return Ok(false),
+            found => found.map_err(|err| err.to_string())?,
+        };
         let json = found.bytes().await.map_err(|err| err.to_string())?;
         let json = String::from_utf8_lossy(&json);
         let raised = json.replace("\"epoch\": 1", "\"epoch\": 2");
@@ -37,7 +40,7 @@ impl World {
             // An agent may stand still between an acknowledgement and its way out.
             silence_from_us: u64::MAX,
         });
-        Ok(())
+        Ok(true)
     }
 
     /// Lists the bucket, as a restore does after it waited, and tells which records are there.

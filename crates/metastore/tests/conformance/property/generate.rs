@@ -237,8 +237,20 @@ impl Generator {
     }
 
     fn create_topics(&mut self, count: usize) -> Command {
-        let topic = |_| self.new_topic(NAMES[self.below(NAMES.len())].to_owned());
+        let topic = |_| match self.below(6) {
+            0 if !self.topics.is_empty() => self.topic_again(),
+            _ => self.new_topic(NAMES[self.below(NAMES.len())].to_owned()),
+        };
         Command::CreateTopics((0..count).map(topic).collect())
+    }
+
+    /// One that was created before: its caller did not hear of it.
+    fn topic_again(&mut self) -> NewTopic {
+        let topic = self.topics[self.below(self.topics.len())].clone();
+        NewTopic {
+            uuid: topic.uuid,
+            ..self.new_topic(topic.name)
+        }
     }
 
     fn new_topic(&mut self, name: String) -> NewTopic {
@@ -312,6 +324,7 @@ impl Generator {
             (Command::CreateTopics(_), Reply::CreateTopics(Ok(created))) => {
                 for topic in created.iter().flatten() {
                     self.go_on(topic);
+                    self.topics.retain(|known| known.uuid != topic.uuid);
                     self.topics.push(topic.clone());
                 }
             }

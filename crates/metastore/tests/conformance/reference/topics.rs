@@ -83,6 +83,9 @@ impl State {
                 Ok(topic.clone())
             };
         }
+        if self.deleted.iter().any(|(_, topic)| topic.uuid == new.uuid) {
+            return Err(CreateTopicRefusal::Deleted);
+        }
         self.topics_made += 1;
         self.producer_ids_before.push(self.next_producer_id);
         let topic = Topic {
