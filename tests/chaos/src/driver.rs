@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::faults::{self, Outcome};
 use crate::plan::Planned;
-use crate::stop::Stop;
 use crate::system::System;
+use esker_harness::stop::Stop;
 
 /// Most faults at the same time.
 const AT_ONCE_MAX: usize = 12;

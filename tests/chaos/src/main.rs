@@ -18,22 +18,19 @@ mod parts;
 mod plan;
 mod proc;
 mod run;
-mod stop;
 mod system;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
+use esker_harness::stop::{self, INTERRUPTED, Stop};
 
 use options::Options;
 use run::Verdict;
-use stop::Stop;
 
 const BROKEN: u8 = 1;
 const UNUSABLE: u8 = 2;
-const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -45,7 +42,7 @@ fn main() -> ExitCode {
             print_plan(&options, seed);
             Ok(Verdict::Kept)
         }
-        None => listen(&stop).and_then(|()| run::run(&options, seed, &stop)),
+        None => stop::on_signals(&stop).and_then(|()| run::run(&options, seed, &stop)),
     };
     match outcome {
         Ok(Verdict::Kept) => ExitCode::SUCCESS,
@@ -72,38 +69,4 @@ fn print_plan(options: &Options, seed: u64) {
             fault.strength
         );
     }
-}
-
-/// The first SIGINT or SIGTERM ends the run in good order; the second at once, and what was started with it.
-fn listen(stop: &Arc<Stop>) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|err| format!("cannot start: {err}"))?;
-    let stop = Arc::clone(stop);
-    let listening = move || {
-        runtime.block_on(async {
-            let (Ok(mut interrupt), Ok(mut terminate)) =
-                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-            else {
-                return;
-            };
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-                if stop.is_set() {
-                    std::process::exit(i32::from(INTERRUPTED));
-                }
-                eprintln!("ending: once more ends at once");
-                stop.set();
-            }
-        });
-    };
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(listening)
-        .map(|_| ())
-        .map_err(|err| format!("cannot start: {err}"))
 }

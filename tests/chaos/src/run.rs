@@ -13,9 +13,9 @@ use crate::clock::Clock;
 use crate::options::{Options, StoreChoice};
 use crate::parts::Parts;
 use crate::plan::{self, Needs};
-use crate::stop::Stop;
 use crate::system::{System, TOPICS};
 use crate::{driver, figures, judge};
+use esker_harness::stop::Stop;
 
 /// Clients work for so long before the first fault, and after the last one.
 const CALM: Duration = Duration::from_secs(4);

@@ -27,7 +27,8 @@ pub struct Agent {
 }
 
 impl Agent {
-    fn new(name: &str, arguments: Vec<String>, environment: Vec<(String, String)>, dir: &Path) -> Self {
+    /// One that is not running yet. `arguments` are its command and settings without addresses; its log goes to `dir`.
+    pub fn new(name: &str, arguments: Vec<String>, environment: Vec<(String, String)>, dir: &Path) -> Self {
         Self {
             name: name.to_owned(),
             kafka_port: free_port(),

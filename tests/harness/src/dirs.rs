@@ -40,12 +40,12 @@ impl Drop for TestDir {
     }
 }
 
-/// The directory that holds this test program's profile directory: `target`, wherever that is.
+/// The directory that holds this program's profile directory: `target`, wherever that is.
 pub fn build_directory() -> PathBuf {
     profile_directory().parent().unwrap().to_path_buf()
 }
 
-/// A program of this workspace, built in the same profile as the test.
+/// A program of this workspace, built in the same profile as this one.
 pub fn program(name: &str) -> PathBuf {
     let path = profile_directory().join(name);
     assert!(
@@ -56,12 +56,9 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
-fn profile_directory() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.ancestors()
-        .find(|dir| dir.ends_with("deps"))
-        .unwrap()
-        .parent()
-        .unwrap()
-        .to_path_buf()
+/// Where programs of this profile are. A test's own program is one directory deeper, in `deps`.
+pub fn profile_directory() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let deps = own.ancestors().find(|dir| dir.ends_with("deps"));
+    deps.unwrap_or(&own).parent().unwrap().to_path_buf()
 }

@@ -21,8 +21,10 @@ pub mod clients;
 pub mod dirs;
 pub mod minio;
 pub mod postgres;
+pub mod proc;
 pub mod process;
 pub mod s3_server;
+pub mod stop;
 pub mod throwaway_postgres;
 
 /// Says that a test, or a part of one, did not run, and has it counted (a line in the file that

@@ -13,8 +13,8 @@ use serde_json::Value;
 pub(crate) use cast::{CAST, Library, Part, Role};
 
 use crate::parts::Parts;
-use crate::stop::Stop;
 use crate::system::{System, TOPICS};
+use esker_harness::stop::Stop;
 
 /// What a client may need beyond its own limits until it has ended.
 const END_SLACK: Duration = Duration::from_secs(60);

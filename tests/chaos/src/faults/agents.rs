@@ -7,9 +7,9 @@ use rustix::process::Signal;
 use super::{Outcome, seconds};
 use crate::guard::resume_later;
 use crate::plan::Fault;
-use crate::stop::Stop;
 use crate::system::{Agent, READY_LIMIT, System};
 use crate::{http, proc};
+use esker_harness::stop::Stop;
 
 /// A pause of this length is long: the agent's peers may give it up.
 const LONG: Duration = Duration::from_secs(4);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{Outcome, seconds};
 use crate::plan::Fault;
-use crate::stop::Stop;
 use crate::system::System;
+use esker_harness::stop::Stop;
 
 /// Fewest and most connections of a flood.
 const CONNECTIONS: (f64, f64) = (100.0, 1500.0);

@@ -8,8 +8,8 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use super::{Outcome, seconds};
 use crate::plan::Fault;
 use crate::proc;
-use crate::stop::Stop;
 use crate::system::System;
+use esker_harness::stop::Stop;
 
 /// So many files more than it has open the agent may open: few enough to be used up at once.
 const SPARE: u64 = 4;

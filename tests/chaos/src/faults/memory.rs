@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{Outcome, frames, seconds};
 use crate::plan::Fault;
-use crate::stop::Stop;
 use crate::system::{Agent, LOAD_TOPIC, System};
+use esker_harness::stop::Stop;
 
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
 /// How often slow senders send a byte, and the budget is looked at.

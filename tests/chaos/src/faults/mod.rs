@@ -14,8 +14,8 @@ mod store;
 use std::time::Duration;
 
 use crate::plan::{Fault, Kind};
-use crate::stop::Stop;
 use crate::system::System;
+use esker_harness::stop::Stop;
 
 /// What became of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use super::{Outcome, seconds};
 use crate::guard::resume_later;
 use crate::plan::Fault;
 use crate::proc;
-use crate::stop::Stop;
 use crate::system::System;
+use esker_harness::stop::Stop;
 
 const RESUME_TRIES: u32 = 50;
 const RESUME_PAUSE: Duration = Duration::from_millis(20);

@@ -7,8 +7,8 @@ use super::{Outcome, seconds};
 use crate::guard::resume_later;
 use crate::plan::{Fault, Kind};
 use crate::proc;
-use crate::stop::Stop;
 use crate::system::System;
+use esker_harness::stop::Stop;
 
 /// How often a rule is taken back; one try lasts a few seconds if nobody answers.
 const END_TRIES: u32 = 10;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::journal::Journal;
 use crate::clock::Clock;
 use crate::http;
-use crate::stop::Stop;
+use esker_harness::stop::Stop;
 
 /// How long an agent may take until it is ready, on a busy machine, its stores being well.
 pub(crate) const READY_LIMIT: Duration = Duration::from_secs(60);

@@ -19,7 +19,7 @@ pub(crate) use store::Store;
 
 use crate::clock::Clock;
 use crate::parts::Parts;
-use crate::stop::Stop;
+use esker_harness::stop::Stop;
 
 /// How many agents there are.
 pub(crate) const AGENTS: usize = 3;
