@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::plan::Kind;
+
 /// Breaks a real cluster again and again under real clients, and holds what they saw against Esker's promises.
 ///
 /// Starts three agents, a Postgres that syncs to disk and an S3 server, all of them processes on loopback; lets
@@ -28,7 +30,7 @@ pub(crate) struct Options {
     #[arg(long)]
     pub without_java: bool,
     /// Only faults whose names contain one of these, e.g. `killed,S3`
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = part_of_a_name)]
     pub only: Vec<String>,
     /// Records per second of all producers together, about
     #[arg(long, default_value_t = 2400)]
@@ -72,6 +74,13 @@ impl Options {
     /// How long faults are injected.
     pub(crate) fn length(&self) -> Duration {
         Duration::from_secs_f64(self.minutes * 60.0)
+    }
+}
+
+fn part_of_a_name(text: &str) -> Result<String, String> {
+    match Kind::ALL.iter().any(|kind| kind.name().contains(text)) {
+        true => Ok(text.to_owned()),
+        false => Err("no fault has that in its name; --plan prints names".to_owned()),
     }
 }
 

@@ -43,13 +43,13 @@ struct Options {
     #[arg(long, requires = "seed")]
     history: bool,
     /// Threads, each with a seed of its own [default: one for each core]
-    #[arg(long)]
+    #[arg(long, conflicts_with = "seed", value_parser = threads_from)]
     threads: Option<usize>,
     /// Go on after a seed failed
-    #[arg(long)]
+    #[arg(long, conflicts_with = "seed")]
     keep_going: bool,
     /// Write a summary of the run to this file
-    #[arg(long)]
+    #[arg(long, conflicts_with = "seed")]
     summary: Option<PathBuf>,
     /// Plant a mistake in the agents, or `all` one after the other, and say how many seeds it takes to catch it;
     /// with --seed, run that seed with the mistake
@@ -58,8 +58,25 @@ struct Options {
     plant: Option<String>,
 }
 
+/// More would only wait for each other.
+const THREADS_MAX: usize = 1024;
+
+fn threads_from(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads @ 1..=THREADS_MAX) => Ok(threads),
+        _ => Err(format!("a number from 1 to {THREADS_MAX}")),
+    }
+}
+
 fn main() -> ExitCode {
     let options = Options::parse();
+    // A run takes long: that it cannot be told of is better known before.
+    if let Some(path) = &options.summary
+        && let Err(err) = fs::OpenOptions::new().append(true).create(true).open(path)
+    {
+        eprintln!("cannot write {}: {err}", path.display());
+        return ExitCode::from(2);
+    }
     run::catch_panics();
     #[cfg(feature = "planted")]
     if let Some(name) = &options.plant {
@@ -266,6 +283,7 @@ fn many(options: &Options) -> ExitCode {
                         }
                         Err(why) => {
                             eprintln!("seed {seed} could not run: {why}");
+                            eprintln!("replay it with: {}", replay(seed));
                             total.failed.push(seed);
                         }
                     }

@@ -42,6 +42,11 @@ pub(super) async fn list(
             protest(ctx, format!("no offset for partition {index} of {topic}"));
             return Err(Lost);
         };
+        let (error, moment) = (answer.error_code, answer.timestamp);
+        if error != 0 && (moment != -1 || answer.leader_epoch != -1) {
+            let why = format!("ListOffsets got error {error} and the timestamp {moment}");
+            protest(ctx, why);
+        }
         let what = What::Listed {
             partition: place.partition,
             query,

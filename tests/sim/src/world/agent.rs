@@ -92,6 +92,7 @@ struct Open {
     broker: Arc<Broker>,
     life: Life,
     ended: Arc<Signal<bool>>,
+    reads: Arc<WholeReads>,
 }
 
 #[derive(Default)]
@@ -183,8 +184,11 @@ impl Agent {
     }
 
     fn close(&self, open: Option<Open>) {
-        if let Some(open) = open {
-            self.world.record.ended(open.life);
+        if let Some(Open { life, reads, .. }) = open {
+            self.world.record.ended(life);
+            for (key, times) in reads.take(self.cache_bytes()) {
+                self.world.record.note(What::ReadAgain { life, key, times });
+            }
         }
     }
 
@@ -292,21 +296,26 @@ impl Agent {
         if idle {
             broker.give_up_recent();
         }
-        let uses = broker.memory();
-        if idle || uses.iter().any(|one| one.used > one.max) {
-            let mut memory: Vec<_> = uses
-                .iter()
-                .map(|one| Memory {
-                    r#use: one.r#use.to_owned(),
-                    used: one.used,
-                    max: one.max,
-                })
-                .collect();
-            memory.push(Memory {
-                r#use: "recent".to_owned(),
-                used: broker.recent_bytes(),
-                max: u64::MAX,
-            });
+        let mut memory: Vec<_> = broker
+            .memory()
+            .iter()
+            .map(|one| Memory {
+                r#use: one.r#use.to_owned(),
+                used: one.used,
+                max: match one.r#use {
+                    "cache" => self.cache_bytes(),
+                    _ => one.max,
+                },
+            })
+            .collect();
+        // What recent segments hold is part of what producers may use.
+        let produce = memory.iter().find(|one| one.r#use == "produce");
+        memory.push(Memory {
+            r#use: "recent".to_owned(),
+            used: broker.recent_bytes(),
+            max: produce.map_or(0, |one| one.max),
+        });
+        if idle || memory.iter().any(|one| one.used > one.max) {
             self.world.record.note(What::MemoryUsed { life, idle, memory });
         }
     }
@@ -387,6 +396,7 @@ async fn lives(agent: Arc<Agent>, tasks: Arc<Tasks>) {
             broker: Arc::clone(&broker),
             life,
             ended: Arc::clone(&ended),
+            reads: Arc::clone(&reads),
         });
         let reason = broker.stopped().await;
         if reason == StopReason::Drained {
@@ -396,9 +406,6 @@ async fn lives(agent: Arc<Agent>, tasks: Arc<Tasks>) {
         let open = agent.state.lock().open.take();
         agent.close(open);
         ended.set(true);
-        for (key, times) in reads.take(agent.cache_bytes()) {
-            agent.world.record.note(What::ReadAgain { life, key, times });
-        }
         agent.note(&format!("ended a life: {reason:?}"));
         if reason != StopReason::Fenced {
             break;

@@ -83,12 +83,30 @@ pub(crate) async fn fetch(
         );
         return Err(Lost);
     };
+    partitions.iter().for_each(|data| look_at_offsets(cluster, data));
     Ok(Answer {
         life: link.life(),
         asked_us,
         partitions,
         throttle: Duration::from_millis(throttle),
     })
+}
+
+/// The offsets that the history has no place for: an error comes without any, an answer with all of them.
+fn look_at_offsets(cluster: &Cluster, data: &PartitionData) {
+    let (error, stable) = (data.error_code, data.last_stable_offset);
+    if error != 0 && stable != -1 {
+        let why = format!("a read got error {error} with the last stable offset {stable}");
+        protest(&cluster.ctx, why);
+    }
+    if error == 0 && (stable != data.high_watermark || data.log_start_offset < 0) {
+        let why = format!(
+            "a read got the last stable offset {stable}, the high watermark {} and the log start {}, without \
+             transactions",
+            data.high_watermark, data.log_start_offset
+        );
+        protest(&cluster.ctx, why);
+    }
 }
 
 fn take(response: &mut FetchResponse, asked: &Asked, by_id: bool) -> Option<PartitionData> {

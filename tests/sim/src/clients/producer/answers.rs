@@ -103,6 +103,11 @@ impl Engine {
                     by,
                 }
             } else {
+                let log_start = answer.log_start_offset;
+                if log_start != -1 {
+                    let why = format!("a batch was refused with error {error} and the log start {log_start}");
+                    protest(&self.ctx, why);
+                }
                 What::Refused {
                     batch: batch.name,
                     error,
