@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 1 failed; 2 wrong usage or configuration, nothing was started. Every failure is
 //! one sentence on stderr.
 
+mod allocator;
 mod check;
 mod cli;
 mod client;

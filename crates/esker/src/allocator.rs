@@ -1,0 +1,19 @@
+//! The allocator of the whole process.
+//!
+//! Batches are kept in the memory that they were received in, a megabyte and more at a time. An allocator that
+//! gives such memory back at once has the kernel clear every page again for the next batch, which cost a third
+//! of the CPU time of a busy agent. So free pages are kept for a while: the memory budget bounds how much can
+//! be in use, and what is idle goes back to the system within seconds.
+
+use tikv_jemallocator::Jemalloc;
+
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
+
+/// jemalloc's settings (its manual page, "TUNING"), read before `main`:
+/// free pages go back after so many milliseconds, by a thread of its own; and large allocations are no
+/// exception from that.
+#[allow(unsafe_code, reason = "jemalloc finds its settings by this symbol's name; nothing else has it")]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+static SETTINGS: &[u8; 82] =
+    b"background_thread:true,dirty_decay_ms:10000,muzzy_decay_ms:0,oversize_threshold:0\0";
