@@ -1,9 +1,10 @@
 //! P1 and P4: what was acknowledged is in the bucket when a restore lists it, and nothing else is in doubt.
 //!
 //! *not-restorable*: a restore raised the cluster epoch, waited for longer than T and listed the bucket; a
-//! batch that was acknowledged, before that or after, is in none of the segments that it found. Sound because
-//! an acknowledgement needs a look at the bucket that began less than T before it, after the commit, and
-//! showed the old epoch; the segment was there before the commit.
+//! batch that was acknowledged, before that or after, is in none of the segments that it found, or a record
+//! that a Fetch showed is not. Sound because an acknowledgement, and that an offset becomes visible, needs a
+//! look at the bucket that began less than T before it, after the commit, and showed the old epoch; the
+//! segment was there before the commit.
 //!
 //! *unsettled*: a segment lies in the bucket that is neither committed nor tombstoned, though the incarnation
 //! that wrote it lives and has nothing under way. Its clients have an answer by then: a restore could not
@@ -12,13 +13,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{Client, Partition, Records};
+use crate::event::{Client, Partition, Records, Seen};
 use crate::{About, Promise, What, names};
 
 use super::findings::Findings;
 use super::{At, Context};
 
-/// Judges what a restore found against everything that is acknowledged in the whole history.
+/// Judges what a restore found against everything that is acknowledged or shown in the whole history.
 pub(crate) fn judge(context: &Context<'_>, at: At<'_>, findings: &mut Findings) {
     let What::Restorable { records } = &at.event.what else {
         return;
@@ -48,6 +49,24 @@ pub(crate) fn judge(context: &Context<'_>, at: At<'_>, findings: &mut Findings) 
                     );
                     let about = About::events([place, at.at]).batches([*batch]);
                     (what, about.life(*by))
+                });
+            }
+            What::Fetched {
+                partition, seen, by, ..
+            } if !was_deleted(context, *partition) => {
+                let missing = |seen: &Seen| Some((seen.base_offset, found.missing(seen.records)?));
+                let Some((offset, missing)) = seen.iter().find_map(missing) else {
+                    continue;
+                };
+                findings.add(Promise::DurableAck, "not-restorable", event.at_us, || {
+                    let what = format!(
+                        "a read of {} at {} s shows, from offset {offset} on, record {missing}, which is in no segment that was in the bucket when a restore listed it at {} s",
+                        names::partition(context.history, *partition),
+                        names::seconds(event.at_us),
+                        names::seconds(at.us()),
+                    );
+                    let about = About::events([place, at.at]).partition(*partition);
+                    (what, about.life(*by).client(event.client))
                 });
             }
             _ => {}

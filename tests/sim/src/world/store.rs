@@ -37,7 +37,8 @@ const LATE_MAX_MS: u64 = 40_000;
 /// More than what an entry of the cache weighs beyond its bytes.
 const ENTRY_BYTES: u64 = 1_000;
 
-/// How often each object was read whole, and its size, by one life of an agent.
+/// How often each object was read whole by one life of an agent, and its size. A process has one cache for all
+/// its lives: what earlier ones read counts for the room in it.
 #[derive(Default)]
 pub(super) struct WholeReads(Mutex<BTreeMap<String, (u32, u64)>>);
 
@@ -45,13 +46,16 @@ impl WholeReads {
     /// What was read more than once although a cache of `cache_bytes` had room for all that was read;
     /// counting starts anew.
     pub(super) fn take(&self, cache_bytes: u64) -> Vec<(String, u32)> {
-        let reads = std::mem::take(&mut *self.0.lock());
+        let mut reads = self.0.lock();
         let bytes: u64 = reads.values().map(|(_, bytes)| bytes + ENTRY_BYTES).sum();
-        if bytes > cache_bytes {
-            return Vec::new();
+        let mut again = Vec::new();
+        for (key, (times, _)) in reads.iter_mut() {
+            let times = std::mem::take(times);
+            if times > 1 && bytes <= cache_bytes {
+                again.push((key.clone(), times));
+            }
         }
-        let again = reads.into_iter().filter(|(_, (times, _))| *times > 1);
-        again.map(|(key, (times, _))| (key, times)).collect()
+        again
     }
 }
 

@@ -259,6 +259,23 @@ fn what_was_acknowledged_can_be_restored() {
 }
 
 #[test]
+fn what_was_shown_can_be_restored() {
+    let mut story = Story::new();
+    let (one, two) = (story.plain(2), story.plain(2));
+    story.reads(&[(0, one)]);
+    let records = vec![one.records];
+    let at = story.tell(None, What::Restorable { records });
+    story.reads(&[(0, one)]);
+    story.passes();
+    story.reads(&[(0, one), (2, two)]);
+    story.breaks(&["not-restorable"]);
+    if let What::Restorable { records } = &mut story.history.events[at].what {
+        records.push(two.records);
+    }
+    story.passes();
+}
+
+#[test]
 fn a_history_that_is_wrong_is_told() {
     // Out of time.
     let mut story = Story::new();
