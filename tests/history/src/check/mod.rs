@@ -23,6 +23,7 @@ mod memory;
 mod offsets;
 mod order;
 mod places;
+mod plain;
 mod progress;
 mod requests;
 mod restorable;
@@ -205,6 +206,7 @@ impl Pass {
         let mut copies = duplicates::Copies::new(context);
         for (place, log) in self.logs.iter_mut().enumerate() {
             let segments = bytes::merge_seen(context, place, &mut log.seen, findings);
+            plain::judge(context, place, &log.claims, findings);
             acknowledged::judge(context, place, &mut log.claims, &segments, findings);
             let standing = topics::walk(context, place, &segments, findings);
             copies.judge(context, place, &segments, &standing, findings);

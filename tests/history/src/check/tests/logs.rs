@@ -127,6 +127,28 @@ fn an_older_epoch_does_not_come_after_a_newer() {
 }
 
 #[test]
+fn plain_batches_stand_in_the_order_in_which_one_agent_got_them() {
+    let mut story = Story::new();
+    let (one, two) = (story.plain(1), story.plain(2));
+    story.acked(one, 0);
+    story.acked(two, 1);
+    story.passes();
+    let mut story = Story::new();
+    let (one, two) = (story.plain(1), story.plain(2));
+    story.acked(two, 0);
+    story.acked(one, 2);
+    story.breaks(&["plain-order"]);
+    // Sent again, it may stand anywhere.
+    let mut story = Story::new();
+    let (one, two) = (story.plain(1), story.plain(2));
+    story.unanswered(one);
+    story.send(one);
+    story.acked(two, 0);
+    story.acked(one, 2);
+    story.passes();
+}
+
+#[test]
 fn a_hole_in_the_sequences_is_told_where_everything_was_seen() {
     let mut story = Story::new();
     let (one, two) = (story.idempotent(2, 0), story.idempotent(1, 2));
