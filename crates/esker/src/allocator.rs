@@ -13,7 +13,10 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 /// jemalloc's settings (its manual page, "TUNING"), read before `main`:
 /// free pages go back after so many milliseconds, by a thread of its own; and large allocations are no
 /// exception from that.
-#[allow(unsafe_code, reason = "jemalloc finds its settings by this symbol's name; nothing else has it")]
+#[allow(
+    unsafe_code,
+    reason = "jemalloc finds its settings by this symbol's name; nothing else has it"
+)]
 #[unsafe(export_name = "_rjem_malloc_conf")]
 static SETTINGS: &[u8; 82] =
     b"background_thread:true,dirty_decay_ms:10000,muzzy_decay_ms:0,oversize_threshold:0\0";

@@ -25,6 +25,10 @@ const SETTLE: Duration = Duration::from_secs(30);
 /// After the readers: for memory to be given back.
 const IDLE: Duration = Duration::from_secs(5);
 
+/// Resident memory of an agent beside its budget: the program itself, what thousands of connections need before
+/// anything is charged, and free pages that the allocator keeps for a while.
+const RESIDENT_BESIDE_BUDGET: u64 = 128 << 20;
+
 /// How a run ended.
 pub(crate) enum Verdict {
     Kept,
@@ -99,6 +103,9 @@ pub(crate) fn run(options: &Options, seed: u64, stop: &Stop) -> Result<Verdict, 
             system.journal.problem(problem);
         }
     }
+    system
+        .journal
+        .judge_memory((options.memory_mib << 20) + RESIDENT_BESIDE_BUDGET);
     let notes = system.journal.finish(&mut known);
     judge::write_system(&known, &dir)?;
     let began = clock.elapsed();

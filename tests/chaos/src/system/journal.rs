@@ -126,6 +126,18 @@ impl Journal {
         *max = bytes.max(*max);
     }
 
+    /// P7, from outside: an agent whose memory was ever larger than that is a problem.
+    pub(crate) fn judge_memory(&self, bytes_max: u64) {
+        let resident = self.notes().resident_max.clone();
+        for (agent, bytes) in resident.into_iter().filter(|(_, bytes)| *bytes > bytes_max) {
+            self.problem(format!(
+                "{agent} had {} MiB of memory resident: its budget allows for {} MiB",
+                bytes >> 20,
+                bytes_max >> 20
+            ));
+        }
+    }
+
     /// How many faults took hold so far.
     pub(crate) fn held(&self) -> u64 {
         self.notes().tallies.values().map(|tally| tally.held).sum()
