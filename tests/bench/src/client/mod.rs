@@ -1,0 +1,104 @@
+//! Load on a broker, by librdkafka in processes of their own, so that their CPU time is not the broker's.
+//!
+//! `spec on the command line → {"ready":true} → "measure\n" on stdin → "stop\n" → {"outcome":{…}}`. A client works
+//! from the moment it is ready; what it did between "measure" and "stop" is its outcome. It ends with its parent:
+//! when its stdin closes.
+
+mod consume;
+mod orders;
+mod payload;
+mod process;
+mod produce;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use process::{COMMAND, Client};
+
+/// What a client does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Spec {
+    Produce(ProduceSpec),
+    Consume(ConsumeSpec),
+}
+
+/// A producer. Records go to partitions in turn.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ProduceSpec {
+    pub bootstrap: String,
+    pub topic: String,
+    pub partitions: i32,
+    pub record_bytes: usize,
+    pub batch_bytes: usize,
+    pub linger_ms: f64,
+    /// Consecutive records for one partition before it is the next one's turn.
+    pub in_a_row: u64,
+    pub idempotent: bool,
+    /// Requests in flight per connection.
+    pub in_flight: u32,
+    /// Records per second; as fast as it can be without.
+    pub rate: Option<f64>,
+    /// Ends by itself when so many records are acknowledged.
+    pub records_max: Option<u64>,
+}
+
+/// A consumer of all partitions of a topic, without a group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ConsumeSpec {
+    pub bootstrap: String,
+    pub topic: String,
+    pub partitions: i32,
+    /// Begins again where a partition began when it has come to its end.
+    pub again: bool,
+}
+
+/// What a client did between "measure" and "stop".
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    pub seconds: f64,
+    pub records: u64,
+    /// Bytes of the records' values.
+    pub bytes: u64,
+    /// From handing a record to the producer to its acknowledgement, or to its arrival at the consumer.
+    pub latency: Option<Latency>,
+    /// Records that failed for good, and errors of the connection.
+    pub errors: u64,
+    pub first_error: Option<String>,
+    /// Mean size of the batches that a producer really made, and their mean number of records.
+    pub batch_bytes: Option<f64>,
+    pub batch_records: Option<f64>,
+}
+
+/// Percentiles in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Latency {
+    pub count: u64,
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+    pub max_ms: f64,
+}
+
+impl Latency {
+    /// Of latencies in microseconds, in any order; `None` of none.
+    pub(crate) fn of(mut micros: Vec<u32>) -> Option<Self> {
+        micros.sort_unstable();
+        let at = |share| crate::results::stats::percentile(&micros, share).map(|us| f64::from(us) / 1000.0);
+        Some(Self {
+            count: micros.len() as u64,
+            p50_ms: at(0.5)?,
+            p99_ms: at(0.99)?,
+            max_ms: at(1.0)?,
+        })
+    }
+}
+
+/// The client's process: does what the spec says and prints its outcome.
+pub(crate) fn main(spec: &str) -> Result<(), String> {
+    let spec: Spec = serde_json::from_str(spec).map_err(|err| format!("no such client: {err}"))?;
+    let orders = orders::Orders::listen()?;
+    let outcome = match &spec {
+        Spec::Produce(spec) => produce::run(spec, &orders)?,
+        Spec::Consume(spec) => consume::run(spec, &orders)?,
+    };
+    process::say("outcome", &outcome);
+    Ok(())
+}
