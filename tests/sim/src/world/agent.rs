@@ -335,7 +335,7 @@ impl Agent {
             who: self.plan.name.clone(),
             reach: Arc::clone(&self.reach),
             reads: Arc::clone(reads),
-            flipped_last: Mutex::default(),
+            flipped: Mutex::default(),
         };
         let metastore = ProcessMetastore {
             world: Arc::clone(&self.world),

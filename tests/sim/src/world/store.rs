@@ -4,7 +4,7 @@
 //! construction. What may go wrong on the way is drawn for each request. A request that was sent takes
 //! effect whatever becomes of the process that sent it, perhaps much later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -65,7 +65,7 @@ pub(super) struct ProcessStore {
     pub(super) who: String,
     pub(super) reach: Arc<Reach>,
     pub(super) reads: Arc<WholeReads>,
-    pub(super) flipped_last: Mutex<Option<String>>,
+    pub(super) flipped: Mutex<BTreeSet<String>>,
 }
 
 /// How one PUT fares.
@@ -153,12 +153,13 @@ impl ProcessStore {
         None
     }
 
-    /// Bytes of segments are damaged on their way, but not of the same one again and again.
+    /// Bytes of segments are damaged on their way, but not twice in a row of the same one.
     fn may_flip(&self, location: &Path, bytes: usize) -> bool {
-        let mut last = self.flipped_last.lock();
-        let again = last.as_deref() == Some(location.as_ref());
-        *last = (!again).then(|| location.to_string());
-        !again && bytes > 0 && location.as_ref().starts_with(segment::INGEST)
+        if bytes == 0 || !location.as_ref().starts_with(segment::INGEST) {
+            return false;
+        }
+        let mut flipped = self.flipped.lock();
+        !flipped.remove(location.as_ref()) && flipped.insert(location.to_string())
     }
 
     fn trace(&self, what: &str, location: &Path, detail: u64) {
