@@ -12,7 +12,11 @@ SEEDS ?= 1000
 # How long `make chaos` and `make fuzz` go on; the former draws its faults from SEED, the latter can take one TARGET.
 MINUTES ?= 20
 
-.PHONY: help run install stores setup test lint e2e crash drivers sim sim-planted sim-nightly chaos fuzz
+# Results that `make bench-compare` sets side by side, as `make bench` left them.
+A ?=
+B ?=
+
+.PHONY: help run install stores setup test lint e2e crash drivers sim sim-planted sim-nightly chaos fuzz bench bench-compare
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +59,12 @@ chaos: ## real faults on real processes under real clients: MINUTES=n (SEED=n dr
 
 fuzz: ## fuzz what arrives from outside: MINUTES=n in all (TARGET=name for one target)
 	@exec scripts/fuzz $(MINUTES) $(TARGET)
+
+bench: ## measure Esker and Apache Kafka beside it: one table (ARGS="--quick --only produce-1mb"; --help says more)
+	@ARGS='$(ARGS)' exec scripts/test bench
+
+bench-compare: ## what moved between two runs of `make bench`: A=results.json B=results.json
+	@$(ENV) cargo build --release -p esker-bench; exec "$$CARGO_TARGET_DIR/release/esker-bench" compare "$(A)" "$(B)"
 
 drivers: ## prove the test clients themselves against Apache Kafka
 	@exec scripts/test drivers
