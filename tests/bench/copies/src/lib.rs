@@ -130,3 +130,6 @@ pub unsafe extern "C" fn memmove(to: *mut c_void, from: *const c_void, bytes: us
     // SAFETY: the caller's.
     unsafe { copy(&MEMMOVE, to, from, bytes) }
 }
+
+#[cfg(test)]
+mod tests;
