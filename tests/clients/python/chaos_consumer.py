@@ -15,7 +15,7 @@ import random
 import signal
 import time
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from chaos_history import EventLog
@@ -147,6 +147,10 @@ class Reading:
             offset = self.admin.list_offsets({at: spec}, request_timeout=LIST_PATIENCE_S)[at].result().offset
         except KafkaException as e:
             self.complain(f"list offsets: {e.args[0].name()}")
+            return None
+        if offset == OFFSET_INVALID:
+            # librdkafka's own number for an offset that nobody told it: some lost answers come without an error.
+            self.complain("list offsets: no answer")
             return None
         self.log.listed(partition, query, asked_us, offset)
         return offset
