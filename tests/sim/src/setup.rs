@@ -222,6 +222,7 @@ fn producers(
                 Duration::from_secs(30),
             ]),
             delivery_timeout: draw.ms(10_000, 60_000),
+            lives_for: draw.chance(30).then(|| draw.ms(1_500, 20_000)),
         })
         .collect()
 }

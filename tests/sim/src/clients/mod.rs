@@ -123,6 +123,8 @@ pub struct ProducerPlan {
     /// A batch that is not acknowledged after this is given up (`delivery.timeout.ms`, librdkafka's
     /// `message.timeout.ms`); a careless producer does not wait so long.
     pub delivery_timeout: Duration,
+    /// The mean time after which its process dies and another one takes its place, while there is load.
+    pub lives_for: Option<Duration>,
 }
 
 /// A consumer's task.

@@ -142,6 +142,7 @@ pub(crate) fn producer_plan(kind: ProducerKind, topic: &str, partitions: &[i32])
         codec: Codec::None,
         request_timeout: Duration::from_secs(3),
         delivery_timeout: Duration::from_secs(20),
+        lives_for: None,
     }
 }
 

@@ -183,6 +183,19 @@ impl Engine {
         }
     }
 
+    /// Notes the end of its process: nobody hears an answer any more, and nothing is sent again.
+    pub(super) fn die(mut self) {
+        for mut lane in std::mem::take(&mut self.lanes) {
+            for batch in &lane.wire {
+                let what = What::Unanswered { batch: batch.name };
+                self.ctx.record.tell(self.ctx.me, what);
+            }
+            lane.wire.retain(|batch| !batch.abandoned);
+            self.give_up(lane.wire);
+            self.give_up(lane.queue);
+        }
+    }
+
     /// Notes that batches are not sent again. What was never sent has no fate.
     fn give_up(&self, batches: impl IntoIterator<Item = Outgoing>) {
         for batch in batches {
