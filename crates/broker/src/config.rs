@@ -15,6 +15,10 @@ pub struct BrokerConfig {
     pub cluster_id: Option<String>,
     /// Where clients connect.
     pub listeners: Vec<Arc<ListenerConfig>>,
+    /// Most connections at a time; who accepts them keeps to it.
+    pub connections_max: usize,
+    /// Most connections of one address.
+    pub connections_per_ip_max: usize,
     /// Availability zone of this agent.
     pub zone: Option<String>,
     /// What this agent does: `serve`, `upkeep`.
@@ -56,6 +60,8 @@ impl Default for BrokerConfig {
             node_name: "dev".into(),
             cluster_id: None,
             listeners: Vec::new(),
+            connections_max: 20_000,
+            connections_per_ip_max: 15_000,
             zone: None,
             roles: vec!["serve".into(), "upkeep".into()],
             version: env!("CARGO_PKG_VERSION").into(),

@@ -31,3 +31,4 @@ mod upkeep;
 pub use broker::{Broker, Dependencies, StartError, StopReason};
 pub use config::{BrokerConfig, ListenerConfig};
 pub use observe::MemoryUse;
+pub use throttled_log::ThrottledLog;

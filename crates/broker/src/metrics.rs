@@ -42,10 +42,24 @@ pub struct ApiLabels {
     pub api: &'static str,
 }
 
+/// Label of connections that were not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RefusedLabels {
+    /// The setting whose limit was reached.
+    pub limit: &'static str,
+}
+
+/// Label of connections that were closed because of what their client did.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ClosedLabels {
+    /// What it did: `malformed`, `no_request`, `slow_sender` or `slow_reader`.
+    pub reason: &'static str,
+}
+
 /// Label of memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct MemoryLabels {
-    /// `control`, `produce`, `fetch` or `cache`.
+    /// `control`, `decoded`, `produce`, `fetch` or `cache`.
     pub r#use: &'static str,
 }
 
@@ -70,6 +84,10 @@ pub struct BrokerMetrics {
     pub memory_bytes: Family<MemoryLabels, Gauge>,
     /// Open client connections.
     pub connections: Gauge,
+    /// New connections that were closed at once.
+    pub connections_refused: Family<RefusedLabels, Counter>,
+    /// Connections closed because of what their client sent, or did not.
+    pub connections_closed: Family<ClosedLabels, Counter>,
     /// Segments sealed.
     pub segments: Counter,
 }
@@ -93,6 +111,8 @@ impl Default for BrokerMetrics {
             hot_segment_bytes: Gauge::default(),
             memory_bytes: Family::default(),
             connections: Gauge::default(),
+            connections_refused: Family::default(),
+            connections_closed: Family::default(),
             segments: Counter::default(),
         }
     }
@@ -158,6 +178,16 @@ impl BrokerMetrics {
             "esker_connections",
             "Open client connections",
             self.connections.clone(),
+        );
+        registry.register(
+            "esker_connections_refused",
+            "New connections closed at once, by the limit that was reached",
+            self.connections_refused.clone(),
+        );
+        registry.register(
+            "esker_connections_closed",
+            "Connections closed because of what their client did",
+            self.connections_closed.clone(),
         );
         registry.register("esker_segments", "Segments sealed", self.segments.clone());
     }

@@ -8,7 +8,7 @@ use esker_model::seams::{Clock, Instant};
 use parking_lot::Mutex;
 
 /// Lets one line through per interval.
-pub(crate) struct ThrottledLog {
+pub struct ThrottledLog {
     clock: Arc<dyn Clock>,
     interval: Duration,
     state: Mutex<State>,
@@ -21,7 +21,8 @@ struct State {
 }
 
 impl ThrottledLog {
-    pub(crate) fn new(clock: Arc<dyn Clock>, interval: Duration) -> Self {
+    /// Lets the first line through, and then one per `interval`.
+    pub fn new(clock: Arc<dyn Clock>, interval: Duration) -> Self {
         Self {
             clock,
             interval,
@@ -30,7 +31,7 @@ impl ThrottledLog {
     }
 
     /// Calls `line` with the number of lines left out since the last one, if it is time for a line.
-    pub(crate) fn tell(&self, line: impl FnOnce(u64)) {
+    pub fn tell(&self, line: impl FnOnce(u64)) {
         let now = self.clock.now();
         let untold = {
             let mut state = self.state.lock();

@@ -8,7 +8,7 @@ use super::config_entries::{Source, synonym};
 use super::config_table;
 use super::config_values::Kind;
 use crate::Broker;
-use crate::connection::IDLE_MAX;
+use crate::connection::limits::IDLE_MAX;
 use crate::fetch::RESPONSE_BYTES_MAX;
 
 /// How long a partition remembers an idle producer.
@@ -85,6 +85,18 @@ fn settings(broker: &Broker) -> Vec<Setting> {
             Some(config.auto_create_topics.to_string()),
             Kind::Boolean,
             "Whether a topic is created when a client first asks for it.",
+        ),
+        given(
+            "max.connections",
+            Some(config.connections_max.to_string()),
+            Kind::Int,
+            "Most connections of clients at a time.",
+        ),
+        given(
+            "max.connections.per.ip",
+            Some(config.connections_per_ip_max.to_string()),
+            Kind::Int,
+            "Most connections of clients from one address.",
         ),
         fixed(
             "connections.max.idle.ms",

@@ -7,7 +7,7 @@ use axum::extract::State as Shared;
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
 
-use crate::run::{CONNECTIONS_MAX, State, StoreHealth};
+use crate::run::{State, StoreHealth};
 
 pub(super) async fn status(Shared(state): Shared<Arc<State>>) -> Json<Value> {
     Json(document(&state))
@@ -54,7 +54,11 @@ fn document(state: &State) -> Value {
             "bucket": dependency(&settings.bucket.to_string(), bucket),
         },
         "limits": {
-            "connections": { "used": state.connections(), "max": CONNECTIONS_MAX },
+            "connections": {
+                "used": state.connections(),
+                "max": state.limits().max(),
+                "max_per_ip": state.limits().per_address_max(),
+            },
             "memory_bytes": memory(state),
             "segment_bytes": settings.segment_bytes,
             "flush_interval_ms": u64::try_from(settings.flush_interval.as_millis()).unwrap_or(u64::MAX),

@@ -1,25 +1,32 @@
 //! Accepting connections.
 //!
-//! What holds: no more than [`CONNECTIONS_MAX`] connections are open; at the limit, and while there is no
-//! incarnation to serve them, new ones wait in the system's queue. A connection belongs to one incarnation
-//! and is closed with it. Running out of files or memory slows accepting down, nothing else.
+//! What holds: accepting never stops while an incarnation serves, and never spins. A connection beyond the
+//! limits ([`Connections`]) is closed at once; while there is no incarnation to serve them, new ones wait in
+//! the system's queue. A connection belongs to one incarnation and is closed with it. Running out of files or
+//! memory slows accepting down, nothing else. However many are turned away, the log gets a line per
+//! [`TOLD_EVERY`].
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use esker_broker::{Broker, ListenerConfig};
+use esker_broker::metrics::{BrokerMetrics, RefusedLabels};
+use esker_broker::{Broker, ListenerConfig, ThrottledLog};
 use esker_model::seams::Seams;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::connections::CONNECTIONS_MAX;
+use super::connections::{Connections, Limit, Slot};
+use super::state::State;
 
 /// Wait after the system refused to accept; doubles while it goes on refusing.
 const REFUSED: Duration = Duration::from_millis(20);
 const REFUSED_MAX: Duration = Duration::from_secs(1);
+
+/// How often the log says that connections are turned away.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// An incarnation that takes connections.
 #[derive(Clone)]
@@ -28,18 +35,25 @@ struct Serving {
     over: CancellationToken,
 }
 
-/// Who serves new connections now, if anybody.
+/// Who serves new connections now, if anybody, and how many.
 pub(super) struct Door {
     serving: watch::Sender<Option<Serving>>,
-    slots: Arc<Semaphore>,
+    connections: Arc<Connections>,
+    metrics: BrokerMetrics,
+    turned_away: ThrottledLog,
+    not_accepted: ThrottledLog,
 }
 
 impl Door {
-    /// A closed door. `slots` has a permit for each connection that may be open.
-    pub(super) fn new(slots: Arc<Semaphore>) -> Self {
+    /// A closed door.
+    pub(super) fn new(state: &State) -> Self {
+        let log = || ThrottledLog::new(Arc::clone(&state.seams().clock), TOLD_EVERY);
         Self {
             serving: watch::Sender::new(None),
-            slots,
+            connections: state.limits(),
+            metrics: state.broker_metrics(),
+            turned_away: log(),
+            not_accepted: log(),
         }
     }
 
@@ -59,17 +73,19 @@ impl Door {
         }
     }
 
-    async fn next(&self) -> Option<(Serving, OwnedSemaphorePermit)> {
-        let slot = match Arc::clone(&self.slots).try_acquire_owned() {
-            Ok(slot) => slot,
-            Err(_) => {
-                warn!("{CONNECTIONS_MAX} connections are open: new ones wait until some close");
-                Arc::clone(&self.slots).acquire_owned().await.ok()?
-            }
-        };
+    async fn serving(&self) -> Option<Serving> {
         let mut serving = self.serving.subscribe();
-        let serving = serving.wait_for(Option::is_some).await.ok()?.clone()?;
-        Some((serving, slot))
+        serving.wait_for(Option::is_some).await.ok()?.clone()
+    }
+
+    fn turn_away(&self, peer: &str, limit: Limit) {
+        let limit = limit.setting();
+        self.metrics
+            .connections_refused
+            .get_or_create(&RefusedLabels { limit })
+            .inc();
+        self.turned_away
+            .tell(|untold| warn!(peer, untold, "closed a new connection: {limit} is reached"));
     }
 }
 
@@ -84,19 +100,12 @@ pub(super) async fn accept(
     let mut refused = REFUSED;
     loop {
         let next = async {
-            let (_, slot) = door.next().await?;
+            door.serving().await?;
             let accepted = listener.accept().await;
             // Who serves may have changed while nobody connected.
-            let serving = door
-                .serving
-                .subscribe()
-                .wait_for(Option::is_some)
-                .await
-                .ok()?
-                .clone()?;
-            Some((serving, slot, accepted))
+            Some((door.serving().await?, accepted))
         };
-        let (serving, slot, accepted) = tokio::select! {
+        let (serving, accepted) = tokio::select! {
             biased;
             () = stop.cancelled() => return,
             next = next => match next {
@@ -107,15 +116,20 @@ pub(super) async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 refused = REFUSED;
-                let connection = serve(serving, stream, Arc::clone(&config), peer.to_string(), slot);
-                seams.spawner.spawn("connection", Box::pin(connection));
+                match door.connections.admit(peer.ip()) {
+                    Ok(slot) => {
+                        let connection = serve(serving, stream, Arc::clone(&config), peer.to_string(), slot);
+                        seams.spawner.spawn("connection", Box::pin(connection));
+                    }
+                    Err(limit) => door.turn_away(&peer.to_string(), limit),
+                }
             }
             Err(error) if is_about_one_peer(&error) => {
                 debug!(%error, "a connection was gone before it was accepted")
             }
             Err(error) => {
-                warn!(%error, "cannot accept connections; trying again");
-                drop(slot);
+                door.not_accepted
+                    .tell(|untold| warn!(%error, untold, "cannot accept connections; trying again"));
                 tokio::time::sleep(refused).await;
                 refused = (refused * 2).min(REFUSED_MAX);
             }
@@ -136,7 +150,7 @@ async fn serve(
     stream: TcpStream,
     listener: Arc<ListenerConfig>,
     peer: String,
-    _slot: OwnedSemaphorePermit,
+    _slot: Slot,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, peer, "cannot set TCP_NODELAY");

@@ -49,7 +49,7 @@ pub(super) async fn run(
         () = signals.cancelled() => return Ok(()),
         begun = begin => begun?,
     };
-    let door = Arc::new(Door::new(state.slots()));
+    let door = Arc::new(Door::new(state));
     state.ready(&first);
     let mut listening = Vec::new();
     for bound in bound {
@@ -164,6 +164,8 @@ fn broker_config(settings: &Settings, listeners: &[Arc<ListenerConfig>]) -> Brok
         node_name: settings.node_name.clone().or(first).unwrap_or_default(),
         cluster_id: settings.cluster_id.clone(),
         listeners: listeners.to_vec(),
+        connections_max: settings.connections_max,
+        connections_per_ip_max: settings.connections_per_ip_max,
         zone: settings.zone.clone(),
         roles: settings.roles.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -24,7 +24,6 @@ use crate::logging;
 use crate::settings::{self, Layers, Settings};
 
 pub(crate) use bind::bind;
-pub(crate) use connections::CONNECTIONS_MAX;
 pub(crate) use state::{State, StoreHealth};
 pub(crate) use stores::{open_bucket, open_sqlite, postgres_config, sentence_of};
 

@@ -11,9 +11,8 @@ use esker_model::seams::Seams;
 use esker_storage::StoreMetrics;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use tokio::sync::Semaphore;
 
-use super::connections::CONNECTIONS_MAX;
+use super::connections::Connections;
 use super::health::TICK;
 use crate::settings::Settings;
 use crate::settings::address::Address;
@@ -51,7 +50,7 @@ pub(crate) struct State {
     draining: AtomicBool,
     /// Milliseconds of the monotonic clock.
     ticked: AtomicU64,
-    slots: Arc<Semaphore>,
+    connections: Arc<Connections>,
     registry: Registry,
     broker_metrics: BrokerMetrics,
     metastore_metrics: MetastoreMetrics,
@@ -83,7 +82,7 @@ impl State {
             was_ready: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             ticked: AtomicU64::new(0),
-            slots: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            connections: Arc::new(Connections::new(settings)),
             registry,
             broker_metrics: broker,
             metastore_metrics: metastore,
@@ -125,12 +124,12 @@ impl State {
         self.store_metrics.clone()
     }
 
-    /// A permit for each connection that may be open.
-    pub(super) fn slots(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.slots)
+    /// How many connections may be open.
+    pub(crate) fn limits(&self) -> Arc<Connections> {
+        Arc::clone(&self.connections)
     }
 
-    /// Open connections. (Not the permits in use: each listener holds one for the connection to come.)
+    /// Open connections.
     pub(crate) fn connections(&self) -> i64 {
         self.broker_metrics.connections.get()
     }

@@ -5,6 +5,7 @@
 //! give them meaning.
 
 pub(crate) mod address;
+mod connections;
 mod error;
 mod layers;
 mod listeners;
@@ -71,6 +72,8 @@ pub(crate) struct Settings {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) admin_addr: Option<Address>,
     pub(crate) peer_addr: Option<Address>,
+    pub(crate) connections_max: usize,
+    pub(crate) connections_per_ip_max: usize,
     pub(crate) metastore: MetastoreUrl,
     pub(crate) bucket: SecretUrl,
     /// The directory that holds both stores, if it does.
@@ -92,11 +95,17 @@ impl Settings {
     /// Checks everything.
     pub(crate) fn resolve(layers: &Layers) -> Result<Self, SettingsError> {
         let data_dir = layers.parse("data_dir", directory)?;
+        let memory_bytes = layers
+            .parse("memory_bytes", memory_bytes)?
+            .unwrap_or_else(memory::default_bytes);
+        let (connections_max, connections_per_ip_max) = connections::resolve(layers, memory_bytes)?;
         Ok(Self {
             mode: layers.mode(),
             listeners: listeners::resolve(layers)?,
             admin_addr: layers.parse("admin_addr", admin_addr)?.flatten(),
             peer_addr: layers.parse("peer_addr", Address::parse)?,
+            connections_max,
+            connections_per_ip_max,
             metastore: metastore(layers)?,
             bucket: bucket(layers)?,
             data_dir,
@@ -110,9 +119,7 @@ impl Settings {
                     .parse("flush_interval_ms", |v| number(v, 0, FLUSH_INTERVAL_MS_MAX))?
                     .unwrap_or_default(),
             ),
-            memory_bytes: layers
-                .parse("memory_bytes", memory_bytes)?
-                .unwrap_or_else(memory::default_bytes),
+            memory_bytes,
             auto_create_topics: layers.parse("auto_create_topics", boolean)?.unwrap_or_default(),
             num_partitions: layers.parse("num_partitions", partitions)?.unwrap_or(1),
             shutdown_grace: Duration::from_secs(

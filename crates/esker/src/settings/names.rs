@@ -142,6 +142,22 @@ pub(crate) const SETTINGS: &[Setting] = &[
         agent: Nothing,
     },
     Setting {
+        name: "max_connections",
+        value: "COUNT",
+        heading: CLIENTS,
+        help: "Most connections of clients at a time; a further one is closed at once",
+        dev: Computed("one per 32KiB of memory_bytes, at most 20000"),
+        agent: Computed("one per 32KiB of memory_bytes, at most 20000"),
+    },
+    Setting {
+        name: "max_connections_per_ip",
+        value: "COUNT",
+        heading: CLIENTS,
+        help: "Most connections from one address; of IPv6, from one network of 64 bits",
+        dev: Computed("three quarters of max_connections"),
+        agent: Computed("three quarters of max_connections"),
+    },
+    Setting {
         name: "metastore_url",
         value: "URL",
         heading: STORES,

@@ -204,6 +204,10 @@ fn lists_and_tables_of_the_file() {
     );
     assert_eq!(settings.roles, ["serve"]);
     assert_eq!(settings.memory_bytes, 128 << 20);
+    assert_eq!(
+        (settings.connections_max, settings.connections_per_ip_max),
+        (4096, 3072)
+    );
     assert!(!settings.auto_create_topics);
 }
 
@@ -294,6 +298,8 @@ fn wrong_values_say_what_would_be_right() {
         ("segment_bytes", "8 megs", "is not a size"),
         ("segment_bytes", "1KiB", "between 64 KiB and 64 MiB"),
         ("memory_bytes", "1MiB", "at least 64 MiB"),
+        ("max_connections", "0", "between 1 and 1000000"),
+        ("max_connections_per_ip", "many", "between 1 and 1000000"),
         ("flush_interval_ms", "-1", "between 0 and 60000"),
         ("auto_create_topics", "yes", "neither true nor false"),
         ("num_partitions", "0", "between 1 and 10000"),
