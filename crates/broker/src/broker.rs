@@ -7,10 +7,12 @@ use esker_metastore::Metastore;
 use esker_model::seams::Seams;
 use esker_storage::bucket::Bucket;
 use esker_storage::cache::SegmentCache;
+use tokio::sync::Semaphore;
 
 use crate::authorizer::Authorizer;
 use crate::budget::Budget;
 use crate::config::BrokerConfig;
+use crate::connection::limits::LISTINGS_AT_ONCE;
 use crate::fetch::{HeadWatch, HotIndex, SegmentPins};
 use crate::membership::{self, EpochGate, Membership};
 use crate::metrics::BrokerMetrics;
@@ -59,6 +61,8 @@ pub struct Broker {
     pub(crate) produce: Arc<ProducePath>,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) refusals: ThrottledLog,
+    /// Turns of answers whose size is known only when they are made.
+    pub(crate) listings: Arc<Semaphore>,
     /// Questions of readers that the metastore did not answer.
     pub(crate) unanswered: ThrottledLog,
     pub(crate) groups_wanted: ThrottledLog,
@@ -97,6 +101,7 @@ impl Broker {
             pins: SegmentPins::new(Arc::clone(&budget.fetch)),
             producer_ids: ProducerIds::new(Arc::clone(&on.metastore)),
             refusals: ThrottledLog::new(Arc::clone(&on.seams.clock), Duration::from_secs(1)),
+            listings: Arc::new(Semaphore::new(LISTINGS_AT_ONCE)),
             unanswered: ThrottledLog::new(Arc::clone(&on.seams.clock), Duration::from_secs(1)),
             groups_wanted: ThrottledLog::new(Arc::clone(&on.seams.clock), Duration::from_secs(60)),
             config,

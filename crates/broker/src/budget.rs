@@ -1,27 +1,30 @@
 //! The agent's memory budget.
 //!
-//! What holds: the bytes of request frames, of fetch responses being written and of the cache together
-//! stay below `memory_bytes`, because each has a share of its own and nothing is read into memory
-//! before its size was reserved. A share that is used up makes its callers wait, in order: sockets are
+//! What holds: the bytes of request frames, of what large ones become when they are decoded, of large
+//! responses being written and of the cache together stay below `memory_bytes`, because each has a share of
+//! its own and nothing is read into memory before its size was reserved. What is small is not charged, but
+//! limited for each connection (`connection::limits`): a full budget stops nobody who asks for little. A share that is used up makes its callers wait, in order: sockets are
 //! not read, which slows clients down. Shares are separate, so that producers can starve neither
 //! administration nor readers. Before producers have to wait, recent segments are dropped from memory:
 //! what is kept for readers yields first, and again while somebody waits, because what was in use a
 //! moment ago is kept for readers by now.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Parts of 16 that each use gets of `memory_bytes`.
+/// Parts of 32 that each use gets of `memory_bytes`.
 const CONTROL_PARTS: u64 = 1;
-const PRODUCE_PARTS: u64 = 8;
-const FETCH_PARTS: u64 = 3;
-const CACHE_PARTS: u64 = 4;
-const PARTS: u64 = 16;
+const DECODED_PARTS: u64 = 1;
+const PRODUCE_PARTS: u64 = 16;
+const FETCH_PARTS: u64 = 6;
+const CACHE_PARTS: u64 = 8;
+const PARTS: u64 = 32;
 
-const _: () = assert!(CONTROL_PARTS + PRODUCE_PARTS + FETCH_PARTS + CACHE_PARTS == PARTS);
+const _: () = assert!(CONTROL_PARTS + DECODED_PARTS + PRODUCE_PARTS + FETCH_PARTS + CACHE_PARTS == PARTS);
 
 /// The smallest budget that an agent starts with.
 pub const MEMORY_BYTES_MIN: u64 = 64 * 1024 * 1024;
@@ -30,9 +33,11 @@ pub const MEMORY_BYTES_MIN: u64 = 64 * 1024 * 1024;
 pub struct Budget {
     /// Frames of every request that carries no records.
     pub control: Arc<Pool>,
+    /// Requests whose decoded form is large, until they are answered.
+    pub decoded: Arc<Pool>,
     /// Frames of produce requests, until their last batch has left memory.
     pub produce: Arc<Pool>,
-    /// Fetch responses until they are written.
+    /// Fetch responses, and large ones of other requests, until they are written.
     pub fetch: Arc<Pool>,
     /// What the cache may weigh.
     pub cache_bytes: u64,
@@ -44,6 +49,7 @@ impl Budget {
         let part = memory_bytes.max(MEMORY_BYTES_MIN) / PARTS;
         Self {
             control: Arc::new(Pool::new(part * CONTROL_PARTS)),
+            decoded: Arc::new(Pool::new(part * DECODED_PARTS)),
             produce: Arc::new(Pool::new(part * PRODUCE_PARTS)),
             fetch: Arc::new(Pool::new(part * FETCH_PARTS)),
             cache_bytes: Self::cache_bytes(memory_bytes),
@@ -66,6 +72,7 @@ type Yield = Box<dyn Fn(u64) + Send + Sync>;
 pub struct Pool {
     bytes: u64,
     free: Arc<Semaphore>,
+    waiting: AtomicUsize,
     yield_memory: OnceLock<Yield>,
 }
 
@@ -85,6 +92,22 @@ impl Reservation {
     }
 }
 
+/// Counts one who waits, until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// More was asked for than the whole share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{asked} bytes do not fit into a memory share of {share} bytes")]
@@ -101,6 +124,7 @@ impl Pool {
         Self {
             bytes,
             free: Arc::new(Semaphore::new(bytes as usize)),
+            waiting: AtomicUsize::new(0),
             yield_memory: OnceLock::new(),
         }
     }
@@ -129,6 +153,7 @@ impl Pool {
                 shared: Vec::new(),
             });
         }
+        let _waiting = Waiting::new(&self.waiting);
         let mut turn = pin!(Arc::clone(&self.free).acquire_many_owned(permits));
         let acquired = loop {
             let Some(yield_memory) = self.yield_memory.get() else {
@@ -149,6 +174,21 @@ impl Pool {
                 share: 0,
             }),
         }
+    }
+
+    /// Whether less than a quarter of this share is free.
+    pub fn is_short(&self) -> bool {
+        (self.free.available_permits() as u64) < self.bytes / 4
+    }
+
+    /// Whether somebody waits for memory of this share.
+    pub fn is_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Reserves `bytes`, or the whole share if that is less, waiting for its turn.
+    pub async fn reserve_at_most(&self, bytes: u64) -> Option<Reservation> {
+        self.reserve(bytes.min(self.bytes)).await.ok()
     }
 
     /// Whether that many bytes can ever be reserved.

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use esker_model::seams::Instant;
 use esker_protocol::header::{self, Incoming};
+use esker_protocol::request::{self, Checked};
 use esker_protocol::response::{self, ResponseBody};
-use esker_protocol::{ErrorCode, Request, RequestHeader, request, versions};
+use esker_protocol::{ErrorCode, Request, RequestHeader, versions};
 use tracing::error;
 
 use crate::Broker;
-use crate::budget::Reservation;
+use crate::budget::{Reservation, TooLarge};
+use crate::connection::limits::{FREE_HEAP_BYTES, HEAP_CHARGES};
 use crate::connection::{Outcome, Pending, Reply};
 use crate::context::{ConnectionContext, RequestContext, zone_of_client_id};
 use crate::metrics::{ApiLabels, RequestLabels};
@@ -46,13 +48,27 @@ impl Session {
                 return Pending::Now(Outcome::Reply(Reply {
                     slices: vec![reply],
                     hold: None,
+                    turn: None,
                 }));
             }
             Err(err) => return Pending::Now(Outcome::Close(err.to_string())),
         };
-        let request = match request::decode_request(&header, body) {
+        let checked = match request::check_request(&header, body) {
+            Ok(checked) => checked,
+            Err(err) => return Pending::Now(Outcome::Close(err.to_string())),
+        };
+        let heap = match self.charge_heap(&checked).await {
+            Ok(heap) => heap,
+            Err(err) => return Pending::Now(Outcome::Close(err.to_string())),
+        };
+        let request = match checked.decode() {
             Ok(request) => request,
             Err(err) => return Pending::Now(Outcome::Close(err.to_string())),
+        };
+        let turn = if lists_all(&request) {
+            Arc::clone(&self.broker.listings).acquire_owned().await.ok()
+        } else {
+            None
         };
         let context = self.context(&header);
         let answer = Answer {
@@ -60,7 +76,27 @@ impl Session {
             header,
             began,
         };
-        self.route(context, request, answer).await
+        match self.route(context, request, answer).await {
+            Pending::Now(Outcome::Reply(reply)) => Pending::Now(Outcome::Reply(Reply { turn, ..reply })),
+            Pending::Later(outcome) if heap.is_some() => Pending::Later(Box::pin(async move {
+                match outcome.await {
+                    Outcome::Reply(reply) => Outcome::Reply(Reply { hold: heap, ..reply }),
+                    outcome => outcome,
+                }
+            })),
+            pending => pending,
+        }
+    }
+
+    /// Charges what a request becomes when it is decoded and answered, unless that is little.
+    async fn charge_heap(&self, request: &Checked) -> Result<Option<Reservation>, TooLarge> {
+        let heap = request.heap_bytes();
+        if heap <= FREE_HEAP_BYTES {
+            return Ok(None);
+        }
+        let pool = &self.broker.budget.decoded;
+        pool.fits(heap)?;
+        Ok(pool.reserve_at_most(heap * HEAP_CHARGES).await)
     }
 
     fn context(&mut self, header: &RequestHeader) -> RequestContext {
@@ -128,6 +164,15 @@ impl Session {
     }
 }
 
+/// Whether the answer's size follows what there is rather than what was asked.
+fn lists_all(request: &Request) -> bool {
+    match request {
+        Request::Metadata(request) => request.topics.as_ref().is_none_or(Vec::is_empty),
+        Request::DescribeConfigs(_) | Request::DescribeTopicPartitions(_) => true,
+        _ => false,
+    }
+}
+
 /// What is needed to answer a request.
 struct Answer {
     broker: Arc<Broker>,
@@ -149,7 +194,11 @@ impl Answer {
     ) -> Outcome {
         self.count(error);
         match encoded {
-            Ok(slices) => Outcome::Reply(Reply { slices, hold }),
+            Ok(slices) => Outcome::Reply(Reply {
+                slices,
+                hold,
+                turn: None,
+            }),
             Err(err) => {
                 error!(%err, "a response could not be encoded: closing the connection");
                 Outcome::Close(err.to_string())

@@ -5,7 +5,7 @@ use crate::Broker;
 /// One share of the memory budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryUse {
-    /// What it is for: `control`, `produce`, `fetch` or `cache`.
+    /// What it is for: `control`, `decoded`, `produce`, `fetch` or `cache`.
     pub r#use: &'static str,
     /// Bytes in use now.
     pub used: u64,
@@ -26,7 +26,7 @@ impl Broker {
     }
 
     /// The shares of the memory budget and what is in use of each.
-    pub fn memory(&self) -> [MemoryUse; 4] {
+    pub fn memory(&self) -> [MemoryUse; 5] {
         let budget = &self.budget;
         let pool = |r#use, pool: &crate::budget::Pool| MemoryUse {
             r#use,
@@ -35,6 +35,7 @@ impl Broker {
         };
         [
             pool("control", &budget.control),
+            pool("decoded", &budget.decoded),
             pool("produce", &budget.produce),
             pool("fetch", &budget.fetch),
             MemoryUse {

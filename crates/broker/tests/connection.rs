@@ -10,7 +10,12 @@ mod support;
 
 use std::time::Duration;
 
-use support::{World, plain_batch};
+use esker_broker::BrokerConfig;
+use esker_protocol::StrBytes;
+use esker_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use esker_protocol::messages::metadata_request::MetadataRequestTopic;
+use esker_protocol::messages::{ApiVersionsRequest, DescribeConfigsRequest, MetadataRequest};
+use support::{World, plain_batch, topic_name};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// The start of a produce request of 100 MiB, and no more of it.
@@ -48,4 +53,111 @@ async fn a_sender_that_stops_is_disconnected() {
     client.stream.write_all(&[0; 100_000]).await.unwrap();
     let closed = tokio::time::timeout(Duration::from_secs(10), client.stream.read_u8()).await;
     assert!(closed.unwrap().is_err());
+}
+
+/// A connection that never says anything is closed, one that spoke once may rest.
+#[tokio::test(start_paused = true)]
+async fn a_connection_without_a_first_request_is_closed() {
+    let world = World::new();
+    let agent = world.agent("a").await;
+    let mut silent = agent.connect();
+    let mut rested = agent.connect();
+    rested.call(3, &ApiVersionsRequest::default()).await;
+    let closed = tokio::time::timeout(Duration::from_secs(40), silent.stream.read_u8()).await;
+    assert!(closed.unwrap().is_err());
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    rested.call(3, &ApiVersionsRequest::default()).await;
+}
+
+/// The start of a request of `size` bytes that is no Produce, and no more of it.
+fn control_announcement(size: i32) -> Vec<u8> {
+    let mut start = size.to_be_bytes().to_vec();
+    start.extend_from_slice(&[0, 3, 0, 8, 0, 0, 0, 1]);
+    start
+}
+
+/// Whoever fills the memory for requests holds up nobody who asks for little, and is disconnected when
+/// somebody needs it.
+#[tokio::test(start_paused = true)]
+async fn slow_senders_give_way() {
+    let world = World::new();
+    let agent = world
+        .agent_with("a", |config| BrokerConfig {
+            memory_bytes: 0,
+            ..config
+        })
+        .await;
+    let mut client = agent.connect();
+    client.create_topic("t", 1).await;
+    let mut slow = Vec::new();
+    for _ in 0..40 {
+        let mut other = agent.connect();
+        other
+            .stream
+            .write_all(&control_announcement(100_000))
+            .await
+            .unwrap();
+        other.stream.write_all(&[0; 70_000]).await.unwrap();
+        slow.push(other);
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let control = agent.broker.memory()[0];
+    assert!(control.used > control.max / 2, "{control:?}");
+    // Small requests need none of it.
+    let small = ApiVersionsRequest::default();
+    let answer = tokio::time::timeout(Duration::from_millis(100), client.call(3, &small)).await;
+    answer.unwrap();
+    // A large one gets it in time.
+    let names =
+        (0..3000).map(|at| MetadataRequestTopic::default().with_name(Some(topic_name(&format!("no-{at}")))));
+    let large = MetadataRequest::default().with_topics(Some(names.collect()));
+    let answer = tokio::time::timeout(Duration::from_secs(8), client.call(8, &large)).await;
+    assert_eq!(answer.unwrap().topics.len(), 3000);
+}
+
+/// A reader that takes nothing is disconnected when somebody needs the memory of its answers.
+#[tokio::test(start_paused = true)]
+async fn slow_readers_give_way() {
+    let world = World::new();
+    let agent = world
+        .agent_with("a", |config| BrokerConfig {
+            memory_bytes: 0,
+            ..config
+        })
+        .await;
+    let mut client = agent.connect();
+    let names: Vec<_> = (0..4000)
+        .map(|at| MetadataRequestTopic::default().with_name(Some(topic_name(&format!("{at:0>200}")))))
+        .collect();
+    let large = MetadataRequest::default()
+        .with_topics(Some(names))
+        .with_allow_auto_topic_creation(false);
+    let mut slow = Vec::new();
+    for _ in 0..14 {
+        let mut other = agent.connect();
+        for _ in 0..2 {
+            other.send(8, &large).await;
+        }
+        slow.push(other);
+    }
+    let answer = tokio::time::timeout(Duration::from_secs(60), client.call(8, &large)).await;
+    assert_eq!(answer.unwrap().topics.len(), 4000);
+    let fetch = agent.broker.memory()[3];
+    assert!(fetch.used <= fetch.max, "{fetch:?}");
+}
+
+/// A resource that is named again is not described again.
+#[tokio::test]
+async fn configs_are_described_once() {
+    let world = World::new();
+    let agent = world.agent("a").await;
+    let mut client = agent.connect();
+    let me = agent.broker.membership().node_id().0.to_string();
+    let resource = DescribeConfigsResource::default()
+        .with_resource_type(4)
+        .with_resource_name(StrBytes::from_string(me))
+        .with_configuration_keys(None);
+    let request = DescribeConfigsRequest::default().with_resources(vec![resource; 5000]);
+    let response = client.call(4, &request).await;
+    assert_eq!(response.results.len(), 1);
 }

@@ -73,10 +73,41 @@ requests! {
     DescribeTopicPartitions(DescribeTopicPartitionsRequest) = DESCRIBE_TOPIC_PARTITIONS;
 }
 
+/// A body that the guard accepted.
+#[derive(Debug)]
+pub struct Checked {
+    api_key: i16,
+    api_version: i16,
+    body: Bytes,
+    heap_bytes: u64,
+}
+
+impl Checked {
+    /// Upper bound in bytes of the heap that decoding takes, beside the body.
+    pub fn heap_bytes(&self) -> u64 {
+        self.heap_bytes
+    }
+
+    /// Decodes it.
+    pub fn decode(self) -> Result<Request, DecodeError> {
+        decode_body(self.api_key, self.api_version, self.body)
+    }
+}
+
+/// Has the guard walk the body that belongs to `header`: what it costs is known before it is decoded.
+pub fn check_request(header: &RequestHeader, body: Bytes) -> Result<Checked, DecodeError> {
+    let found = guard::measure(header.api_key, header.api_version, &body)?;
+    Ok(Checked {
+        api_key: header.api_key,
+        api_version: header.api_version,
+        body,
+        heap_bytes: found.heap_bytes,
+    })
+}
+
 /// Decodes the body that belongs to `header`.
 pub fn decode_request(header: &RequestHeader, body: Bytes) -> Result<Request, DecodeError> {
-    guard::check(header.api_key, header.api_version, &body)?;
-    decode_body(header.api_key, header.api_version, body)
+    check_request(header, body)?.decode()
 }
 
 #[cfg(test)]

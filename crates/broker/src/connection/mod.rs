@@ -5,15 +5,16 @@
 //! other request is handled before the next frame is read, as in Kafka. Replies queue in request order.
 //!
 //! What holds: no more than [`PIPELINE_MAX`] replies wait per connection, nor, of those that the memory
-//! budget is not charged for, more than [`WAITING_BYTES_MAX`] and one; a frame's bytes are charged to the
-//! budget before they are read; a peer that stalls inside a frame, or does not take its replies, is
-//! disconnected. A malformed frame closes its own connection and touches nothing else.
+//! budget is not charged for, more than [`FREE_REPLY_BYTES`]; a frame's bytes are charged to the budget
+//! before they are read, unless it is small; a peer that stalls inside a frame, or does not take its replies,
+//! is disconnected, and sooner when others wait for the memory that it holds. A malformed frame closes its own
+//! connection and touches nothing else. All limits are in [`limits`].
 
+pub mod limits;
 mod read;
 mod write;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use esker_model::seams::BoxFuture;
@@ -22,34 +23,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::{debug, warn};
 
 use crate::Broker;
-use crate::budget::Reservation;
+use crate::budget::{Budget, Reservation};
 use crate::config::ListenerConfig;
 use crate::context::{ConnectionContext, Principal};
 use crate::dispatch;
-
-/// Replies that may wait on one connection; at the limit its next frame is not read. Librdkafka sends up
-/// to 1,000,000 requests ahead, so the limit must not throttle a fast producer: 1,024 requests of 16 KiB
-/// cover 80 ms at 200 MB/s.
-pub const PIPELINE_MAX: usize = 1024;
-
-/// Bytes of replies that may wait on one connection, charged ones left aside; at the limit its next frame is
-/// not read. Much may be asked for in a few bytes, and whoever asks need not take it.
-pub const WAITING_BYTES_MAX: usize = 1024 * 1024;
-
-/// A connection without a request is closed after this (`connections.max.idle.ms`).
-pub const IDLE_MAX: Duration = Duration::from_secs(600);
-
-/// A frame must be complete this long after its first byte.
-pub const FRAME_DEADLINE: Duration = Duration::from_secs(30);
-
-/// A sender inside a frame must send some bytes within this time.
-pub const STALL_MAX: Duration = Duration::from_secs(5);
-
-/// Bytes of a frame that must have come before all of it is charged to the memory budget.
-pub const EARNEST_BYTES: usize = 64 * 1024;
-
-/// A peer must take some bytes of a reply within this time.
-pub const WRITE_STALL_MAX: Duration = Duration::from_secs(60);
+use crate::metrics::ClosedLabels;
+use limits::{FIRST_REQUEST_MAX, FREE_REPLY_BYTES, IDLE_MAX, PIPELINE_MAX};
 
 /// What a request leads to.
 pub(crate) enum Outcome {
@@ -67,6 +46,8 @@ pub(crate) struct Reply {
     pub slices: Vec<Bytes>,
     /// Memory that is charged until they are written.
     pub hold: Option<Reservation>,
+    /// Held until its size is charged.
+    pub turn: Option<OwnedSemaphorePermit>,
 }
 
 /// An outcome that may still be under way.
@@ -77,23 +58,27 @@ pub(crate) enum Pending {
     Later(BoxFuture<'static, Outcome>),
 }
 
-/// An outcome in the queue, with its part of [`WAITING_BYTES_MAX`] until it is written.
+/// An outcome in the queue, with its part of [`FREE_REPLY_BYTES`] until it is written.
 pub(crate) struct Queued {
     pending: Pending,
     room: Option<OwnedSemaphorePermit>,
 }
 
 impl Queued {
-    /// Waits until what is queued already leaves room for this one.
-    async fn new(pending: Pending, waiting: &Arc<Semaphore>) -> Self {
-        let room = match &pending {
-            Pending::Now(Outcome::Reply(Reply { slices, hold: None })) => {
-                let bytes: usize = slices.iter().map(Bytes::len).sum();
-                let bytes = bytes.min(WAITING_BYTES_MAX) as u32;
-                Arc::clone(waiting).acquire_many_owned(bytes).await.ok()
+    /// Waits until there is room for it: a small one among those of its connection, any other in the budget.
+    async fn new(mut pending: Pending, free: &Arc<Semaphore>, budget: &Budget) -> Self {
+        let mut room = None;
+        if let Pending::Now(Outcome::Reply(reply)) = &mut pending
+            && reply.hold.is_none()
+        {
+            let bytes: usize = reply.slices.iter().map(Bytes::len).sum();
+            if bytes <= FREE_REPLY_BYTES {
+                room = Arc::clone(free).acquire_many_owned(bytes as u32).await.ok();
+            } else {
+                reply.hold = budget.fetch.reserve_at_most(bytes as u64).await;
             }
-            _ => None,
-        };
+            reply.turn = None;
+        }
         Self { pending, room }
     }
 }
@@ -109,10 +94,25 @@ pub(crate) enum ConnectionEnd {
     Refused(String),
     #[error("idle for {} s", IDLE_MAX.as_secs())]
     Idle,
-    #[error("sent nothing for {} s, or not all within {} s, inside a request", STALL_MAX.as_secs(), FRAME_DEADLINE.as_secs())]
+    #[error("sent no request for {} s", FIRST_REQUEST_MAX.as_secs())]
+    NoRequest,
+    #[error("sends a request too slowly")]
     SlowSender,
-    #[error("took no byte of a reply for {} s", WRITE_STALL_MAX.as_secs())]
+    #[error("takes a reply too slowly")]
     SlowReader,
+}
+
+impl ConnectionEnd {
+    /// What the client did, if it is to blame.
+    fn blame(&self) -> Option<&'static str> {
+        match self {
+            Self::Eof | Self::Io(_) | Self::Idle => None,
+            Self::Refused(_) => Some("malformed"),
+            Self::NoRequest => Some("no_request"),
+            Self::SlowSender => Some("slow_sender"),
+            Self::SlowReader => Some("slow_reader"),
+        }
+    }
 }
 
 impl Broker {
@@ -131,21 +131,34 @@ impl Broker {
         let (reader, writer) = tokio::io::split(stream);
         let (replies, queue) = mpsc::channel(PIPELINE_MAX);
         let reading = read_requests(self, &context, reader, replies);
-        let writing = write::write_replies(writer, queue);
+        let writing = write::write_replies(writer, queue, &self.budget);
         tokio::pin!(reading, writing);
         let end = tokio::select! {
             biased;
             end = &mut writing => end,
             end = &mut reading => {
                 // The client may have closed its sending side only: what it asked is still answered.
-                let _ = writing.await;
-                end
+                match (end, writing.await) {
+                    (ConnectionEnd::Eof, written) => written,
+                    (end, _) => end,
+                }
             }
         };
-        match end {
-            ConnectionEnd::Eof => {}
-            end => debug!(peer = %context.peer, %end, "connection ended"),
-        }
+        self.note_end(&context.peer, &end);
+    }
+
+    /// A line for a client that is to blame: one per second, however many there are.
+    fn note_end(&self, peer: &str, end: &ConnectionEnd) {
+        let Some(reason) = end.blame() else {
+            if !matches!(end, ConnectionEnd::Eof) {
+                debug!(peer, %end, "connection ended");
+            }
+            return;
+        };
+        let labels = ClosedLabels { reason };
+        self.metrics.connections_closed.get_or_create(&labels).inc();
+        self.refusals
+            .tell(|untold| warn!(peer, untold, "closed a connection: {end}"));
     }
 }
 
@@ -157,12 +170,6 @@ impl Drop for CountedConnection {
     }
 }
 
-fn log_refused(broker: &Broker, context: &ConnectionContext, reason: &str) {
-    broker
-        .refusals
-        .tell(|untold| warn!(peer = %context.peer, untold, "closed a connection: {reason}"));
-}
-
 /// Takes requests until the connection ends. When this returns, the reply queue is closed.
 async fn read_requests<R: AsyncRead + Unpin>(
     broker: &Arc<Broker>,
@@ -171,27 +178,22 @@ async fn read_requests<R: AsyncRead + Unpin>(
     replies: mpsc::Sender<Queued>,
 ) -> ConnectionEnd {
     let mut session = dispatch::Session::new(Arc::clone(broker), Arc::clone(context));
-    let waiting = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
+    let free = Arc::new(Semaphore::new(FREE_REPLY_BYTES));
+    let mut first = true;
     loop {
         // The place in the queue comes first: a full pipeline must not read another frame into memory.
         let Ok(place) = replies.reserve().await else {
             return ConnectionEnd::Eof;
         };
-        let frame = match read::read_frame(&mut reader, &broker.budget).await {
+        let frame = match read::read_frame(&mut reader, &broker.budget, first).await {
             Ok(frame) => frame,
-            Err(ConnectionEnd::Refused(reason)) => {
-                log_refused(broker, context, &reason);
-                return ConnectionEnd::Refused(reason);
-            }
             Err(end) => return end,
         };
+        first = false;
         match session.handle(frame).await {
-            Pending::Now(Outcome::Close(reason)) => {
-                log_refused(broker, context, &reason);
-                return ConnectionEnd::Refused(reason);
-            }
+            Pending::Now(Outcome::Close(reason)) => return ConnectionEnd::Refused(reason),
             Pending::Now(Outcome::Silence) => {}
-            pending => place.send(Queued::new(pending, &waiting).await),
+            pending => place.send(Queued::new(pending, &free, &broker.budget).await),
         }
     }
 }

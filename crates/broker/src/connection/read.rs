@@ -1,29 +1,34 @@
 //! Reads one frame: its size, then its API key, then a place in the memory budget, then its body.
 //!
 //! The body is read once, into the memory that every later slice of it shares; the memory stays charged
-//! until the last slice is dropped. What a sender announces is not believed at once: a large frame is
-//! charged whole only after its first [`EARNEST_BYTES`] came, and a sender that stops for [`STALL_MAX`]
-//! inside a frame is disconnected, so that a few bytes cannot hold much of the budget for long.
+//! until the last slice is dropped. What a sender announces is not believed: memory is charged in
+//! [`FRAME_STEPS`], as the bytes come. A sender that stops for [`STALL_MAX`] inside a frame is disconnected,
+//! and one that sends slower than [`PRESSED_BYTES`] in [`PRESSED_MAX`] while others wait for its memory.
 
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
 use esker_protocol::api_key;
 use esker_protocol::frame::{self, API_KEY_BYTES, SIZE_BYTES};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::timeout;
 
-use super::{ConnectionEnd, EARNEST_BYTES, FRAME_DEADLINE, IDLE_MAX, STALL_MAX};
-use crate::budget::{Budget, Reservation, TooLarge};
+use super::ConnectionEnd;
+use super::limits::{
+    FIRST_REQUEST_MAX, FRAME_DEADLINE, FRAME_STEPS, FREE_FRAME_BYTES, IDLE_MAX, PRESSED_BYTES, PRESSED_MAX,
+    PRODUCE_OVERHEAD_BYTES, STALL_MAX,
+};
+use crate::budget::{Budget, Pool, Reservation, TooLarge};
 
 /// What is read before memory is reserved for the rest.
 const START_BYTES: usize = SIZE_BYTES + API_KEY_BYTES;
 
-/// A frame's bytes together with their charge.
+/// A frame's bytes together with their charges.
 struct FrameMemory {
     bytes: Vec<u8>,
-    _first: Reservation,
-    _rest: Option<Reservation>,
+    _charges: Vec<Reservation>,
 }
 
 impl AsRef<[u8]> for FrameMemory {
@@ -32,55 +37,72 @@ impl AsRef<[u8]> for FrameMemory {
     }
 }
 
-/// Reads the next frame, without its size prefix. Waiting for memory is not held against the sender; the
-/// bytes before and after have a deadline each.
+/// Reads the next frame, without its size prefix; the `first` of a connection is waited for less long.
+/// Waiting for memory is not held against the sender; the bytes before and after have a deadline each.
 pub(super) async fn read_frame<R: AsyncRead + Unpin>(
     reader: &mut R,
     budget: &Budget,
+    first: bool,
 ) -> Result<Bytes, ConnectionEnd> {
     let mut start = [0; START_BYTES];
-    let first = tokio::time::timeout(IDLE_MAX, reader.read(&mut start))
-        .await
-        .map_err(|_| ConnectionEnd::Idle)??;
-    if first == 0 {
+    let have = if first {
+        timeout(FIRST_REQUEST_MAX, reader.read(&mut start))
+            .await
+            .map_err(|_| ConnectionEnd::NoRequest)??
+    } else {
+        timeout(IDLE_MAX, reader.read(&mut start))
+            .await
+            .map_err(|_| ConnectionEnd::Idle)??
+    };
+    if have == 0 {
         return Err(ConnectionEnd::Eof);
     }
-    within_deadline(read_start(reader, &mut start, first)).await?;
+    within_deadline(read_start(reader, &mut start, have)).await?;
     let size = size_of(&start)?;
     let key = i16::from_be_bytes([start[SIZE_BYTES], start[SIZE_BYTES + 1]]);
     frame::check_size(size, key).map_err(|err| ConnectionEnd::Refused(err.to_string()))?;
-    let pool = if key == api_key::PRODUCE {
-        &budget.produce
+    let (pool, overhead, free) = if key == api_key::PRODUCE {
+        (&budget.produce, PRODUCE_OVERHEAD_BYTES, false)
     } else {
-        &budget.control
+        (&budget.control, 0, size <= FREE_FRAME_BYTES)
     };
     let refused = |err: TooLarge| ConnectionEnd::Refused(err.to_string());
-    pool.fits(size as u64).map_err(refused)?;
-    let earnest = size.min(EARNEST_BYTES);
-    let first = pool.reserve(earnest as u64).await.map_err(refused)?;
-    let mut bytes = Vec::with_capacity(earnest);
-    bytes.extend_from_slice(&start[SIZE_BYTES..]);
-    within_deadline(read_up_to(reader, &mut bytes, earnest)).await?;
-    let mut rest = None;
-    if size > earnest {
-        // Those who wait here hold something already: they may not wait for each other for ever.
-        let more =
-            within_deadline(async { pool.reserve((size - earnest) as u64).await.map_err(refused) }).await?;
-        rest = Some(more);
-        bytes.reserve_exact(size - earnest);
-        within_deadline(read_up_to(reader, &mut bytes, size)).await?;
+    pool.fits((size + overhead) as u64).map_err(refused)?;
+    let mut charges = Vec::new();
+    let mut bytes = Vec::new();
+    let mut held = 0;
+    // The first step saves memory where it is short; elsewhere it would only cost a copy.
+    let steps = &FRAME_STEPS[usize::from(!free && !pool.is_short())..];
+    for step in steps.iter().copied().chain([size]) {
+        let step = step.min(size);
+        if step == held {
+            continue;
+        }
+        if held == 0 {
+            if !free {
+                charges.push(pool.reserve((step + overhead) as u64).await.map_err(refused)?);
+            }
+            bytes.reserve_exact(step);
+            bytes.extend_from_slice(&start[SIZE_BYTES..]);
+        } else {
+            // Those who wait here hold something already: they may not wait for each other for ever.
+            let more = async { pool.reserve((step - held) as u64).await.map_err(refused) };
+            charges.push(within_deadline(more).await?);
+            bytes.reserve_exact(step - bytes.len());
+        }
+        within_deadline(read_up_to(reader, &mut bytes, step, pool)).await?;
+        held = step;
     }
     Ok(Bytes::from_owner(FrameMemory {
         bytes,
-        _first: first,
-        _rest: rest,
+        _charges: charges,
     }))
 }
 
 async fn within_deadline<T>(
     read: impl Future<Output = Result<T, ConnectionEnd>>,
 ) -> Result<T, ConnectionEnd> {
-    tokio::time::timeout(FRAME_DEADLINE, read)
+    timeout(FRAME_DEADLINE, read)
         .await
         .map_err(|_| ConnectionEnd::SlowSender)?
 }
@@ -103,17 +125,43 @@ async fn read_start<R: AsyncRead + Unpin>(
     Ok(())
 }
 
-/// Reads until `bytes` holds `size`, which its capacity must allow for.
+/// Reads until `bytes` holds `size`, which its capacity must allow for. `pool` is what it is charged to.
 async fn read_up_to<R: AsyncRead + Unpin>(
     reader: &mut R,
     bytes: &mut Vec<u8>,
     size: usize,
+    pool: &Pool,
 ) -> Result<(), ConnectionEnd> {
     while bytes.len() < size {
+        let part = size.min(bytes.len() + PRESSED_BYTES);
+        let mut stalled = Duration::ZERO;
+        loop {
+            let before = bytes.len();
+            match timeout(PRESSED_MAX, read_part(reader, bytes, part, size)).await {
+                Ok(read) => break read?,
+                Err(_) if pool.is_wanted() => return Err(ConnectionEnd::SlowSender),
+                Err(_) if bytes.len() > before => stalled = Duration::ZERO,
+                Err(_) => stalled += PRESSED_MAX,
+            }
+            if stalled >= STALL_MAX {
+                return Err(ConnectionEnd::SlowSender);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads until `bytes` holds `part` at least, and `size` at most. What it read is kept when it is dropped.
+async fn read_part<R: AsyncRead + Unpin>(
+    reader: &mut R,
+    bytes: &mut Vec<u8>,
+    part: usize,
+    size: usize,
+) -> Result<(), ConnectionEnd> {
+    while bytes.len() < part {
         let missing = size - bytes.len();
         let mut left = (&mut *bytes).limit(missing);
-        let read = tokio::time::timeout(STALL_MAX, reader.read_buf(&mut left)).await;
-        if read.map_err(|_| ConnectionEnd::SlowSender)?? == 0 {
+        if reader.read_buf(&mut left).await? == 0 {
             return Err(cut_off());
         }
     }

@@ -1,20 +1,27 @@
-//! Writes replies in request order, as slices: records are not copied into one buffer.
+//! Writes replies in request order, as slices: records are not copied into one buffer. A peer that takes
+//! nothing for [`WRITE_STALL_MAX`] is disconnected, and one that takes less than [`PRESSED_BYTES`] in
+//! [`PRESSED_MAX`] of an answer whose memory others wait for.
 
 use std::io::{self, IoSlice};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
-use super::{ConnectionEnd, Outcome, Pending, Queued, Reply, WRITE_STALL_MAX};
+use super::limits::{PRESSED_BYTES, PRESSED_MAX, WRITE_STALL_MAX};
+use super::{ConnectionEnd, Outcome, Pending, Queued, Reply};
+use crate::budget::Budget;
 
 /// Slices handed to the system in one call; Linux takes up to 1,024.
 const SLICES_MAX: usize = 64;
 
-/// Writes until the queue is closed and empty, or the connection fails.
+/// Writes until the queue is closed and empty, or the connection fails. Replies are charged to `budget`.
 pub(super) async fn write_replies<W: AsyncWrite + Unpin>(
     mut writer: W,
     mut queue: mpsc::Receiver<Queued>,
+    budget: &Budget,
 ) -> ConnectionEnd {
     while let Some(Queued { pending, room }) = queue.recv().await {
         let outcome = match pending {
@@ -25,7 +32,7 @@ pub(super) async fn write_replies<W: AsyncWrite + Unpin>(
             Outcome::Silence => {}
             Outcome::Close(reason) => return ConnectionEnd::Refused(reason),
             Outcome::Reply(reply) => {
-                if let Err(end) = write_reply(&mut writer, reply).await {
+                if let Err(end) = write_reply(&mut writer, reply, budget).await {
                     return end;
                 }
                 drop(room);
@@ -36,20 +43,45 @@ pub(super) async fn write_replies<W: AsyncWrite + Unpin>(
     ConnectionEnd::Eof
 }
 
-async fn write_reply<W: AsyncWrite + Unpin>(writer: &mut W, reply: Reply) -> Result<(), ConnectionEnd> {
-    let Reply { mut slices, hold } = reply;
+async fn write_reply<W: AsyncWrite + Unpin>(
+    writer: &mut W,
+    reply: Reply,
+    budget: &Budget,
+) -> Result<(), ConnectionEnd> {
+    let Reply { mut slices, hold, .. } = reply;
     let mut next = 0;
+    let mut stalled = Duration::ZERO;
     while next < slices.len() {
-        let written = tokio::time::timeout(WRITE_STALL_MAX, write_some(writer, &slices[next..]))
-            .await
-            .map_err(|_| ConnectionEnd::SlowReader)??;
-        next = advance(&mut slices, next, written);
+        let mut moved = 0;
+        let part = async {
+            while moved < PRESSED_BYTES && next < slices.len() {
+                let written = write_some(writer, &slices[next..]).await?;
+                moved += written;
+                next = advance(&mut slices, next, written);
+            }
+            io::Result::Ok(())
+        };
+        match timeout(PRESSED_MAX, part).await {
+            Ok(written) => written?,
+            // Others wait for what is held here.
+            Err(_) if hold.is_some() && is_wanted(budget) => return Err(ConnectionEnd::SlowReader),
+            Err(_) if moved > 0 => stalled = Duration::ZERO,
+            Err(_) => stalled += PRESSED_MAX,
+        }
+        if stalled >= WRITE_STALL_MAX {
+            return Err(ConnectionEnd::SlowReader);
+        }
     }
-    tokio::time::timeout(WRITE_STALL_MAX, writer.flush())
+    timeout(WRITE_STALL_MAX, writer.flush())
         .await
         .map_err(|_| ConnectionEnd::SlowReader)??;
     drop(hold);
     Ok(())
+}
+
+/// Whether somebody waits for memory that replies hold.
+fn is_wanted(budget: &Budget) -> bool {
+    budget.fetch.is_wanted() || budget.decoded.is_wanted()
 }
 
 async fn write_some<W: AsyncWrite + Unpin>(writer: &mut W, slices: &[Bytes]) -> io::Result<usize> {
@@ -112,11 +144,16 @@ mod tests {
             bytes
         };
         let write = async {
-            let pending = Pending::Now(Outcome::Reply(Reply { slices, hold: None }));
+            let pending = Pending::Now(Outcome::Reply(Reply {
+                slices,
+                hold: None,
+                turn: None,
+            }));
             sender.send(Queued { pending, room: None }).await.ok().unwrap();
             drop(sender);
         };
-        let (_, bytes, ()) = tokio::join!(write_replies(server, queue), read, write);
+        let budget = Budget::new(0);
+        let (_, bytes, ()) = tokio::join!(write_replies(server, queue, &budget), read, write);
         assert_eq!(bytes, expected);
     }
 }

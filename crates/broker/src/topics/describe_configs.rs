@@ -1,7 +1,10 @@
 //! DescribeConfigs 1-4: configs of topics and the settings of this agent, with where each value comes from.
 //!
 //! A topic changed through another agent is asked of the metastore first; while that does not answer, what
-//! this agent knows is shown.
+//! this agent knows is shown. A resource that a request names again is described once: a few bytes must not
+//! become many pages of configs.
+
+use std::collections::BTreeSet;
 
 use esker_protocol::ErrorCode;
 use esker_protocol::messages::describe_configs_request::DescribeConfigsResource;
@@ -34,7 +37,12 @@ pub(crate) async fn handle(
         synonyms: request.include_synonyms,
         documentation: request.include_documentation && context.api_version >= DOCUMENTATION_VERSION,
     };
-    let results = request.resources.into_iter().map(|resource| {
+    let mut seen = BTreeSet::new();
+    let resources = request
+        .resources
+        .into_iter()
+        .filter(|resource| seen.insert((resource.resource_type, resource.resource_name.clone())));
+    let results = resources.map(|resource| {
         let outcome = asked.describe(&resource);
         let result = DescribeConfigsResult::default()
             .with_resource_type(resource.resource_type)
