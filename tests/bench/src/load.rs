@@ -142,6 +142,7 @@ pub(crate) fn producer(broker: &dyn Broker, topic: &str, partitions: i32, batch_
         idempotent: false,
         in_flight: IN_FLIGHT_UNLIMITED,
         rate: None,
+        tick_ms: 1,
         records_max: None,
     }
 }

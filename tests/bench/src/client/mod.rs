@@ -37,6 +37,8 @@ pub(crate) struct ProduceSpec {
     pub in_flight: u32,
     /// Records per second; as fast as it can be without.
     pub rate: Option<f64>,
+    /// How often a producer with a rate sends what is due.
+    pub tick_ms: u64,
     /// Ends by itself when so many records are acknowledged.
     pub records_max: Option<u64>,
 }

@@ -121,6 +121,7 @@ pub(super) fn run(spec: &ProduceSpec, orders: &Orders) -> Result<Outcome, String
     let mut payload = Payload::new(spec.record_bytes);
     process::say_ready();
     let began = monotonic_ns();
+    let tick = Duration::from_millis(spec.tick_ms.max(1));
     let (mut sent, mut from) = (0u64, None);
     while !orders.is_over() {
         if from.is_none() && orders.is_measuring() {
@@ -138,7 +139,7 @@ pub(super) fn run(spec: &ProduceSpec, orders: &Orders) -> Result<Outcome, String
         if let Some(rate) = spec.rate
             && sent as f64 >= seconds(began, monotonic_ns()) * rate
         {
-            producer.poll(PAUSE);
+            producer.poll(tick);
             continue;
         }
         let partition = (sent / spec.in_a_row.max(1)) % u64::try_from(spec.partitions).unwrap_or(1).max(1);
