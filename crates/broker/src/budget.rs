@@ -19,12 +19,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Parts of 32 that each use gets of `memory_bytes`.
 const CONTROL_PARTS: u64 = 1;
 const DECODED_PARTS: u64 = 1;
-const PRODUCE_PARTS: u64 = 16;
+const PRODUCE_PARTS: u64 = 15;
+const TRICKLE_PARTS: u64 = 1;
 const FETCH_PARTS: u64 = 6;
 const CACHE_PARTS: u64 = 8;
 const PARTS: u64 = 32;
 
-const _: () = assert!(CONTROL_PARTS + DECODED_PARTS + PRODUCE_PARTS + FETCH_PARTS + CACHE_PARTS == PARTS);
+const _: () = assert!(
+    CONTROL_PARTS + DECODED_PARTS + PRODUCE_PARTS + TRICKLE_PARTS + FETCH_PARTS + CACHE_PARTS == PARTS
+);
+
+/// What part of `memory_bytes` a compressed batch may become when it is opened, and at most how many bytes.
+const OPENED_PART: u64 = 8;
+const OPENED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The smallest budget that an agent starts with.
 pub const MEMORY_BYTES_MIN: u64 = 64 * 1024 * 1024;
@@ -37,8 +44,13 @@ pub struct Budget {
     pub decoded: Arc<Pool>,
     /// Frames of produce requests, until their last batch has left memory.
     pub produce: Arc<Pool>,
+    /// Small frames of produce requests while all of `produce` is in use. Nobody waits for it.
+    pub trickle: Arc<Pool>,
     /// Fetch responses, and large ones of other requests, until they are written.
     pub fetch: Arc<Pool>,
+    /// Bytes that a compressed batch may become when it is opened. Not charged: they live while one thread
+    /// looks at them, so there are never more of them than threads; opening takes some four times as much.
+    pub opened_bytes_max: usize,
     /// What the cache may weigh.
     pub cache_bytes: u64,
 }
@@ -51,7 +63,11 @@ impl Budget {
             control: Arc::new(Pool::new(part * CONTROL_PARTS)),
             decoded: Arc::new(Pool::new(part * DECODED_PARTS)),
             produce: Arc::new(Pool::new(part * PRODUCE_PARTS)),
+            trickle: Arc::new(Pool::new(part * TRICKLE_PARTS)),
             fetch: Arc::new(Pool::new(part * FETCH_PARTS)),
+            opened_bytes_max: usize::try_from(part * PARTS / OPENED_PART)
+                .unwrap_or(usize::MAX)
+                .min(OPENED_BYTES_MAX),
             cache_bytes: Self::cache_bytes(memory_bytes),
         }
     }

@@ -36,7 +36,11 @@ impl Broker {
         [
             pool("control", &budget.control),
             pool("decoded", &budget.decoded),
-            pool("produce", &budget.produce),
+            MemoryUse {
+                r#use: "produce",
+                used: budget.produce.used() + budget.trickle.used(),
+                max: budget.produce.bytes() + budget.trickle.bytes(),
+            },
             pool("fetch", &budget.fetch),
             MemoryUse {
                 r#use: "cache",

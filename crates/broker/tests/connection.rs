@@ -161,3 +161,37 @@ async fn configs_are_described_once() {
     let response = client.call(4, &request).await;
     assert_eq!(response.results.len(), 1);
 }
+
+/// Small batches go on while senders of large ones hold all the memory for records.
+#[tokio::test(start_paused = true)]
+async fn small_batches_do_not_wait_for_large_ones() {
+    let world = World::new();
+    let agent = world
+        .agent_with("a", |config| BrokerConfig {
+            memory_bytes: 0,
+            ..config
+        })
+        .await;
+    let mut client = agent.connect();
+    client.create_topic("t", 1).await;
+    let mut large = Vec::new();
+    for _ in 0..40 {
+        let mut other = agent.connect();
+        other.stream.write_all(&announcement_of(2 << 20)).await.unwrap();
+        other.stream.write_all(&vec![0; 70_000]).await.unwrap();
+        large.push(other);
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    for expected in 0..5 {
+        let answer =
+            tokio::time::timeout(Duration::from_secs(1), client.produce("t", 0, plain_batch(1))).await;
+        assert_eq!(answer.unwrap().base_offset, expected);
+    }
+}
+
+/// The start of a produce request of that size.
+fn announcement_of(size: i32) -> Vec<u8> {
+    let mut start = size.to_be_bytes().to_vec();
+    start.extend_from_slice(&[0, 0, 0, 8, 0, 0, 0, 1]);
+    start
+}

@@ -38,6 +38,7 @@ fn rules() -> ProduceRules {
         now_ms: 0,
         keys_required: false,
         open_compressed: true,
+        opened_bytes_max: usize::MAX,
     }
 }
 

@@ -74,6 +74,7 @@ fn rules(choice: u8) -> ProduceRules {
         now_ms: TIMESTAMP,
         keys_required: choice & 2 != 0,
         open_compressed: choice & 4 != 0,
+        opened_bytes_max: usize::MAX,
     }
 }
 

@@ -29,6 +29,10 @@ pub const HEAP_CHARGES: u64 = 3;
 /// Added to the charge of a frame with records: what the agent keeps of it until it is answered.
 pub const PRODUCE_OVERHEAD_BYTES: usize = 1024;
 
+/// A frame with records that is no larger does not wait while others hold all of their memory: it has a share of
+/// its own.
+pub const TRICKLE_FRAME_BYTES: usize = 4 * 1024;
+
 /// Answers of unknown size (of APIs that list what there is) that may be made at the same time, until their
 /// size is charged.
 pub const LISTINGS_AT_ONCE: usize = 8;
@@ -60,5 +64,7 @@ pub const PRESSED_MAX: Duration = Duration::from_secs(3);
 pub const PRESSED_BYTES: usize = 64 * 1024;
 
 const _: () = assert!(FREE_FRAME_BYTES <= FRAME_STEPS[0] && FRAME_STEPS[0] < FRAME_STEPS[1]);
+// One step, so that it never waits half-read.
+const _: () = assert!(TRICKLE_FRAME_BYTES <= FRAME_STEPS[0]);
 const _: () = assert!(PRESSED_BYTES >= FRAME_STEPS[1]);
 const _: () = assert!(WRITE_STALL_MAX.as_secs().is_multiple_of(PRESSED_MAX.as_secs()));

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::ConnectionEnd;
 use super::limits::{
     FIRST_REQUEST_MAX, FRAME_DEADLINE, FRAME_STEPS, FREE_FRAME_BYTES, IDLE_MAX, PRESSED_BYTES, PRESSED_MAX,
-    PRODUCE_OVERHEAD_BYTES, STALL_MAX,
+    PRODUCE_OVERHEAD_BYTES, STALL_MAX, TRICKLE_FRAME_BYTES,
 };
 use crate::budget::{Budget, Pool, Reservation, TooLarge};
 
@@ -80,7 +80,12 @@ pub(super) async fn read_frame<R: AsyncRead + Unpin>(
         }
         if held == 0 {
             if !free {
-                charges.push(pool.reserve((step + overhead) as u64).await.map_err(refused)?);
+                let small = overhead > 0 && size <= TRICKLE_FRAME_BYTES;
+                let charge = match small.then(|| trickle(budget, step + overhead)).flatten() {
+                    Some(charge) => charge,
+                    None => pool.reserve((step + overhead) as u64).await.map_err(refused)?,
+                };
+                charges.push(charge);
             }
             bytes.reserve_exact(step);
             bytes.extend_from_slice(&start[SIZE_BYTES..]);
@@ -97,6 +102,15 @@ pub(super) async fn read_frame<R: AsyncRead + Unpin>(
         bytes,
         _charges: charges,
     }))
+}
+
+/// The charge of a small frame with records, if it need not wait.
+fn trickle(budget: &Budget, bytes: usize) -> Option<Reservation> {
+    let bytes = bytes as u64;
+    budget
+        .produce
+        .try_reserve(bytes)
+        .or_else(|| budget.trickle.try_reserve(bytes))
 }
 
 async fn within_deadline<T>(

@@ -79,9 +79,9 @@ async fn write_reply<W: AsyncWrite + Unpin>(
     Ok(())
 }
 
-/// Whether somebody waits for memory that replies hold.
+/// Whether somebody waits for memory that replies hold: records in them are charged to producers, too.
 fn is_wanted(budget: &Budget) -> bool {
-    budget.fetch.is_wanted() || budget.decoded.is_wanted()
+    budget.fetch.is_wanted() || budget.decoded.is_wanted() || budget.produce.is_wanted()
 }
 
 async fn write_some<W: AsyncWrite + Unpin>(writer: &mut W, slices: &[Bytes]) -> io::Result<usize> {

@@ -18,7 +18,7 @@ use esker_protocol::ErrorCode;
 use esker_protocol::batch::Batch;
 use esker_protocol::records::{OpenBatch, RecordsError};
 use futures::{StreamExt, stream};
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use super::assemble::of_read_error;
 use super::batches::ExtentBatches;
@@ -252,11 +252,12 @@ async fn look_into(
         candidates.sort_by_key(|stored| Reverse(stored.header.max_timestamp));
     }
     let mut best = search.best();
+    let limit = broker.budget.opened_bytes_max.min(OPENED_BYTES_MAX);
     for stored in candidates {
         let header = stored.header;
         match search.goal {
             Goal::First => {
-                if let Some(record) = first_at_or_after(&stored.into_batch(), timestamp, from) {
+                if let Some(record) = first_at_or_after(&stored.into_batch(), timestamp, from, limit) {
                     return Ok(Some(record));
                 }
             }
@@ -264,7 +265,7 @@ async fn look_into(
                 if best.is_some_and(|best| best.timestamp >= header.max_timestamp) {
                     break;
                 }
-                let largest = first_with_largest(&stored.into_batch(), from);
+                let largest = first_with_largest(&stored.into_batch(), from, limit);
                 let better = |one: &Record| best.is_none_or(|best| one.timestamp > best.timestamp);
                 best = largest.filter(better).or(best);
             }
@@ -275,8 +276,8 @@ async fn look_into(
     Ok(best)
 }
 
-fn first_at_or_after(batch: &Batch, timestamp: i64, from: i64) -> Option<Record> {
-    let found = records(batch, from, |record| {
+fn first_at_or_after(batch: &Batch, timestamp: i64, from: i64, limit: usize) -> Option<Record> {
+    let found = records(batch, from, limit, |record| {
         if record.timestamp >= timestamp {
             Some(record)
         } else {
@@ -286,9 +287,9 @@ fn first_at_or_after(batch: &Batch, timestamp: i64, from: i64) -> Option<Record>
     found.unwrap_or_else(|err| as_a_whole(batch, from, &err))
 }
 
-fn first_with_largest(batch: &Batch, from: i64) -> Option<Record> {
+fn first_with_largest(batch: &Batch, from: i64, limit: usize) -> Option<Record> {
     let mut best: Option<Record> = None;
-    let looked = records(batch, from, |record| {
+    let looked = records(batch, from, limit, |record| {
         if best.is_none_or(|best| record.timestamp > best.timestamp) {
             best = Some(record);
         }
@@ -304,9 +305,10 @@ fn first_with_largest(batch: &Batch, from: i64) -> Option<Record> {
 fn records(
     batch: &Batch,
     from: i64,
+    limit: usize,
     mut pick: impl FnMut(Record) -> Option<Record>,
 ) -> Result<Option<Record>, RecordsError> {
-    for record in OpenBatch::open(batch, OPENED_BYTES_MAX)?.records() {
+    for record in OpenBatch::open(batch, limit)?.records() {
         let record = record?;
         let record = Record {
             offset: record.offset,
@@ -322,7 +324,8 @@ fn records(
 }
 
 fn as_a_whole(batch: &Batch, from: i64, err: &RecordsError) -> Option<Record> {
-    warn!(offset = batch.header.base_offset, %err, "a batch cannot be opened: it is found by its header");
+    // Clients write such batches: a line for each would be theirs to cause.
+    debug!(offset = batch.header.base_offset, %err, "a batch cannot be opened: it is found by its header");
     let offset = batch.header.base_offset.max(from);
     Some(Record {
         offset,
@@ -352,12 +355,12 @@ mod tests {
     #[test]
     fn records_before_the_offset_looked_from_do_not_count() {
         let batch = batch(&[9, 5, 7, 7, 6]);
-        assert_eq!(first_at_or_after(&batch, 6, 0), found(100, 9));
-        assert_eq!(first_at_or_after(&batch, 6, 101), found(102, 7));
-        assert_eq!(first_at_or_after(&batch, 8, 101), None);
-        assert_eq!(first_with_largest(&batch, 0), found(100, 9));
-        assert_eq!(first_with_largest(&batch, 101), found(102, 7));
-        assert_eq!(first_with_largest(&batch, 105), None);
+        assert_eq!(first_at_or_after(&batch, 6, 0, OPENED_BYTES_MAX), found(100, 9));
+        assert_eq!(first_at_or_after(&batch, 6, 101, OPENED_BYTES_MAX), found(102, 7));
+        assert_eq!(first_at_or_after(&batch, 8, 101, OPENED_BYTES_MAX), None);
+        assert_eq!(first_with_largest(&batch, 0, OPENED_BYTES_MAX), found(100, 9));
+        assert_eq!(first_with_largest(&batch, 101, OPENED_BYTES_MAX), found(102, 7));
+        assert_eq!(first_with_largest(&batch, 105, OPENED_BYTES_MAX), None);
     }
 
     #[test]
@@ -366,7 +369,7 @@ mod tests {
         let mut bytes = broken.bytes.to_vec();
         bytes.truncate(70);
         broken.bytes = Bytes::from(bytes);
-        assert_eq!(first_at_or_after(&broken, 9, 0), found(100, 9));
-        assert_eq!(first_with_largest(&broken, 101), found(101, 9));
+        assert_eq!(first_at_or_after(&broken, 9, 0, OPENED_BYTES_MAX), found(100, 9));
+        assert_eq!(first_with_largest(&broken, 101, OPENED_BYTES_MAX), found(101, 9));
     }
 }

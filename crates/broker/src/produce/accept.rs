@@ -64,6 +64,7 @@ pub(crate) async fn accept(
         has_transactional_id: request.transactional_id.is_some(),
         internal_allowed: &*context.client_id == "__admin_client",
         now_ms: broker.seams.clock.wall_ms(),
+        opened_bytes_max: broker.budget.opened_bytes_max,
     };
     // An answer given at the limit may come from a commit that was already under way.
     let limit = PRODUCE_AGE_MAX + Duration::from_secs(5);

@@ -54,6 +54,8 @@ pub(super) struct Terms {
     /// The client is Kafka's own administration, which may write to internal topics.
     pub internal_allowed: bool,
     pub now_ms: i64,
+    /// Bytes that a batch may become when it is opened.
+    pub opened_bytes_max: usize,
 }
 
 /// Checks one partition's records. `topic` is `None` if there is no such topic.
@@ -84,11 +86,11 @@ pub(super) fn validate(
         // No transaction can be open: transactional ids are refused when a producer introduces itself.
         return Err(ErrorCode::InvalidTxnState.into());
     }
-    let checked = batch::check_batch(batch, &rules(topic, terms.now_ms))?;
+    let checked = batch::check_batch(batch, &rules(topic, terms))?;
     Ok(as_stored(topic, partition, checked, terms.now_ms))
 }
 
-fn rules(topic: &TopicState, now_ms: i64) -> ProduceRules {
+fn rules(topic: &TopicState, terms: &Terms) -> ProduceRules {
     let config = &topic.config;
     ProduceRules {
         max_message_bytes: config.max_message_bytes as usize,
@@ -99,9 +101,10 @@ fn rules(topic: &TopicState, now_ms: i64) -> ProduceRules {
         },
         timestamp_before_max_ms: config.timestamp_before_max_ms,
         timestamp_after_max_ms: config.timestamp_after_max_ms,
-        now_ms,
+        now_ms: terms.now_ms,
         keys_required: config.compact,
         open_compressed: config.validate_compressed,
+        opened_bytes_max: terms.opened_bytes_max,
     }
 }
 

@@ -36,6 +36,8 @@ pub struct ProduceRules {
     pub keys_required: bool,
     /// Open compressed batches, too, and walk their records.
     pub open_compressed: bool,
+    /// Bytes that a batch may become when it is opened; [`DECOMPRESSED_BYTES_MAX`] at most.
+    pub opened_bytes_max: usize,
 }
 
 /// A batch that may be appended.
@@ -136,7 +138,11 @@ pub fn check_batch(batch: Batch, rules: &ProduceRules) -> Result<CheckedBatch, B
         return Err(BatchError::LogAppendTimeFromClient);
     }
     let max_timestamp_ms = if codec == Codec::None || rules.keys_required || rules.open_compressed {
-        let payload = decompress(codec, batch.payload(), DECOMPRESSED_BYTES_MAX)?;
+        let payload = decompress(
+            codec,
+            batch.payload(),
+            rules.opened_bytes_max.min(DECOMPRESSED_BYTES_MAX),
+        )?;
         walk(&batch, &payload, rules)?
     } else {
         if !in_range(header.base_timestamp, rules) || !in_range(header.max_timestamp, rules) {

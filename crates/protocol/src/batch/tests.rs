@@ -18,6 +18,7 @@ fn rules() -> ProduceRules {
         now_ms: NOW_MS,
         keys_required: false,
         open_compressed: false,
+        opened_bytes_max: usize::MAX,
     }
 }
 
