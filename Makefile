@@ -9,14 +9,14 @@ ARGS ?=
 
 # Settings for `make sim`: SEEDS=n, FROM=first, or SEED=n to replay one; PLANT=name for `make sim-planted`.
 SEEDS ?= 1000
-# How long `make chaos` and `make fuzz` go on; the former draws its faults from SEED, the latter can take one TARGET.
+# How long `make chaos`, `make fuzz` and each overload of `make attack` go on; chaos draws its faults from SEED, fuzz can take one TARGET.
 MINUTES ?= 20
 
 # Results that `make bench-compare` sets side by side, as `make bench` left them.
 A ?=
 B ?=
 
-.PHONY: help run install stores setup test lint e2e crash drivers sim sim-planted sim-nightly chaos fuzz bench bench-compare
+.PHONY: help run install stores setup test lint e2e crash drivers sim sim-planted sim-nightly chaos fuzz attack bench bench-compare
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,9 @@ sim-nightly: ## 10,000 fresh seeds and every planted mistake; the summaries are 
 
 chaos: ## real faults on real processes under real clients: MINUTES=n (SEED=n draws the same faults again)
 	@MINUTES=$(MINUTES) SEED=$(SEED) exec scripts/test chaos
+
+attack: ## an open port under attack, the long forms: MINUTES=n for each overload
+	@MINUTES=$(MINUTES) exec scripts/test attack
 
 fuzz: ## fuzz what arrives from outside: MINUTES=n in all (TARGET=name for one target)
 	@exec scripts/fuzz $(MINUTES) $(TARGET)
