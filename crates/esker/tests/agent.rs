@@ -110,7 +110,11 @@ fn an_agent_waits_for_the_migration_and_goes_on_after_it() {
     let (command, kafka, admin) = agent(&url, &dir.path().join("bucket"), &[]);
     let mut agent = Background::start(command);
     agent.err_line("run `esker migrate`");
-    assert!(wait_for(&admin, "/readyz", 503).contains("esker migrate"));
+    // It says so on the page a moment after it did in its log.
+    let deadline = Instant::now() + PATIENCE;
+    while !wait_for(&admin, "/readyz", 503).contains("esker migrate") {
+        assert!(Instant::now() < deadline, "the page does not say it");
+    }
     let first = run(&["migrate", "--metastore-url", &url]).ok();
     assert!(first.contains("the schema went from version 0 to "), "{first}");
     let again = run(&["migrate", "--metastore-url", &url]).ok();

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use esker_broker::budget::{Budget, MEMORY_BYTES_MIN};
+use esker_broker::connection::limits::PRODUCE_OVERHEAD_BYTES;
 use esker_broker::{Broker, ListenerConfig};
 use esker_protocol::StrBytes;
 use esker_protocol::client::{self, ClientRequest, decode_response};
@@ -28,7 +30,7 @@ const LINGERING: Duration = Duration::from_secs(2);
 /// Background work that is still under way gets this long to end.
 const SETTLING: Duration = Duration::from_secs(40);
 /// Heap that the broker may take for one connection: as much as the whole budget of the smallest agent.
-const HEAP_BYTES_MAX: usize = esker_broker::budget::MEMORY_BYTES_MIN as usize;
+const HEAP_BYTES_MAX: usize = MEMORY_BYTES_MIN as usize;
 /// Bytes that a connection holds in either direction before it has to wait.
 const PIPE_BYTES: usize = 64 * 1024;
 
@@ -195,7 +197,7 @@ impl World {
         );
     }
 
-    /// All memory for produce requests can be had: whoever announces as much as there is gets it, for which
+    /// All memory for large produce requests can be had: whoever announces as much as there is gets it, for which
     /// everything else that it holds must be given up.
     async fn check_produce_memory(&self) {
         let produce = || {
@@ -205,14 +207,15 @@ impl World {
                 .find(|one| one.r#use == "produce")
                 .unwrap()
         };
-        let all = produce().max;
+        // What is left of the maximum is for small frames.
+        let all = Budget::new(MEMORY_BYTES_MIN).produce.bytes();
         let (near, far) = tokio::io::duplex(1 << 20);
         let serve = self
             .broker
             .serve(far, Arc::clone(&self.listener), PROBE_PEER.into());
         let announce = async {
             let mut client = near;
-            let size = u32::try_from(all).unwrap();
+            let size = u32::try_from(all - PRODUCE_OVERHEAD_BYTES as u64).unwrap();
             client.write_all(&size.to_be_bytes()).await.unwrap();
             client.write_all(&vec![0; 128 * 1024]).await.unwrap();
             tokio::time::sleep(Duration::from_secs(2)).await;
