@@ -11,10 +11,15 @@ mod support;
 use std::time::Duration;
 
 use esker_broker::BrokerConfig;
+use esker_broker::metrics::RequestLabels;
 use esker_protocol::StrBytes;
 use esker_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use esker_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use esker_protocol::messages::metadata_request::MetadataRequestTopic;
-use esker_protocol::messages::{ApiVersionsRequest, DescribeConfigsRequest, MetadataRequest};
+use esker_protocol::messages::{
+    ApiVersionsRequest, BrokerId, DescribeConfigsRequest, FetchRequest, MetadataRequest,
+};
+use esker_protocol::records::BatchBuilder;
 use support::{World, plain_batch, topic_name};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -194,4 +199,41 @@ fn announcement_of(size: i32) -> Vec<u8> {
     let mut start = size.to_be_bytes().to_vec();
     start.extend_from_slice(&[0, 0, 0, 8, 0, 0, 0, 1]);
     start
+}
+
+/// Answers that share the memory of one segment do not pile up on a connection whose client takes none.
+#[tokio::test(start_paused = true)]
+async fn shared_answers_do_not_pile_up() {
+    let world = World::new();
+    let agent = world.agent("a").await;
+    let mut client = agent.connect();
+    client.create_topic("t", 1).await;
+    let batch = BatchBuilder::new().record(0, None, Some(&vec![0; 900_000]), &[]);
+    client.produce("t", 0, batch.build().unwrap()).await;
+    let part = FetchPartition::default().with_partition_max_bytes(1 << 20);
+    let topic = FetchTopic::default()
+        .with_topic(topic_name("t"))
+        .with_partitions(vec![part]);
+    let request = FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_bytes(1 << 20)
+        .with_session_epoch(-1)
+        .with_topics(vec![topic]);
+    for _ in 0..200 {
+        client.send(12, &request).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let metrics = agent.metrics.clone();
+    let answered = move || {
+        let labels = RequestLabels {
+            api: "Fetch",
+            error: "NONE",
+        };
+        metrics.requests.get_or_create(&labels).get()
+    };
+    assert!((1..50).contains(&answered()), "{}", answered());
+    for _ in 0..200 {
+        client.receive::<FetchRequest>(12).await;
+    }
+    assert_eq!(answered(), 200);
 }

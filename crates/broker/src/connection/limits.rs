@@ -16,6 +16,13 @@ pub const PIPELINE_MAX: usize = 1024;
 /// Fetch. Much may be asked for in a few bytes, and whoever asks need not take it.
 pub const FREE_REPLY_BYTES: usize = 8 * 1024;
 
+/// What a waiting reply counts beside its bytes, and each slice of it: a reply of many small batches is made of
+/// many slices, however often their bytes are charged.
+pub const REPLY_OVERHEAD_BYTES: usize = 128;
+
+/// See [`REPLY_OVERHEAD_BYTES`].
+pub const SLICE_OVERHEAD_BYTES: usize = 96;
+
 /// A frame without records is read without a charge if it is no larger: most are. So a Fetch or a heartbeat
 /// never waits for the memory that others hold.
 pub const FREE_FRAME_BYTES: usize = 1024;

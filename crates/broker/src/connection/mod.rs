@@ -28,7 +28,9 @@ use crate::config::ListenerConfig;
 use crate::context::{ConnectionContext, Principal};
 use crate::dispatch;
 use crate::metrics::ClosedLabels;
-use limits::{FIRST_REQUEST_MAX, FREE_REPLY_BYTES, IDLE_MAX, PIPELINE_MAX};
+use limits::{
+    FIRST_REQUEST_MAX, FREE_REPLY_BYTES, IDLE_MAX, PIPELINE_MAX, REPLY_OVERHEAD_BYTES, SLICE_OVERHEAD_BYTES,
+};
 
 /// What a request leads to.
 pub(crate) enum Outcome {
@@ -68,16 +70,18 @@ impl Queued {
     /// Waits until there is room for it: a small one among those of its connection, any other in the budget.
     async fn new(mut pending: Pending, free: &Arc<Semaphore>, budget: &Budget) -> Self {
         let mut room = None;
-        if let Pending::Now(Outcome::Reply(reply)) = &mut pending
-            && reply.hold.is_none()
-        {
+        if let Pending::Now(Outcome::Reply(reply)) = &mut pending {
             let bytes: usize = reply.slices.iter().map(Bytes::len).sum();
-            if bytes <= FREE_REPLY_BYTES {
-                room = Arc::clone(free).acquire_many_owned(bytes as u32).await.ok();
-            } else {
+            let mut own = REPLY_OVERHEAD_BYTES + reply.slices.len() * SLICE_OVERHEAD_BYTES;
+            if reply.hold.is_none() && bytes <= FREE_REPLY_BYTES {
+                own += bytes;
+            } else if reply.hold.is_none() {
                 reply.hold = budget.fetch.reserve_at_most(bytes as u64).await;
             }
             reply.turn = None;
+            // Many answers may share the charge of one segment: what is their own is limited here.
+            let own = own.min(FREE_REPLY_BYTES) as u32;
+            room = Arc::clone(free).acquire_many_owned(own).await.ok();
         }
         Self { pending, room }
     }

@@ -50,6 +50,7 @@ pub struct World {
 pub struct Agent {
     pub broker: Arc<Broker>,
     pub faults: Arc<Faulty>,
+    pub metrics: BrokerMetrics,
     listener: Arc<ListenerConfig>,
 }
 
@@ -87,17 +88,19 @@ impl World {
             ..BrokerConfig::default()
         });
         let faults = Arc::new(Faulty::new(Arc::clone(&self.metastore)));
+        let metrics = BrokerMetrics::default();
         let on = Dependencies {
             seams: self.seams.clone(),
             metastore: Arc::clone(&faults) as Arc<dyn Metastore>,
             bucket: self.bucket.clone(),
             cache: Arc::new(LruCache::new(1 << 26)),
             authorizer: Arc::new(AllowAll),
-            metrics: BrokerMetrics::default(),
+            metrics: metrics.clone(),
         };
         Agent {
             broker: Broker::start(config, on).await.unwrap(),
             faults,
+            metrics,
             listener,
         }
     }
