@@ -15,13 +15,22 @@ use futures::TryStreamExt;
 use futures::future::join_all;
 use support::options;
 
+/// A disk that others keep busy may take seconds to sync.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// For what must fail: it is tried until then.
+const BRIEF: Duration = Duration::from_millis(700);
+
 fn bucket(directory: &Path) -> Bucket {
     open(&format!("file://{}", directory.display()), options()).unwrap()
 }
 
 async fn put(bucket: &Bucket, key: &str, object: Bytes) -> Result<(), StoreError> {
+    put_within(PATIENCE, bucket, key, object).await
+}
+
+async fn put_within(time: Duration, bucket: &Bucket, key: &str, object: Bytes) -> Result<(), StoreError> {
     let tail = *object.last_chunk::<TAIL_BYTES>().unwrap();
-    let deadline = bucket.seams().clock.now().plus(Duration::from_millis(700));
+    let deadline = bucket.seams().clock.now().plus(time);
     bucket.put_new(key, vec![object], tail, deadline).await
 }
 
@@ -101,14 +110,14 @@ async fn foreign_files_and_odd_keys_do_no_harm() {
     fs::write(directory.path().join("not-ours"), b"x").unwrap();
     assert_eq!(keys(&bucket).await, ["a/b", "not-ours"]);
     for key in ["a/b/c", ".esker-tmp/x"] {
-        let err = put(&bucket, key, object.clone()).await.unwrap_err();
+        let err = put_within(BRIEF, &bucket, key, object.clone()).await.unwrap_err();
         assert!(!err.is_transient(), "{key}: {err}");
         assert!(bucket.get(key).await.is_err(), "{key}");
     }
     put(&bucket, "../escape", object.clone()).await.unwrap();
     assert!(!directory.path().parent().unwrap().join("escape").exists());
     assert!(
-        put(&bucket, "a", object).await.is_err(),
+        put_within(BRIEF, &bucket, "a", object).await.is_err(),
         "a directory is in the way"
     );
 }
@@ -150,7 +159,7 @@ async fn a_full_disk_fails_clearly_and_leaves_nothing_half_visible() {
     let mut written = Vec::new();
     let err = loop {
         let key = format!("full/{:03}", written.len());
-        match put(&bucket, &key, Bytes::from(vec![1; 1 << 20])).await {
+        match put_within(BRIEF, &bucket, &key, Bytes::from(vec![1; 1 << 20])).await {
             Ok(()) => written.push(key),
             Err(err) => break err,
         }
