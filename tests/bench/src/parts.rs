@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use esker_harness::dirs;
-
-/// Where Debian puts Postgres.
-const POSTGRES_DEFAULT: &str = "/usr/lib/postgresql/15/bin";
+use esker_harness::postgres::find_programs;
 
 /// The programs of a run.
 #[derive(Clone, Debug)]
@@ -34,24 +32,32 @@ impl Parts {
             })
         };
         built("esker-s3-server")?;
-        let postgres = PathBuf::from(
-            std::env::var_os("ESKER_TEST_POSTGRES_BIN").unwrap_or_else(|| POSTGRES_DEFAULT.into()),
-        );
-        if !postgres.join("postgres").exists() {
-            return Err(format!(
-                "there is no Postgres in {}: run scripts/setup",
-                postgres.display()
-            ));
-        }
         Ok(Self {
             build: dirs::build_directory(),
             esker: built("esker")?,
-            postgres,
+            postgres: find_programs()?,
             kafka: match without_kafka {
                 true => None,
                 false => Some(kafka()?),
             },
         })
+    }
+
+    /// Runs our own command line; if it fails, what it said.
+    pub(crate) fn esker(&self, arguments: &[&str]) -> Result<(), String> {
+        let output = Command::new(&self.esker)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|err| format!("{} did not start: {err}", self.esker.display()))?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(format!(
+                "esker {} failed: {}",
+                arguments.join(" "),
+                String::from_utf8_lossy(&output.stderr).trim()
+            )),
+        }
     }
 
     /// E.g. `Apache Kafka 4.2.0`, from its jar.

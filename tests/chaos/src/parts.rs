@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::options::{Options, StoreChoice};
+use esker_harness::postgres::find_programs;
 
-/// Where Debian puts Postgres.
-const POSTGRES_DEFAULT: &str = "/usr/lib/postgresql/15/bin";
+use crate::options::{Options, StoreChoice};
 
 /// The programs of a run.
 #[derive(Debug)]
@@ -37,15 +36,7 @@ impl Parts {
             StoreChoice::Ours => Some(program(profile, "esker-s3-server")?),
             StoreChoice::Minio => variable("ESKER_TEST_MINIO", "MinIO").map(|_| None)?,
         };
-        let postgres = PathBuf::from(
-            std::env::var_os("ESKER_TEST_POSTGRES_BIN").unwrap_or_else(|| POSTGRES_DEFAULT.into()),
-        );
-        if !postgres.join("postgres").exists() {
-            return Err(format!(
-                "there is no Postgres in {}: run scripts/setup",
-                postgres.display()
-            ));
-        }
+        let postgres = find_programs()?;
         let python = variable("ESKER_TEST_PYTHON", "Python with its Kafka clients")?;
         works(
             Command::new(python).args(["-c", "import confluent_kafka"]),

@@ -13,15 +13,23 @@ const BIN_DEFAULT: &str = "/usr/lib/postgresql/15/bin";
 /// Postgres refuses to run as root; root runs it as this user.
 pub(crate) const USER: &str = "postgres";
 
-/// The directory of the server's programs: `ESKER_TEST_POSTGRES_BIN`, else where Debian puts them. `None`
-/// (said on stderr) if there are none.
-pub(crate) fn programs() -> Option<PathBuf> {
-    let bin = PathBuf::from(std::env::var("ESKER_TEST_POSTGRES_BIN").unwrap_or(BIN_DEFAULT.into()));
-    if bin.join("postgres").exists() {
-        return Some(bin);
+/// The directory of the server's programs: `ESKER_TEST_POSTGRES_BIN`, else where Debian puts them. Without any,
+/// a sentence.
+pub fn find_programs() -> Result<PathBuf, String> {
+    let bin =
+        PathBuf::from(std::env::var_os("ESKER_TEST_POSTGRES_BIN").unwrap_or_else(|| BIN_DEFAULT.into()));
+    match bin.join("postgres").exists() {
+        true => Ok(bin),
+        false => Err(format!(
+            "there is no Postgres in {}: run scripts/setup",
+            bin.display()
+        )),
     }
-    skipped(&format!("no Postgres in {} (run scripts/setup)", bin.display()));
-    None
+}
+
+/// The same; where there are none, the test says so and goes without.
+pub(crate) fn programs() -> Option<PathBuf> {
+    find_programs().inspect_err(|why| skipped(why)).ok()
 }
 
 /// A Postgres server.

@@ -1,6 +1,6 @@
 //! What a byte costs on its way out, while it is still in memory.
 
-use super::{Entry, System, alternate, on, sample};
+use super::{Entry, System, alternate, note_complaint, on, sample};
 use crate::client::{ConsumeSpec, Spec};
 use crate::load::{Load, PARTITIONS, consumer, fill};
 use crate::results::{Figure, higher, lower, told};
@@ -47,9 +47,7 @@ fn take(bench: &mut Bench, figure: &mut Figure) -> Result<(), String> {
         if system == System::Esker {
             figure.esker("from-memory", used.fetched_memory_bytes / used.fetched_bytes);
         }
-        if let Some(complaint) = measured.complaint() {
-            figure.note(format!("{}: {complaint}", system.name()));
-        }
+        note_complaint(figure, system, &measured);
         Ok(())
     })
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use esker_harness::dirs;
 
-use super::Entry;
+use super::{Entry, each};
 use crate::client::{ConsumeSpec, Spec};
 use crate::load::{GIB, Load, PARTITIONS, consumer, fill, producer};
 use crate::results::{Declared, Figure, lower, told};
@@ -51,8 +51,7 @@ fn take(bench: &mut Bench, figure: &mut Figure) -> Result<(), String> {
             "{LIBRARY} is not built: cargo build -p esker-bench-copies, in the same profile"
         ));
     }
-    for repetition in 0..bench.repetitions {
-        eprintln!("  {}: repetition {}", figure.name, repetition + 1);
+    each(bench, figure, |bench, figure| {
         for (batch_bytes, metric) in [
             (1_000_000, "per-byte-produced"),
             (16 * 1024, "per-byte-produced-16k"),
@@ -77,8 +76,8 @@ fn take(bench: &mut Bench, figure: &mut Figure) -> Result<(), String> {
         });
         let (copied, _, bytes) = during(bench, &esker, &counts, client)?;
         figure.esker("per-byte-consumed", copied / bytes);
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 fn counted(bench: &mut Bench, library: &Path) -> Result<(Esker, Counts), String> {

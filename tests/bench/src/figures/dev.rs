@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use esker_harness::agents::Agent;
 
-use super::Entry;
+use super::{Entry, each};
 use crate::clock::{monotonic_ns, seconds};
 use crate::load::MB;
 use crate::results::{Figure, lower};
@@ -30,8 +30,7 @@ pub(super) const ENTRIES: &[Entry] = &[Entry {
 }];
 
 fn take(bench: &mut Bench, figure: &mut Figure) -> Result<(), String> {
-    for repetition in 0..bench.repetitions {
-        eprintln!("  {}: repetition {}", figure.name, repetition + 1);
+    each(bench, figure, |bench, figure| {
         let number = bench.number();
         let dir = bench.dir.join(format!("dev-{number}"));
         std::fs::create_dir_all(&dir).map_err(|err| format!("cannot make {}: {err}", dir.display()))?;
@@ -44,8 +43,8 @@ fn take(bench: &mut Bench, figure: &mut Figure) -> Result<(), String> {
         agent.terminate(Duration::from_secs(10));
         figure.esker("again-ms", start(bench, &mut agent)?);
         agent.kill();
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Milliseconds from the start of the process to its first answer.

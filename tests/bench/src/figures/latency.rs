@@ -1,6 +1,6 @@
 //! How long a record takes: to its acknowledgement on a quiet agent, and to a consumer at 1 MB/s.
 
-use super::{Entry, System, alternate, on, sample};
+use super::{Entry, System, alternate, note_complaint, on, sample};
 use crate::client::{Latency, Spec};
 use crate::load::{Load, MB, PARTITIONS, RECORD_BYTES, consumer, paced_producer};
 use crate::results::{Declared, Figure, lower, told};
@@ -73,9 +73,7 @@ fn ack_quiet(bench: &mut Bench, figure: &mut Figure) -> Result<(), String> {
             figure.esker("put-ms", measured.used.put_mean_s() * 1000.0);
             figure.esker("commit-ms", measured.used.commit_mean_s() * 1000.0);
         }
-        if let Some(complaint) = measured.complaint() {
-            figure.note(format!("{}: {complaint}", system.name()));
-        }
+        note_complaint(figure, system, &measured);
         Ok(())
     })
 }
@@ -99,9 +97,7 @@ fn end_to_end(bench: &mut Bench, figure: &mut Figure, settings: &Settings) -> Re
         add("ack-p99-ms", ack.p99_ms);
         add("mb-per-s", measured.mb_per_s(1));
         add("broker-cpu", measured.used.broker_cpu_s / measured.seconds);
-        if let Some(complaint) = measured.complaint() {
-            figure.note(format!("{}: {complaint}", system.name()));
-        }
+        note_complaint(figure, system, &measured);
         Ok(())
     })
 }

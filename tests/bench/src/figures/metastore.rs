@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::Entry;
+use super::{Entry, each};
 use crate::clock::{monotonic_ns, seconds};
 use crate::results::stats::percentile;
 use crate::results::{Figure, higher, lower, told};
@@ -164,8 +164,7 @@ impl Committer {
 fn commit_640(bench: &mut Bench, figure: &mut Figure) -> Result<(), String> {
     let runtime = runtime()?;
     let commits = if bench.quick { COMMITS / 4 } else { COMMITS };
-    for repetition in 0..bench.repetitions {
-        eprintln!("  {}: repetition {}", figure.name, repetition + 1);
+    each(bench, figure, |bench, figure| {
         for idempotent in [false, true] {
             let url = bench.database()?.url;
             let mut times = runtime.block_on(async {
@@ -191,8 +190,8 @@ fn commit_640(bench: &mut Bench, figure: &mut Figure) -> Result<(), String> {
             }
             bench.wait(Duration::ZERO)?;
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 fn extents_per_second(bench: &mut Bench, figure: &mut Figure) -> Result<(), String> {

@@ -11,6 +11,7 @@ mod partitions;
 mod produce;
 mod requests;
 
+use crate::load::Measured;
 use crate::results::{Declared, Figure};
 use crate::system::{Bench, Broker, Settings, delete_topic};
 
@@ -58,6 +59,19 @@ impl System {
     }
 }
 
+/// Takes each repetition, of what there is on Esker alone.
+fn each(
+    bench: &mut Bench,
+    figure: &mut Figure,
+    mut take: impl FnMut(&mut Bench, &mut Figure) -> Result<(), String>,
+) -> Result<(), String> {
+    for repetition in 0..bench.repetitions {
+        eprintln!("  {}: repetition {}", figure.name, repetition + 1);
+        take(bench, figure)?;
+    }
+    Ok(())
+}
+
 /// Takes each repetition on both systems, in turn and in changing order, so that noise hits both alike.
 fn alternate(
     bench: &mut Bench,
@@ -103,6 +117,13 @@ fn on<T>(
             delete_topic(&bench.parts, kafka.as_ref(), &topic);
             result
         }
+    }
+}
+
+/// Says what failed at the clients.
+fn note_complaint(figure: &mut Figure, system: System, measured: &Measured) {
+    if let Some(complaint) = measured.complaint() {
+        figure.note(format!("{}: {complaint}", system.name()));
     }
 }
 

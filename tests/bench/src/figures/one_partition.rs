@@ -1,6 +1,6 @@
 //! One producer on one partition: how far latency limits it.
 
-use super::{Entry, System, alternate, on, sample};
+use super::{Entry, System, alternate, note_complaint, on, sample};
 use crate::client::{ProduceSpec, Spec};
 use crate::load::{IN_FLIGHT_UNLIMITED, Load, MB, RECORD_BYTES, producer};
 use crate::results::{Figure, higher, told};
@@ -85,9 +85,7 @@ fn take(
             figure.esker("put-ms", put_s * 1000.0);
             figure.esker("commit-ms", commit_s * 1000.0);
         }
-        if let Some(complaint) = measured.complaint() {
-            figure.note(format!("{}: {complaint}", system.name()));
-        }
+        note_complaint(figure, system, &measured);
         Ok(())
     })
 }

@@ -1,6 +1,6 @@
 //! One agent with very many partitions, each with a little now and then.
 
-use super::{Entry, System, on};
+use super::{Entry, System, each, on};
 use crate::client::{Latency, Spec};
 use crate::load::{Load, MB, paced_producer};
 use crate::results::{Figure, lower, told};
@@ -34,8 +34,7 @@ pub(super) const ENTRIES: &[Entry] = &[Entry {
 }];
 
 fn take(bench: &mut Bench, figure: &mut Figure) -> Result<(), String> {
-    for repetition in 0..bench.repetitions {
-        eprintln!("  {}: repetition {}", figure.name, repetition + 1);
+    each(bench, figure, |bench, figure| {
         let measured = on(
             bench,
             System::Esker,
@@ -73,6 +72,6 @@ fn take(bench: &mut Bench, figure: &mut Figure) -> Result<(), String> {
         if let Some(complaint) = measured.complaint() {
             figure.note(complaint);
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }

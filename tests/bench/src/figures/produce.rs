@@ -1,6 +1,6 @@
 //! What a byte costs on its way in.
 
-use super::{Entry, System, alternate, on, sample};
+use super::{Entry, System, alternate, note_complaint, on, sample};
 use crate::client::Spec;
 use crate::load::{Load, PARTITIONS, producer};
 use crate::results::{Declared, Figure, higher, lower, told};
@@ -62,9 +62,7 @@ fn take(bench: &mut Bench, figure: &mut Figure, batch_bytes: usize) -> Result<()
             add("postgres-cpu-s-per-gib", used.postgres_cpu_s / gib);
             add("store-cpu-s-per-gib", used.store_cpu_s / gib);
         }
-        if let Some(complaint) = measured.complaint() {
-            figure.note(format!("{}: {complaint}", system.name()));
-        }
+        note_complaint(figure, system, &measured);
         Ok(())
     })
 }

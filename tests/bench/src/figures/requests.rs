@@ -1,6 +1,6 @@
 //! S3 requests, which are what the bucket costs.
 
-use super::{Entry, System, on};
+use super::{Entry, System, each, on};
 use crate::client::{ProduceSpec, Spec};
 use crate::load::{Load, MB, PARTITIONS, consumer, paced_producer, producer};
 use crate::results::{Declared, Figure, lower, told};
@@ -51,8 +51,7 @@ fn take(
     measure_s: f64,
     spec: fn(&dyn Broker, &str) -> ProduceSpec,
 ) -> Result<(), String> {
-    for repetition in 0..bench.repetitions {
-        eprintln!("  {}: repetition {}", figure.name, repetition + 1);
+    each(bench, figure, |bench, figure| {
         let measured = on(
             bench,
             System::Esker,
@@ -84,6 +83,6 @@ fn take(
         if let Some(complaint) = measured.complaint() {
             figure.note(complaint);
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }

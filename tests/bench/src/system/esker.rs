@@ -1,7 +1,6 @@
 //! One agent with an S3 server of its own, on a database of its own.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use esker_harness::agents::Agent;
 use esker_harness::proc;
@@ -61,7 +60,7 @@ impl Esker {
         if settings.put_ms > 0 {
             store.add_faults(&json!({"op": "put", "kind": "latency", "ms": settings.put_ms}));
         }
-        migrate(parts, &database.url)?;
+        parts.esker(&["migrate", "--metastore-url", &database.url])?;
         let bucket = store.url();
         let mut arguments: Vec<String> = ["agent", "--metastore-url", &database.url, "--bucket-url", &bucket]
             .map(str::to_owned)
@@ -118,21 +117,6 @@ fn sum(counts: &Value) -> f64 {
     match counts {
         Value::Object(entries) => entries.values().map(sum).sum(),
         number => number.as_f64().unwrap_or(0.0),
-    }
-}
-
-fn migrate(parts: &Parts, url: &str) -> Result<(), String> {
-    let output = Command::new(&parts.esker)
-        .args(["migrate", "--metastore-url", url])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|err| format!("{} did not start: {err}", parts.esker.display()))?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(format!(
-            "esker migrate failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        )),
     }
 }
 

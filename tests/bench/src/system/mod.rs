@@ -116,12 +116,11 @@ impl Bench {
         if self.postgres.is_none() {
             self.postgres = Postgres::start(&self.dir);
         }
+        let name = format!("bench_{}", self.number());
         let postgres = self
             .postgres
             .as_ref()
             .ok_or("there is no Postgres here: run scripts/setup")?;
-        self.systems += 1;
-        let name = format!("bench_{}", self.systems);
         postgres.query(&format!("CREATE DATABASE {name}"));
         let url = postgres.url();
         let server = url.rsplit_once('/').map_or(url.as_str(), |(server, _)| server);

@@ -1,7 +1,5 @@
 //! Topics, made and removed with our own command line, which works on any broker.
 
-use std::process::{Command, Stdio};
-
 use super::Broker;
 use crate::parts::Parts;
 
@@ -26,18 +24,6 @@ pub(crate) fn delete_topic(parts: &Parts, broker: &dyn Broker, name: &str) {
 }
 
 fn esker(parts: &Parts, broker: &dyn Broker, arguments: &[&str]) -> Result<(), String> {
-    let output = Command::new(&parts.esker)
-        .args(arguments)
-        .args(["--bootstrap-server", &broker.bootstrap()])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|err| format!("{} did not start: {err}", parts.esker.display()))?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(format!(
-            "esker {} failed: {}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr).trim()
-        )),
-    }
+    let bootstrap = broker.bootstrap();
+    parts.esker(&[arguments, &["--bootstrap-server", &bootstrap]].concat())
 }
