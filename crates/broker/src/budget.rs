@@ -3,17 +3,19 @@
 //! What holds: the bytes of request frames, of what large ones become when they are decoded, of large
 //! responses being written and of the cache together stay below `memory_bytes`, because each has a share of
 //! its own and nothing is read into memory before its size was reserved. What is small is not charged, but
-//! limited for each connection (`connection::limits`): a full budget stops nobody who asks for little. A share that is used up makes its callers wait, in order: sockets are
-//! not read, which slows clients down. Shares are separate, so that producers can starve neither
-//! administration nor readers. Before producers have to wait, recent segments are dropped from memory:
-//! what is kept for readers yields first, and again while somebody waits, because what was in use a
-//! moment ago is kept for readers by now.
+//! limited for each connection (`connection::limits`): a full budget stops nobody who asks for little.
+//!
+//! A share that is used up makes its callers wait, in order: sockets are not read, which slows clients down.
+//! Shares are separate, so that producers can starve neither administration nor readers. Before producers
+//! have to wait, recent segments are dropped from memory: what is kept for readers yields first, and again
+//! while somebody waits, because what was in use a moment ago is kept for readers by now.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use esker_protocol::limits::DECOMPRESSED_BYTES_MAX;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Parts of 32 that each use gets of `memory_bytes`.
@@ -29,9 +31,8 @@ const _: () = assert!(
     CONTROL_PARTS + DECODED_PARTS + PRODUCE_PARTS + TRICKLE_PARTS + FETCH_PARTS + CACHE_PARTS == PARTS
 );
 
-/// What part of `memory_bytes` a compressed batch may become when it is opened, and at most how many bytes.
+/// What part of `memory_bytes` a compressed batch may become when it is opened.
 const OPENED_PART: u64 = 8;
-const OPENED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The smallest budget that an agent starts with.
 pub const MEMORY_BYTES_MIN: u64 = 64 * 1024 * 1024;
@@ -67,7 +68,7 @@ impl Budget {
             fetch: Arc::new(Pool::new(part * FETCH_PARTS)),
             opened_bytes_max: usize::try_from(part * PARTS / OPENED_PART)
                 .unwrap_or(usize::MAX)
-                .min(OPENED_BYTES_MAX),
+                .min(DECOMPRESSED_BYTES_MAX),
             cache_bytes: Self::cache_bytes(memory_bytes),
         }
     }
@@ -163,11 +164,8 @@ impl Pool {
     /// Reserves `bytes`, waiting for its turn. Dropping the future gives up the place in the queue.
     pub async fn reserve(&self, bytes: u64) -> Result<Reservation, TooLarge> {
         let permits = self.permits(bytes)?;
-        if let Ok(permit) = Arc::clone(&self.free).try_acquire_many_owned(permits) {
-            return Ok(Reservation {
-                _permit: permit,
-                shared: Vec::new(),
-            });
+        if let Some(reservation) = self.try_reserve(bytes) {
+            return Ok(reservation);
         }
         let _waiting = Waiting::new(&self.waiting);
         let mut turn = pin!(Arc::clone(&self.free).acquire_many_owned(permits));

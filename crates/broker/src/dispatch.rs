@@ -45,11 +45,7 @@ impl Session {
             Ok(Incoming::Request(header, body)) => (header, body),
             Ok(Incoming::UnsupportedApiVersions(header)) => {
                 let reply = response::encode_unsupported_api_versions(header.correlation_id);
-                return Pending::Now(Outcome::Reply(Reply {
-                    slices: vec![reply],
-                    hold: None,
-                    turn: None,
-                }));
+                return Pending::Now(Outcome::Reply(Reply::new(vec![reply], None)));
             }
             Err(err) => return Pending::Now(Outcome::Close(err.to_string())),
         };
@@ -194,11 +190,7 @@ impl Answer {
     ) -> Outcome {
         self.count(error);
         match encoded {
-            Ok(slices) => Outcome::Reply(Reply {
-                slices,
-                hold,
-                turn: None,
-            }),
+            Ok(slices) => Outcome::Reply(Reply::new(slices, hold)),
             Err(err) => {
                 error!(%err, "a response could not be encoded: closing the connection");
                 Outcome::Close(err.to_string())

@@ -20,14 +20,41 @@ use esker_protocol::messages::{
     ApiVersionsRequest, BrokerId, DescribeConfigsRequest, FetchRequest, MetadataRequest,
 };
 use esker_protocol::records::BatchBuilder;
-use support::{World, plain_batch, topic_name};
+use support::{Agent, Client, World, plain_batch, topic_name};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// The start of a produce request of 100 MiB, and no more of it.
-fn announcement() -> Vec<u8> {
-    let mut start = (100 * 1024 * 1024_i32).to_be_bytes().to_vec();
-    start.extend_from_slice(&[0, 0, 0, 8, 0, 0, 0, 1]);
+const PRODUCE: u8 = 0;
+const METADATA: u8 = 3;
+/// A request of 100 MiB.
+const HUGE: i32 = 100 << 20;
+
+/// The start of a request of `size` bytes, and no more of it.
+fn announcement(api: u8, size: i32) -> Vec<u8> {
+    let mut start = size.to_be_bytes().to_vec();
+    start.extend_from_slice(&[0, api, 0, 8, 0, 0, 0, 1]);
     start
+}
+
+/// Connections that announce a request and send so many bytes of its body.
+async fn senders(agent: &Agent, count: usize, announcement: &[u8], bytes: usize) -> Vec<Client> {
+    let mut senders = Vec::new();
+    for _ in 0..count {
+        let mut sender = agent.connect();
+        sender.stream.write_all(announcement).await.unwrap();
+        sender.stream.write_all(&vec![0; bytes]).await.unwrap();
+        senders.push(sender);
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    senders
+}
+
+/// An agent with the smallest memory budget that there is.
+async fn smallest_agent(world: &World) -> Agent {
+    let smallest = |config| BrokerConfig {
+        memory_bytes: 0,
+        ..config
+    };
+    world.agent_with("a", smallest).await
 }
 
 /// Many senders that announce large requests and send nothing of them hold no memory that others need.
@@ -37,13 +64,7 @@ async fn announcements_do_not_hold_up_producers() {
     let agent = world.agent("a").await;
     let mut client = agent.connect();
     client.create_topic("t", 1).await;
-    let mut stalled = Vec::new();
-    for _ in 0..50 {
-        let mut other = agent.connect();
-        other.stream.write_all(&announcement()).await.unwrap();
-        stalled.push(other);
-    }
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    let _stalled = senders(&agent, 50, &announcement(PRODUCE, HUGE), 0).await;
     let answer = tokio::time::timeout(Duration::from_secs(2), client.produce("t", 0, plain_batch(1))).await;
     assert_eq!(answer.unwrap().base_offset, 0);
 }
@@ -54,7 +75,8 @@ async fn a_sender_that_stops_is_disconnected() {
     let world = World::new();
     let agent = world.agent("a").await;
     let mut client = agent.connect();
-    client.stream.write_all(&announcement()).await.unwrap();
+    let huge = announcement(PRODUCE, HUGE);
+    client.stream.write_all(&huge).await.unwrap();
     client.stream.write_all(&[0; 100_000]).await.unwrap();
     let closed = tokio::time::timeout(Duration::from_secs(10), client.stream.read_u8()).await;
     assert!(closed.unwrap().is_err());
@@ -74,38 +96,15 @@ async fn a_connection_without_a_first_request_is_closed() {
     rested.call(3, &ApiVersionsRequest::default()).await;
 }
 
-/// The start of a request of `size` bytes that is no Produce, and no more of it.
-fn control_announcement(size: i32) -> Vec<u8> {
-    let mut start = size.to_be_bytes().to_vec();
-    start.extend_from_slice(&[0, 3, 0, 8, 0, 0, 0, 1]);
-    start
-}
-
 /// Whoever fills the memory for requests holds up nobody who asks for little, and is disconnected when
 /// somebody needs it.
 #[tokio::test(start_paused = true)]
 async fn slow_senders_give_way() {
     let world = World::new();
-    let agent = world
-        .agent_with("a", |config| BrokerConfig {
-            memory_bytes: 0,
-            ..config
-        })
-        .await;
+    let agent = smallest_agent(&world).await;
     let mut client = agent.connect();
     client.create_topic("t", 1).await;
-    let mut slow = Vec::new();
-    for _ in 0..40 {
-        let mut other = agent.connect();
-        other
-            .stream
-            .write_all(&control_announcement(100_000))
-            .await
-            .unwrap();
-        other.stream.write_all(&[0; 70_000]).await.unwrap();
-        slow.push(other);
-    }
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    let _slow = senders(&agent, 40, &announcement(METADATA, 100_000), 70_000).await;
     let control = agent.broker.memory()[0];
     assert!(control.used > control.max / 2, "{control:?}");
     // Small requests need none of it.
@@ -124,12 +123,7 @@ async fn slow_senders_give_way() {
 #[tokio::test(start_paused = true)]
 async fn slow_readers_give_way() {
     let world = World::new();
-    let agent = world
-        .agent_with("a", |config| BrokerConfig {
-            memory_bytes: 0,
-            ..config
-        })
-        .await;
+    let agent = smallest_agent(&world).await;
     let mut client = agent.connect();
     let names: Vec<_> = (0..4000)
         .map(|at| MetadataRequestTopic::default().with_name(Some(topic_name(&format!("{at:0>200}")))))
@@ -171,34 +165,15 @@ async fn configs_are_described_once() {
 #[tokio::test(start_paused = true)]
 async fn small_batches_do_not_wait_for_large_ones() {
     let world = World::new();
-    let agent = world
-        .agent_with("a", |config| BrokerConfig {
-            memory_bytes: 0,
-            ..config
-        })
-        .await;
+    let agent = smallest_agent(&world).await;
     let mut client = agent.connect();
     client.create_topic("t", 1).await;
-    let mut large = Vec::new();
-    for _ in 0..40 {
-        let mut other = agent.connect();
-        other.stream.write_all(&announcement_of(2 << 20)).await.unwrap();
-        other.stream.write_all(&vec![0; 70_000]).await.unwrap();
-        large.push(other);
-    }
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    let _large = senders(&agent, 40, &announcement(PRODUCE, 2 << 20), 70_000).await;
     for expected in 0..5 {
         let answer =
             tokio::time::timeout(Duration::from_secs(1), client.produce("t", 0, plain_batch(1))).await;
         assert_eq!(answer.unwrap().base_offset, expected);
     }
-}
-
-/// The start of a produce request of that size.
-fn announcement_of(size: i32) -> Vec<u8> {
-    let mut start = size.to_be_bytes().to_vec();
-    start.extend_from_slice(&[0, 0, 0, 8, 0, 0, 0, 1]);
-    start
 }
 
 /// Answers that share the memory of one segment do not pile up on a connection whose client takes none.

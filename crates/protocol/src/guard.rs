@@ -71,12 +71,8 @@ pub struct Footprint {
     pub heap_bytes: u64,
 }
 
-/// Walks a body and refuses what must not be decoded.
-pub fn check(api_key: i16, version: i16, body: &[u8]) -> Result<(), GuardError> {
-    measure(api_key, version, body).map(|_| ())
-}
-
-/// Like [`check`], and tells what was found: the heap estimate is what a memory budget should be charged.
+/// Walks a body, refuses what must not be decoded, and tells what was found: the heap estimate is what a memory
+/// budget is charged.
 pub fn measure(api_key: i16, version: i16, body: &[u8]) -> Result<Footprint, GuardError> {
     let schema = tables::request_schema(api_key)
         .filter(|_| versions::is_served(api_key, version))

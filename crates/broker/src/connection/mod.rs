@@ -11,6 +11,7 @@
 //! connection and touches nothing else. All limits are in [`limits`].
 
 pub mod limits;
+mod pace;
 mod read;
 mod write;
 
@@ -50,6 +51,17 @@ pub(crate) struct Reply {
     pub hold: Option<Reservation>,
     /// Held until its size is charged.
     pub turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Reply {
+    /// A frame, with the memory that it holds.
+    pub(crate) fn new(slices: Vec<Bytes>, hold: Option<Reservation>) -> Self {
+        Self {
+            slices,
+            hold,
+            turn: None,
+        }
+    }
 }
 
 /// An outcome that may still be under way.

@@ -7,7 +7,6 @@
 
 use std::future::Future;
 use std::io;
-use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
 use esker_protocol::api_key;
@@ -20,6 +19,7 @@ use super::limits::{
     FIRST_REQUEST_MAX, FRAME_DEADLINE, FRAME_STEPS, FREE_FRAME_BYTES, IDLE_MAX, PRESSED_BYTES, PRESSED_MAX,
     PRODUCE_OVERHEAD_BYTES, STALL_MAX, TRICKLE_FRAME_BYTES,
 };
+use super::pace::Pace;
 use crate::budget::{Budget, Pool, Reservation, TooLarge};
 
 /// What is read before memory is reserved for the rest.
@@ -45,15 +45,13 @@ pub(super) async fn read_frame<R: AsyncRead + Unpin>(
     first: bool,
 ) -> Result<Bytes, ConnectionEnd> {
     let mut start = [0; START_BYTES];
-    let have = if first {
-        timeout(FIRST_REQUEST_MAX, reader.read(&mut start))
-            .await
-            .map_err(|_| ConnectionEnd::NoRequest)??
-    } else {
-        timeout(IDLE_MAX, reader.read(&mut start))
-            .await
-            .map_err(|_| ConnectionEnd::Idle)??
+    let (limit, silent) = match first {
+        true => (FIRST_REQUEST_MAX, ConnectionEnd::NoRequest),
+        false => (IDLE_MAX, ConnectionEnd::Idle),
     };
+    let have = timeout(limit, reader.read(&mut start))
+        .await
+        .map_err(|_| silent)??;
     if have == 0 {
         return Err(ConnectionEnd::Eof);
     }
@@ -71,6 +69,7 @@ pub(super) async fn read_frame<R: AsyncRead + Unpin>(
     let mut charges = Vec::new();
     let mut bytes = Vec::new();
     let mut held = 0;
+    let small = overhead > 0 && size <= TRICKLE_FRAME_BYTES;
     // The first step saves memory where it is short; elsewhere it would only cost a copy.
     let steps = &FRAME_STEPS[usize::from(!free && !pool.is_short())..];
     for step in steps.iter().copied().chain([size]) {
@@ -78,22 +77,18 @@ pub(super) async fn read_frame<R: AsyncRead + Unpin>(
         if step == held {
             continue;
         }
-        if held == 0 {
-            if !free {
-                let small = overhead > 0 && size <= TRICKLE_FRAME_BYTES;
-                let charge = match small.then(|| trickle(budget, step + overhead)).flatten() {
-                    Some(charge) => charge,
-                    None => pool.reserve((step + overhead) as u64).await.map_err(refused)?,
-                };
-                charges.push(charge);
-            }
-            bytes.reserve_exact(step);
-            bytes.extend_from_slice(&start[SIZE_BYTES..]);
-        } else {
+        if held > 0 {
             // Those who wait here hold something already: they may not wait for each other for ever.
             let more = async { pool.reserve((step - held) as u64).await.map_err(refused) };
             charges.push(within_deadline(more).await?);
-            bytes.reserve_exact(step - bytes.len());
+        } else if let Some(charge) = small.then(|| trickle(budget, step + overhead)).flatten() {
+            charges.push(charge);
+        } else if !free {
+            charges.push(pool.reserve((step + overhead) as u64).await.map_err(refused)?);
+        }
+        bytes.reserve_exact(step - bytes.len());
+        if held == 0 {
+            bytes.extend_from_slice(&start[SIZE_BYTES..]);
         }
         within_deadline(read_up_to(reader, &mut bytes, step, pool)).await?;
         held = step;
@@ -148,17 +143,15 @@ async fn read_up_to<R: AsyncRead + Unpin>(
 ) -> Result<(), ConnectionEnd> {
     while bytes.len() < size {
         let part = size.min(bytes.len() + PRESSED_BYTES);
-        let mut stalled = Duration::ZERO;
+        let mut pace = Pace::new(STALL_MAX);
         loop {
             let before = bytes.len();
             match timeout(PRESSED_MAX, read_part(reader, bytes, part, size)).await {
                 Ok(read) => break read?,
-                Err(_) if pool.is_wanted() => return Err(ConnectionEnd::SlowSender),
-                Err(_) if bytes.len() > before => stalled = Duration::ZERO,
-                Err(_) => stalled += PRESSED_MAX,
-            }
-            if stalled >= STALL_MAX {
-                return Err(ConnectionEnd::SlowSender);
+                Err(_) if pace.is_too_slow(pool.is_wanted(), bytes.len() > before) => {
+                    return Err(ConnectionEnd::SlowSender);
+                }
+                Err(_) => {}
             }
         }
     }

@@ -3,7 +3,6 @@
 //! [`PRESSED_MAX`] of an answer whose memory others wait for.
 
 use std::io::{self, IoSlice};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -11,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::limits::{PRESSED_BYTES, PRESSED_MAX, WRITE_STALL_MAX};
+use super::pace::Pace;
 use super::{ConnectionEnd, Outcome, Pending, Queued, Reply};
 use crate::budget::Budget;
 
@@ -50,7 +50,7 @@ async fn write_reply<W: AsyncWrite + Unpin>(
 ) -> Result<(), ConnectionEnd> {
     let Reply { mut slices, hold, .. } = reply;
     let mut next = 0;
-    let mut stalled = Duration::ZERO;
+    let mut pace = Pace::new(WRITE_STALL_MAX);
     while next < slices.len() {
         let mut moved = 0;
         let part = async {
@@ -63,13 +63,10 @@ async fn write_reply<W: AsyncWrite + Unpin>(
         };
         match timeout(PRESSED_MAX, part).await {
             Ok(written) => written?,
-            // Others wait for what is held here.
-            Err(_) if hold.is_some() && is_wanted(budget) => return Err(ConnectionEnd::SlowReader),
-            Err(_) if moved > 0 => stalled = Duration::ZERO,
-            Err(_) => stalled += PRESSED_MAX,
-        }
-        if stalled >= WRITE_STALL_MAX {
-            return Err(ConnectionEnd::SlowReader);
+            Err(_) if pace.is_too_slow(hold.is_some() && is_wanted(budget), moved > 0) => {
+                return Err(ConnectionEnd::SlowReader);
+            }
+            Err(_) => {}
         }
     }
     timeout(WRITE_STALL_MAX, writer.flush())
@@ -144,11 +141,7 @@ mod tests {
             bytes
         };
         let write = async {
-            let pending = Pending::Now(Outcome::Reply(Reply {
-                slices,
-                hold: None,
-                turn: None,
-            }));
+            let pending = Pending::Now(Outcome::Reply(Reply::new(slices, None)));
             sender.send(Queued { pending, room: None }).await.ok().unwrap();
             drop(sender);
         };

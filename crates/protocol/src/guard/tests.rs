@@ -37,6 +37,10 @@ fn body(rng: &mut TestRng, key: i16, version: i16, nulls: bool) -> Vec<u8> {
     generator.out.to_vec()
 }
 
+fn check(api_key: i16, version: i16, body: &[u8]) -> Result<(), GuardError> {
+    measure(api_key, version, body).map(|_| ())
+}
+
 fn header(api_key: i16, api_version: i16) -> RequestHeader {
     RequestHeader {
         api_key,

@@ -146,6 +146,17 @@ pub(crate) fn create_topic(at: SocketAddr, name: &str, partitions: i32) {
     assert!(matches!(answer.topics[0].error_code, 0 | 36), "{answer:?}");
 }
 
+/// Creates a topic of one partition with so many batches of 900 kB.
+pub(crate) fn fill(at: SocketAddr, topic: &str, batches: u64) {
+    create_topic(at, topic, 1);
+    let mut wire = Wire::connect(at).unwrap();
+    for number in 0..batches {
+        let batch = frames::batch(&number.to_be_bytes(), 900_000);
+        let answer = wire.call(9, &frames::produce(topic, 0, batch)).unwrap();
+        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+    }
+}
+
 fn produce(at: SocketAddr, shared: &Shared) -> io::Result<()> {
     let mut wire = Wire::connect(at)?;
     while !shared.stop.load(Ordering::Relaxed) {

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use ::bytes::Bytes;
 use esker_protocol::messages::{ApiVersionsRequest, MetadataRequest};
 
-use crate::bystander::{create_topic, fetch_request};
+use crate::bystander::{create_topic, fetch_request, fill};
 use crate::frames::{self, METADATA, PRODUCE};
 use crate::stand::{Others, Stand};
-use crate::wire::{Fate, Wire};
+use crate::wire::{Fate, Wire, encode};
 
 /// Files that this program needs beside its connections.
 const FILES_SPARE: usize = 500;
@@ -125,18 +125,12 @@ fn senders_of_one_byte_per_second_for_long() {
 
 /// Clients that ask for much and take nothing.
 fn never_read(stand: &Stand, connections: usize, lasts: Duration) {
-    create_topic(stand.at, "much", 1);
+    fill(stand.at, "much", 30);
     create_topic(stand.at, "wide", 2_000);
-    let mut writer = Wire::connect(stand.at).unwrap();
-    for number in 0..30u64 {
-        let batch = frames::batch(&number.to_be_bytes(), 900_000);
-        let answer = writer.call(9, &frames::produce("much", 0, batch)).unwrap();
-        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
-    }
     let requests: Vec<Bytes> = vec![
-        writer.frame(12, &fetch_request("much", 0, 0, i32::MAX)),
-        writer.frame(3, &ApiVersionsRequest::default()),
-        writer.frame(8, &MetadataRequest::default().with_topics(None)),
+        encode(1, 12, &fetch_request("much", 0, 0, i32::MAX)),
+        encode(2, 3, &ApiVersionsRequest::default()),
+        encode(3, 8, &MetadataRequest::default().with_topics(None)),
     ];
     let mut readers: Vec<Wire> = Vec::new();
     let began = Instant::now();

@@ -15,10 +15,10 @@ use esker_protocol::messages::{
     BrokerId, CreateTopicsRequest, DescribeConfigsRequest, FetchRequest, MetadataRequest, TopicName,
 };
 
-use crate::bystander::{create_topic, fetch_request};
+use crate::bystander::{create_topic, fetch_request, fill};
 use crate::frames;
 use crate::stand::{Others, Stand};
-use crate::wire::Wire;
+use crate::wire::{Wire, encode};
 
 fn name(text: &str) -> TopicName {
     TopicName(StrBytes::from_string(text.to_owned()))
@@ -26,7 +26,6 @@ fn name(text: &str) -> TopicName {
 
 /// Many topics, partitions or resources in one request each, as whole frames.
 fn large(topics: usize, elements: usize) -> Vec<(&'static str, Bytes)> {
-    let mut wire = Frames;
     let names = || (0..topics).map(|at| format!("none-{at}"));
     let asked = names().map(|text| MetadataRequestTopic::default().with_name(Some(name(&text))));
     let metadata = MetadataRequest::default()
@@ -64,23 +63,13 @@ fn large(topics: usize, elements: usize) -> Vec<(&'static str, Bytes)> {
     let mut partitions = vec![PartitionProduceData::default().with_records(None); elements / 2];
     partitions.push(PartitionProduceData::default().with_records(Some(frames::batch(b"v", 10))));
     vec![
-        ("Metadata", wire.frame(8, &metadata)),
-        ("Metadata without names", wire.frame(8, &nameless)),
-        ("CreateTopics", wire.frame(7, &create)),
-        ("DescribeConfigs", wire.frame(4, &configs)),
-        ("Fetch", wire.frame(12, &fetch)),
-        ("Produce", wire.frame(9, &frames::produce_to("t", partitions))),
+        ("Metadata", encode(1, 8, &metadata)),
+        ("Metadata without names", encode(1, 8, &nameless)),
+        ("CreateTopics", encode(1, 7, &create)),
+        ("DescribeConfigs", encode(1, 4, &configs)),
+        ("Fetch", encode(1, 12, &fetch)),
+        ("Produce", encode(1, 9, &frames::produce_to("t", partitions))),
     ]
-}
-
-/// Encodes without a connection.
-struct Frames;
-
-impl Frames {
-    fn frame<R: esker_protocol::client::ClientRequest>(&mut self, version: i16, request: &R) -> Bytes {
-        let header = esker_protocol::client::request_header::<R>(version, 1, "attack");
-        esker_protocol::client::encode_request(&header, request).unwrap()
-    }
 }
 
 /// Sends each of them on many connections at once, a few in flight on each; those too large for the budget are
@@ -141,13 +130,7 @@ fn large_requests_on_many_connections() {
 #[test]
 fn one_client_asks_for_everything() {
     Stand::new("attack-greedy", &[]).suffer("greedy reader", Others::Unaffected, |stand| {
-        create_topic(stand.at, "much", 1);
-        let mut wire = Wire::connect(stand.at).unwrap();
-        for number in 0..40u64 {
-            let batch = frames::batch(&number.to_be_bytes(), 900_000);
-            let answer = wire.call(9, &frames::produce("much", 0, batch)).unwrap();
-            assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
-        }
+        fill(stand.at, "much", 40);
         let mut readers: Vec<Wire> = (0..40).map(|_| Wire::connect(stand.at).unwrap()).collect();
         for _ in 0..3 {
             for reader in &mut readers {

@@ -56,11 +56,10 @@ impl Wire {
         })
     }
 
-    /// A whole request as a client sends it.
+    /// The next request of this connection, whole.
     pub(crate) fn frame<R: ClientRequest>(&mut self, version: i16, request: &R) -> Bytes {
         self.correlation += 1;
-        let header = client::request_header::<R>(version, self.correlation, "attack");
-        client::encode_request(&header, request).unwrap()
+        encode(self.correlation, version, request)
     }
 
     pub(crate) fn send<R: ClientRequest>(&mut self, version: i16, request: &R) -> io::Result<()> {
@@ -114,4 +113,10 @@ impl Wire {
         self.stream.set_nonblocking(false)?;
         pushed
     }
+}
+
+/// A whole request as a client sends it.
+pub(crate) fn encode<R: ClientRequest>(correlation: i32, version: i16, request: &R) -> Bytes {
+    let header = client::request_header::<R>(version, correlation, "attack");
+    client::encode_request(&header, request).unwrap()
 }

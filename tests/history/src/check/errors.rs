@@ -15,8 +15,8 @@
 //! When a producer's error is its own doing: 45 if at least five later batches of the same producer, epoch
 //! and partition were sent before, for then they may have pushed it out of the runs that the broker
 //! remembers (a repetition that was slow on its way), or a single one where the partition did not know the
-//! producer, for then it may have begun with that one (sent to another agent); 47 after the same producer id was used there with a
-//! higher epoch.
+//! producer, for then it may have begun with that one (sent to another agent); 47 after the same producer id
+//! was used there with a higher epoch.
 
 use crate::{About, Promise, What, names};
 

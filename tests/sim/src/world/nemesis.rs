@@ -171,7 +171,8 @@ impl Nemesis {
     /// Lets everything be calm until nothing is under way that was begun before, and then has all partitions
     /// forget their producers. While it was calm every producer heard what became of what it had sent, so
     /// that nothing is sent again that was appended before. What comes after is told from what was forgotten
-    /// only by the order in which it is offered: so some commits are lost then.
+    /// only by the order in which it is offered: so some commits are lost then, and where the plan says so at
+    /// the beginning too.
     pub async fn forget(self: Arc<Self>) {
         if self.plan.begins_in_trouble {
             self.lose_commits().await;
