@@ -46,7 +46,7 @@ pub const LISTINGS_AT_ONCE: usize = 8;
 
 /// Memory for a frame is charged and taken in these steps, each when the one before is full; then for the
 /// rest. What a sender announces is not believed: holding memory takes sending. While much memory is free the
-/// first step is left out.
+/// first step is left out, and steps below the size of the connection's last frame always are.
 pub const FRAME_STEPS: [usize; 2] = [4 * 1024, 64 * 1024];
 
 /// A connection must send the first byte of its first request within this time.
@@ -69,6 +69,9 @@ pub const PRESSED_MAX: Duration = Duration::from_secs(3);
 
 /// See [`PRESSED_MAX`].
 pub const PRESSED_BYTES: usize = 64 * 1024;
+
+/// Small replies that are ready at the same time are written in one call, up to about so many bytes.
+pub const TOGETHER_BYTES: usize = 16 * 1024;
 
 const _: () = assert!(FREE_FRAME_BYTES <= FRAME_STEPS[0] && FRAME_STEPS[0] < FRAME_STEPS[1]);
 // One step, so that it never waits half-read.

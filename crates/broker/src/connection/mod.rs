@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use esker_model::seams::BoxFuture;
+use futures::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::{debug, warn};
@@ -70,6 +71,24 @@ pub(crate) enum Pending {
     Now(Outcome),
     /// To be waited for, while later requests are taken.
     Later(BoxFuture<'static, Outcome>),
+}
+
+impl Pending {
+    /// Waits for it.
+    async fn outcome(self) -> Outcome {
+        match self {
+            Self::Now(outcome) => outcome,
+            Self::Later(outcome) => outcome.await,
+        }
+    }
+
+    /// The outcome if it is known by now; else it may still be waited for.
+    fn if_ready(self) -> Result<Outcome, Self> {
+        match self {
+            Self::Now(outcome) => Ok(outcome),
+            Self::Later(mut outcome) => outcome.as_mut().now_or_never().ok_or(Self::Later(outcome)),
+        }
+    }
 }
 
 /// An outcome in the queue, with its part of [`FREE_REPLY_BYTES`] until it is written.
@@ -190,22 +209,21 @@ impl Drop for CountedConnection {
 async fn read_requests<R: AsyncRead + Unpin>(
     broker: &Arc<Broker>,
     context: &Arc<ConnectionContext>,
-    mut reader: R,
+    reader: R,
     replies: mpsc::Sender<Queued>,
 ) -> ConnectionEnd {
+    let mut frames = read::FrameReader::new(reader);
     let mut session = dispatch::Session::new(Arc::clone(broker), Arc::clone(context));
     let free = Arc::new(Semaphore::new(FREE_REPLY_BYTES));
-    let mut first = true;
     loop {
         // The place in the queue comes first: a full pipeline must not read another frame into memory.
         let Ok(place) = replies.reserve().await else {
             return ConnectionEnd::Eof;
         };
-        let frame = match read::read_frame(&mut reader, &broker.budget, first).await {
+        let frame = match frames.read_frame(&broker.budget).await {
             Ok(frame) => frame,
             Err(end) => return end,
         };
-        first = false;
         match session.handle(frame).await {
             Pending::Now(Outcome::Close(reason)) => return ConnectionEnd::Refused(reason),
             Pending::Now(Outcome::Silence) => {}

@@ -2,8 +2,12 @@
 //!
 //! The body is read once, into the memory that every later slice of it shares; the memory stays charged
 //! until the last slice is dropped. What a sender announces is not believed: memory is charged in
-//! [`FRAME_STEPS`], as the bytes come. A sender that stops for [`STALL_MAX`] inside a frame is disconnected,
-//! and one that sends slower than [`PRESSED_BYTES`] in [`PRESSED_MAX`] while others wait for its memory.
+//! [`FRAME_STEPS`], as the bytes come, and at once only for about as much as its last frame had. A sender
+//! that stops for [`STALL_MAX`] inside a frame is disconnected, and one that sends slower than
+//! [`PRESSED_BYTES`] in [`PRESSED_MAX`] while others wait for its memory.
+//!
+//! A sender that does not wait for its answers costs one call to the system per frame: the beginning of the
+//! next frame is read with the end of this one.
 
 use std::future::Future;
 use std::io;
@@ -37,66 +41,121 @@ impl AsRef<[u8]> for FrameMemory {
     }
 }
 
-/// Reads the next frame, without its size prefix; the `first` of a connection is waited for less long.
-/// Waiting for memory is not held against the sender; the bytes before and after have a deadline each.
-pub(super) async fn read_frame<R: AsyncRead + Unpin>(
-    reader: &mut R,
-    budget: &Budget,
-    first: bool,
-) -> Result<Bytes, ConnectionEnd> {
-    let mut start = [0; START_BYTES];
-    let (limit, silent) = match first {
-        true => (FIRST_REQUEST_MAX, ConnectionEnd::NoRequest),
-        false => (IDLE_MAX, ConnectionEnd::Idle),
-    };
-    let have = timeout(limit, reader.read(&mut start))
-        .await
-        .map_err(|_| silent)??;
-    if have == 0 {
-        return Err(ConnectionEnd::Eof);
+/// Reads the frames of one connection.
+pub(super) struct FrameReader<R> {
+    reader: R,
+    /// The beginning of the next frame, as far as it came with the last one.
+    start: [u8; START_BYTES],
+    have: usize,
+    /// Size of the last frame.
+    last: Option<usize>,
+}
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    pub(super) fn new(reader: R) -> Self {
+        Self {
+            reader,
+            start: [0; START_BYTES],
+            have: 0,
+            last: None,
+        }
     }
-    within_deadline(read_start(reader, &mut start, have)).await?;
-    let size = size_of(&start)?;
-    let key = i16::from_be_bytes([start[SIZE_BYTES], start[SIZE_BYTES + 1]]);
-    frame::check_size(size, key).map_err(|err| ConnectionEnd::Refused(err.to_string()))?;
-    let (pool, overhead, free) = if key == api_key::PRODUCE {
-        (&budget.produce, PRODUCE_OVERHEAD_BYTES, false)
-    } else {
-        (&budget.control, 0, size <= FREE_FRAME_BYTES)
-    };
-    let refused = |err: TooLarge| ConnectionEnd::Refused(err.to_string());
-    pool.fits((size + overhead) as u64).map_err(refused)?;
-    let mut charges = Vec::new();
-    let mut bytes = Vec::new();
-    let mut held = 0;
-    let small = overhead > 0 && size <= TRICKLE_FRAME_BYTES;
-    // The first step saves memory where it is short; elsewhere it would only cost a copy.
-    let steps = &FRAME_STEPS[usize::from(!free && !pool.is_short())..];
-    for step in steps.iter().copied().chain([size]) {
-        let step = step.min(size);
-        if step == held {
-            continue;
+
+    /// Reads the next frame, without its size prefix; the first of a connection is waited for less long.
+    /// Waiting for memory is not held against the sender; the bytes before and after have a deadline each.
+    pub(super) async fn read_frame(&mut self, budget: &Budget) -> Result<Bytes, ConnectionEnd> {
+        self.await_frame().await?;
+        within_deadline(self.read_start()).await?;
+        let size = size_of(&self.start)?;
+        let key = i16::from_be_bytes([self.start[SIZE_BYTES], self.start[SIZE_BYTES + 1]]);
+        frame::check_size(size, key).map_err(|err| ConnectionEnd::Refused(err.to_string()))?;
+        let (pool, overhead, free) = if key == api_key::PRODUCE {
+            (&budget.produce, PRODUCE_OVERHEAD_BYTES, false)
+        } else {
+            (&budget.control, 0, size <= FREE_FRAME_BYTES)
+        };
+        pool.fits((size + overhead) as u64).map_err(refused)?;
+        let small = overhead > 0 && size <= TRICKLE_FRAME_BYTES;
+        // The least step saves memory where it is short; elsewhere it would only cost a copy.
+        let least = FRAME_STEPS[usize::from(!free && !pool.is_short())];
+        let mut charges = Vec::new();
+        let mut bytes = Vec::new();
+        let mut held = 0;
+        for step in [least.max(self.proven()), FRAME_STEPS[1], size] {
+            let step = step.min(size);
+            if step <= held {
+                continue;
+            }
+            if held > 0 {
+                // Those who wait here hold something already: they may not wait for each other for ever.
+                let more = async { pool.reserve((step - held) as u64).await.map_err(refused) };
+                charges.push(within_deadline(more).await?);
+            } else if let Some(charge) = small.then(|| trickle(budget, step + overhead)).flatten() {
+                charges.push(charge);
+            } else if !free {
+                charges.push(pool.reserve((step + overhead) as u64).await.map_err(refused)?);
+            }
+            // Where the frame ends, one call may as well read how the next one begins.
+            let room = if step == size { step + START_BYTES } else { step };
+            bytes.reserve_exact(room - bytes.len());
+            if held == 0 {
+                bytes.extend_from_slice(&self.start[SIZE_BYTES..]);
+            }
+            within_deadline(read_up_to(&mut self.reader, &mut bytes, step, room, pool)).await?;
+            held = step;
         }
-        if held > 0 {
-            // Those who wait here hold something already: they may not wait for each other for ever.
-            let more = async { pool.reserve((step - held) as u64).await.map_err(refused) };
-            charges.push(within_deadline(more).await?);
-        } else if let Some(charge) = small.then(|| trickle(budget, step + overhead)).flatten() {
-            charges.push(charge);
-        } else if !free {
-            charges.push(pool.reserve((step + overhead) as u64).await.map_err(refused)?);
-        }
-        bytes.reserve_exact(step - bytes.len());
-        if held == 0 {
-            bytes.extend_from_slice(&start[SIZE_BYTES..]);
-        }
-        within_deadline(read_up_to(reader, &mut bytes, step, pool)).await?;
-        held = step;
+        self.have = bytes.len() - size;
+        self.start[..self.have].copy_from_slice(&bytes[size..]);
+        bytes.truncate(size);
+        self.last = Some(size);
+        Ok(Bytes::from_owner(FrameMemory {
+            bytes,
+            _charges: charges,
+        }))
     }
-    Ok(Bytes::from_owner(FrameMemory {
-        bytes,
-        _charges: charges,
-    }))
+
+    /// Waits for the first byte.
+    async fn await_frame(&mut self) -> Result<(), ConnectionEnd> {
+        if self.have > 0 {
+            return Ok(());
+        }
+        let (limit, silent) = match self.last {
+            None => (FIRST_REQUEST_MAX, ConnectionEnd::NoRequest),
+            Some(_) => (IDLE_MAX, ConnectionEnd::Idle),
+        };
+        match timeout(limit, self.reader.read(&mut self.start)).await {
+            Err(_) => Err(silent),
+            Ok(Err(err)) => Err(err.into()),
+            Ok(Ok(0)) => Err(ConnectionEnd::Eof),
+            Ok(Ok(have)) => {
+                self.have = have;
+                Ok(())
+            }
+        }
+    }
+
+    async fn read_start(&mut self) -> Result<(), ConnectionEnd> {
+        while self.have < START_BYTES {
+            if self.have >= SIZE_BYTES {
+                // A frame too short for an API key must not wait for more bytes than it has.
+                size_of(&self.start)?;
+            }
+            match self.reader.read(&mut self.start[self.have..]).await? {
+                0 => return Err(cut_off()),
+                more => self.have += more,
+            }
+        }
+        Ok(())
+    }
+
+    /// How many bytes of a frame the sender is believed to have: about what it sent the last time.
+    fn proven(&self) -> usize {
+        self.last.map_or(0, usize::next_power_of_two)
+    }
+}
+
+fn refused(err: TooLarge) -> ConnectionEnd {
+    ConnectionEnd::Refused(err.to_string())
 }
 
 /// The charge of a small frame with records, if it need not wait.
@@ -116,29 +175,13 @@ async fn within_deadline<T>(
         .map_err(|_| ConnectionEnd::SlowSender)?
 }
 
-async fn read_start<R: AsyncRead + Unpin>(
-    reader: &mut R,
-    start: &mut [u8; START_BYTES],
-    mut have: usize,
-) -> Result<(), ConnectionEnd> {
-    while have < START_BYTES {
-        if have >= SIZE_BYTES {
-            // A frame too short for an API key must not wait for more bytes than it has.
-            size_of(start)?;
-        }
-        match reader.read(&mut start[have..]).await? {
-            0 => return Err(cut_off()),
-            more => have += more,
-        }
-    }
-    Ok(())
-}
-
-/// Reads until `bytes` holds `size`, which its capacity must allow for. `pool` is what it is charged to.
+/// Reads until `bytes` holds `size` at least, and `room` at most, which its capacity must allow for. `pool` is
+/// what it is charged to.
 async fn read_up_to<R: AsyncRead + Unpin>(
     reader: &mut R,
     bytes: &mut Vec<u8>,
     size: usize,
+    room: usize,
     pool: &Pool,
 ) -> Result<(), ConnectionEnd> {
     while bytes.len() < size {
@@ -146,7 +189,7 @@ async fn read_up_to<R: AsyncRead + Unpin>(
         let mut pace = Pace::new(STALL_MAX);
         loop {
             let before = bytes.len();
-            match timeout(PRESSED_MAX, read_part(reader, bytes, part, size)).await {
+            match timeout(PRESSED_MAX, read_part(reader, bytes, part, room)).await {
                 Ok(read) => break read?,
                 Err(_) if pace.is_too_slow(pool.is_wanted(), bytes.len() > before) => {
                     return Err(ConnectionEnd::SlowSender);
@@ -158,16 +201,16 @@ async fn read_up_to<R: AsyncRead + Unpin>(
     Ok(())
 }
 
-/// Reads until `bytes` holds `part` at least, and `size` at most. What it read is kept when it is dropped.
+/// Reads until `bytes` holds `part` at least, and `room` at most. What it read is kept when it is dropped.
 async fn read_part<R: AsyncRead + Unpin>(
     reader: &mut R,
     bytes: &mut Vec<u8>,
     part: usize,
-    size: usize,
+    room: usize,
 ) -> Result<(), ConnectionEnd> {
     while bytes.len() < part {
-        let missing = size - bytes.len();
-        let mut left = (&mut *bytes).limit(missing);
+        let free = room - bytes.len();
+        let mut left = (&mut *bytes).limit(free);
         if reader.read_buf(&mut left).await? == 0 {
             return Err(cut_off());
         }
@@ -188,4 +231,110 @@ fn size_of(start: &[u8; START_BYTES]) -> Result<usize, ConnectionEnd> {
         )));
     }
     Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::io::ReadBuf;
+
+    use super::*;
+
+    /// A stream that gives at most `at_once` bytes per call, and counts the calls.
+    struct Stream {
+        bytes: Vec<u8>,
+        at_once: usize,
+        calls: usize,
+    }
+
+    impl AsyncRead for Stream {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.calls += 1;
+            let count = self.at_once.min(buffer.remaining()).min(self.bytes.len());
+            buffer.put_slice(&self.bytes[..count]);
+            self.bytes.drain(..count);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// A frame of this API, of `size` bytes after its size.
+    fn frame(key: i16, size: usize) -> Vec<u8> {
+        let mut frame = (size as i32).to_be_bytes().to_vec();
+        frame.extend_from_slice(&key.to_be_bytes());
+        frame.extend((API_KEY_BYTES..size).map(|place| place as u8));
+        frame
+    }
+
+    async fn read_all(sizes: &[(i16, usize)], at_once: usize, budget: &Budget) -> usize {
+        let frames: Vec<_> = sizes.iter().map(|(key, size)| frame(*key, *size)).collect();
+        let mut reader = FrameReader::new(Stream {
+            bytes: frames.concat(),
+            at_once,
+            calls: 0,
+        });
+        for expected in frames {
+            let frame = reader.read_frame(budget).await.unwrap();
+            assert_eq!(frame, expected[SIZE_BYTES..]);
+        }
+        let calls = reader.reader.calls;
+        assert!(matches!(reader.read_frame(budget).await, Err(ConnectionEnd::Eof)));
+        calls
+    }
+
+    #[tokio::test]
+    async fn frames_are_whole_however_they_come() {
+        let sizes = [
+            (0, 2),
+            (18, 2),
+            (0, 5_000),
+            (3, 70_000),
+            (0, 200_000),
+            (0, 3),
+            (18, 1_024),
+        ];
+        for at_once in [1, 5, 7, 4_096, usize::MAX] {
+            read_all(&sizes, at_once, &Budget::new(0)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn frames_that_follow_each_other_are_read_in_one_call_each() {
+        let frames = [(0, 16_000); 10];
+        assert_eq!(read_all(&frames, usize::MAX, &Budget::new(0)).await, 11);
+    }
+
+    #[tokio::test]
+    async fn where_memory_is_short_only_what_the_sender_had_before_is_believed() {
+        let budget = Budget::new(0);
+        let share = budget.produce.bytes();
+        let _others = budget.produce.reserve(share * 4 / 5).await.unwrap();
+        let sizes = [(0, 16_000), (0, 15_000), (0, 100_000)];
+        // The start; then steps of 4 KiB and the rest; all at once; 16 KiB, 64 KiB and the rest.
+        assert_eq!(read_all(&sizes, usize::MAX, &budget).await, 1 + 2 + 1 + 3);
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_breaks_off_is_an_error() {
+        for cut in [1, 4, 5, 6, 7, 4_999] {
+            let mut bytes = frame(0, 10);
+            bytes.extend_from_slice(&frame(0, 5_000)[..cut]);
+            let mut reader = FrameReader::new(Stream {
+                bytes,
+                at_once: usize::MAX,
+                calls: 0,
+            });
+            let budget = Budget::new(0);
+            reader.read_frame(&budget).await.unwrap();
+            assert!(
+                matches!(reader.read_frame(&budget).await, Err(ConnectionEnd::Io(_))),
+                "{cut}"
+            );
+        }
+    }
 }

@@ -1,18 +1,18 @@
-//! Writes replies in request order, as slices: records are not copied into one buffer. A peer that takes
-//! nothing for [`WRITE_STALL_MAX`] is disconnected, and one that takes less than [`PRESSED_BYTES`] in
-//! [`PRESSED_MAX`] of an answer whose memory others wait for.
+//! Writes replies in request order, as slices: records are not copied into one buffer, and small replies that
+//! are ready together go out together. A peer that takes nothing for [`WRITE_STALL_MAX`] is disconnected, and
+//! one that takes less than [`PRESSED_BYTES`] in [`PRESSED_MAX`] of an answer whose memory others wait for.
 
 use std::io::{self, IoSlice};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
 
-use super::limits::{PRESSED_BYTES, PRESSED_MAX, WRITE_STALL_MAX};
+use super::limits::{PRESSED_BYTES, PRESSED_MAX, TOGETHER_BYTES, WRITE_STALL_MAX};
 use super::pace::Pace;
-use super::{ConnectionEnd, Outcome, Pending, Queued, Reply};
-use crate::budget::Budget;
+use super::{ConnectionEnd, Outcome, Queued, Reply};
+use crate::budget::{Budget, Reservation};
 
 /// Slices handed to the system in one call; Linux takes up to 1,024.
 const SLICES_MAX: usize = 64;
@@ -23,57 +23,97 @@ pub(super) async fn write_replies<W: AsyncWrite + Unpin>(
     mut queue: mpsc::Receiver<Queued>,
     budget: &Budget,
 ) -> ConnectionEnd {
-    while let Some(Queued { pending, room }) = queue.recv().await {
-        let outcome = match pending {
-            Pending::Now(outcome) => outcome,
-            Pending::Later(outcome) => outcome.await,
-        };
-        match outcome {
-            Outcome::Silence => {}
-            Outcome::Close(reason) => return ConnectionEnd::Refused(reason),
-            Outcome::Reply(reply) => {
-                if let Err(end) = write_reply(&mut writer, reply, budget).await {
-                    return end;
+    let mut next = queue.recv().await;
+    while let Some(Queued { pending, room }) = next.take() {
+        let mut together = Together::default();
+        let mut close = together.add(pending.outcome().await, room);
+        // One commit answers many requests: their replies go out in one call.
+        while close.is_none()
+            && together.has_room()
+            && let Ok(Queued { pending, room }) = queue.try_recv()
+        {
+            match pending.if_ready() {
+                Ok(outcome) => close = together.add(outcome, room),
+                Err(pending) => {
+                    next = Some(Queued { pending, room });
+                    break;
                 }
-                drop(room);
             }
+        }
+        if let Err(end) = together.write(&mut writer, budget).await {
+            return end;
+        }
+        if let Some(reason) = close {
+            return ConnectionEnd::Refused(reason);
+        }
+        if next.is_none() {
+            next = queue.recv().await;
         }
     }
     let _ = writer.shutdown().await;
     ConnectionEnd::Eof
 }
 
-async fn write_reply<W: AsyncWrite + Unpin>(
-    writer: &mut W,
-    reply: Reply,
-    budget: &Budget,
-) -> Result<(), ConnectionEnd> {
-    let Reply { mut slices, hold, .. } = reply;
-    let mut next = 0;
-    let mut pace = Pace::new(WRITE_STALL_MAX);
-    while next < slices.len() {
-        let mut moved = 0;
-        let part = async {
-            while moved < PRESSED_BYTES && next < slices.len() {
-                let written = write_some(writer, &slices[next..]).await?;
-                moved += written;
-                next = advance(&mut slices, next, written);
+/// Replies that are written in one go, with what they hold until then.
+#[derive(Default)]
+struct Together {
+    slices: Vec<Bytes>,
+    bytes: usize,
+    holds: Vec<Reservation>,
+    rooms: Vec<OwnedSemaphorePermit>,
+}
+
+impl Together {
+    /// Adds an outcome; returns the reason if it closes the connection after what was added before.
+    fn add(&mut self, outcome: Outcome, room: Option<OwnedSemaphorePermit>) -> Option<String> {
+        match outcome {
+            Outcome::Silence => {}
+            Outcome::Close(reason) => return Some(reason),
+            Outcome::Reply(Reply { slices, hold, .. }) => {
+                self.bytes += slices.iter().map(Bytes::len).sum::<usize>();
+                self.slices.extend(slices);
+                self.holds.extend(hold);
+                self.rooms.extend(room);
             }
-            io::Result::Ok(())
-        };
-        match timeout(PRESSED_MAX, part).await {
-            Ok(written) => written?,
-            Err(_) if pace.is_too_slow(hold.is_some() && is_wanted(budget), moved > 0) => {
-                return Err(ConnectionEnd::SlowReader);
-            }
-            Err(_) => {}
         }
+        None
     }
-    timeout(WRITE_STALL_MAX, writer.flush())
-        .await
-        .map_err(|_| ConnectionEnd::SlowReader)??;
-    drop(hold);
-    Ok(())
+
+    fn has_room(&self) -> bool {
+        self.bytes < TOGETHER_BYTES && self.slices.len() < SLICES_MAX
+    }
+
+    async fn write<W: AsyncWrite + Unpin>(
+        mut self,
+        writer: &mut W,
+        budget: &Budget,
+    ) -> Result<(), ConnectionEnd> {
+        let slices = &mut self.slices;
+        let mut next = 0;
+        let mut pace = Pace::new(WRITE_STALL_MAX);
+        while next < slices.len() {
+            let mut moved = 0;
+            let part = async {
+                while moved < PRESSED_BYTES && next < slices.len() {
+                    let written = write_some(writer, &slices[next..]).await?;
+                    moved += written;
+                    next = advance(slices, next, written);
+                }
+                io::Result::Ok(())
+            };
+            match timeout(PRESSED_MAX, part).await {
+                Ok(written) => written?,
+                Err(_) if pace.is_too_slow(!self.holds.is_empty() && is_wanted(budget), moved > 0) => {
+                    return Err(ConnectionEnd::SlowReader);
+                }
+                Err(_) => {}
+            }
+        }
+        timeout(WRITE_STALL_MAX, writer.flush())
+            .await
+            .map_err(|_| ConnectionEnd::SlowReader)??;
+        Ok(())
+    }
 }
 
 /// Whether somebody waits for memory that replies hold: records in them are charged to producers, too.
@@ -111,6 +151,12 @@ fn advance(slices: &mut [Bytes], mut next: usize, mut written: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::sync::oneshot;
+
+    use super::super::Pending;
     use super::*;
 
     #[test]
@@ -125,6 +171,96 @@ mod tests {
         assert_eq!(advance(&mut slices, next, 3), 3);
     }
 
+    /// A stream that takes everything and counts the calls.
+    #[derive(Default)]
+    struct Counted {
+        bytes: Vec<u8>,
+        calls: usize,
+    }
+
+    impl AsyncWrite for Counted {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.calls += 1;
+            self.bytes.extend_from_slice(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_write_vectored(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            slices: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            self.calls += 1;
+            slices
+                .iter()
+                .for_each(|slice| self.bytes.extend_from_slice(slice));
+            Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            true
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn reply(byte: u8) -> Outcome {
+        Outcome::Reply(Reply::new(vec![Bytes::from(vec![byte; 10])], None))
+    }
+
+    fn queue_of(outcomes: Vec<Pending>) -> mpsc::Receiver<Queued> {
+        let (sender, queue) = mpsc::channel(outcomes.len());
+        for pending in outcomes {
+            sender.try_send(Queued { pending, room: None }).ok().unwrap();
+        }
+        queue
+    }
+
+    #[tokio::test]
+    async fn replies_that_are_ready_together_are_one_call() {
+        let mut stream = Counted::default();
+        let (answer, later) = oneshot::channel();
+        let later = Pending::Later(Box::pin(async move { later.await.unwrap() }));
+        let queue = queue_of(vec![
+            Pending::Now(reply(1)),
+            Pending::Later(Box::pin(async { reply(2) })),
+            later,
+            Pending::Now(Outcome::Silence),
+            Pending::Now(reply(4)),
+        ]);
+        let budget = Budget::new(0);
+        let answers = async {
+            tokio::task::yield_now().await;
+            answer.send(reply(3)).ok().unwrap();
+        };
+        tokio::join!(write_replies(&mut stream, queue, &budget), answers);
+        let expected: Vec<u8> = [1, 2, 3, 4].into_iter().flat_map(|byte| [byte; 10]).collect();
+        assert_eq!((stream.bytes, stream.calls), (expected, 2));
+    }
+
+    #[tokio::test]
+    async fn what_closes_a_connection_comes_after_the_replies_before_it() {
+        let mut stream = Counted::default();
+        let queue = queue_of(vec![
+            Pending::Now(reply(1)),
+            Pending::Now(Outcome::Close("why".to_owned())),
+            Pending::Now(reply(2)),
+        ]);
+        let end = write_replies(&mut stream, queue, &Budget::new(0)).await;
+        assert!(matches!(end, ConnectionEnd::Refused(why) if why == "why"));
+        assert_eq!(stream.bytes, [1; 10]);
+    }
+
     #[tokio::test]
     async fn writes_more_slices_than_one_call_takes_through_a_narrow_stream() {
         let (client, server) = tokio::io::duplex(7);
@@ -132,7 +268,7 @@ mod tests {
             .map(|byte| Bytes::from(vec![byte; usize::from(byte % 5)]))
             .collect();
         let expected: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
-        let (sender, queue) = mpsc::channel(1);
+        let queue = queue_of(vec![Pending::Now(Outcome::Reply(Reply::new(slices, None)))]);
         let read = async {
             use tokio::io::AsyncReadExt;
             let mut client = client;
@@ -140,13 +276,8 @@ mod tests {
             client.read_to_end(&mut bytes).await.unwrap();
             bytes
         };
-        let write = async {
-            let pending = Pending::Now(Outcome::Reply(Reply::new(slices, None)));
-            sender.send(Queued { pending, room: None }).await.ok().unwrap();
-            drop(sender);
-        };
         let budget = Budget::new(0);
-        let (_, bytes, ()) = tokio::join!(write_replies(server, queue, &budget), read, write);
+        let (_, bytes) = tokio::join!(write_replies(server, queue, &budget), read);
         assert_eq!(bytes, expected);
     }
 }
