@@ -9,6 +9,7 @@ use esker_metastore::{
     AgentProfile, Agents, Clusters, CommitRequest, Commits, MetastoreError, NewTopic, Registration, RunBatch,
     RunCommit, RunProducer, SegmentCommit, Topics,
 };
+use esker_model::sequence::Outcome;
 use esker_model::{
     ClusterEpoch, ClusterId, IncarnationId, PartitionKey, ProducerEpoch, ProducerId, TopicUuid,
 };
@@ -24,6 +25,7 @@ use crate::system::Bench;
 
 const PARTITIONS: i32 = 640;
 const EXTENTS: usize = 1600;
+const RECORDS: i32 = 10;
 const COMMITS: usize = 60;
 /// Whole seconds at the beginning that do not count: buffers and plans are cold.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -76,8 +78,7 @@ struct Committer {
     incarnation: IncarnationId,
     topic: esker_model::TopicKey,
     seq: u64,
-    /// Sequences go on from commit to commit.
-    sequence: i32,
+    commits: usize,
     idempotent: bool,
 }
 
@@ -111,44 +112,58 @@ impl Committer {
             incarnation,
             topic: topic.key,
             seq: 0,
-            sequence: 0,
+            commits: 0,
             idempotent,
         })
     }
 
-    /// One segment with one run of one batch of 10 records per extent.
+    /// Segments with one run for each of their partitions, of one batch of 10 records, each partition with one
+    /// producer: a group commit as a busy agent makes it.
     fn request(&mut self) -> CommitRequest {
-        self.seq += 1;
-        let run = |at: usize| RunCommit {
+        let settled_through = self.seq;
+        let mut extents = 0..EXTENTS;
+        let mut segments = Vec::new();
+        while !extents.is_empty() {
+            let runs = extents.by_ref().take(PARTITIONS as usize);
+            let runs = runs.map(|at| self.run(at)).collect();
+            self.seq += 1;
+            segments.push(SegmentCommit {
+                seq: self.seq,
+                object_bytes: 8 << 20,
+                runs,
+            });
+        }
+        self.commits += 1;
+        CommitRequest {
+            epoch: ClusterEpoch(1),
+            incarnation: self.incarnation,
+            settled_through,
+            segments,
+        }
+    }
+
+    fn run(&self, at: usize) -> RunCommit {
+        let (round, partition) = (at / PARTITIONS as usize, at % PARTITIONS as usize);
+        // Sequences go on from run to run and from commit to commit.
+        let rounds = (EXTENTS - partition).div_ceil(PARTITIONS as usize);
+        let runs_before = self.commits * rounds + round;
+        RunCommit {
             partition: PartitionKey {
                 topic: self.topic,
-                partition: (at % PARTITIONS as usize) as i32,
+                partition: partition as i32,
             },
-            // Each extent of a partition has a producer of its own.
             producer: self.idempotent.then_some(RunProducer {
-                id: ProducerId((at / PARTITIONS as usize) as i64),
+                id: ProducerId(partition as i64),
                 epoch: ProducerEpoch(0),
-                first_sequence: self.sequence,
+                first_sequence: (runs_before * RECORDS as usize) as i32,
             }),
-            position: at as u64 * 5000,
+            position: partition as u64 * 5000,
             batches: vec![RunBatch {
-                records: 10,
+                records: RECORDS,
                 bytes: 5000,
             }],
             max_timestamp: 7,
             transactional: false,
-        };
-        let runs = (0..EXTENTS).map(run).collect();
-        self.sequence += 10;
-        CommitRequest {
-            epoch: ClusterEpoch(1),
-            incarnation: self.incarnation,
-            settled_through: self.seq - 1,
-            segments: vec![SegmentCommit {
-                seq: self.seq,
-                object_bytes: 8 << 20,
-                runs,
-            }],
         }
     }
 
@@ -156,8 +171,18 @@ impl Committer {
     async fn commit(&mut self) -> Result<f64, MetastoreError> {
         let request = self.request();
         let began = monotonic_ns();
-        self.store.commit(request).await?;
-        Ok(seconds(began, monotonic_ns()))
+        let reply = self.store.commit(request).await?;
+        let took = seconds(began, monotonic_ns());
+        let mut pieces = reply
+            .segments
+            .iter()
+            .flat_map(|segment| segment.runs.iter().flatten());
+        match pieces.find(|piece| !matches!(piece.outcome, Outcome::Appended { .. })) {
+            None => Ok(took),
+            Some(piece) => Err(MetastoreError::Corrupt(format!(
+                "a run was not appended: {piece:?}"
+            ))),
+        }
     }
 }
 
