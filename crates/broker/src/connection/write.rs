@@ -102,7 +102,10 @@ impl Together {
                 io::Result::Ok(())
             };
             match timeout(PRESSED_MAX, part).await {
-                Ok(written) => written?,
+                Ok(written) => {
+                    written?;
+                    pace = Pace::new(WRITE_STALL_MAX);
+                }
                 Err(_) if pace.is_too_slow(!self.holds.is_empty() && is_wanted(budget), moved > 0) => {
                     return Err(ConnectionEnd::SlowReader);
                 }
