@@ -104,7 +104,7 @@ fn overload(stand: &Stand, load: &Load, faults: &Value) {
     let acked = acked.0.into_inner().unwrap();
     let mib = acked.len() as f64 * load.batch_bytes as f64 / f64::from(1 << 20);
     println!(
-        "{} batches acknowledged, {:.1} MiB/s; {} connections lost",
+        "{} batches acknowledged in {took:.0} s, {:.1} MiB/s; {} connections lost",
         acked.len(),
         mib / took,
         lost.into_inner()
@@ -160,6 +160,12 @@ fn slow_store() -> Value {
     json!({"op": "put", "kind": "latency", "ms": 2000})
 }
 
+/// A bucket that takes a few MB/s from one agent: less than half of what the producers send, and little enough
+/// that all of it can be kept and read again after many minutes.
+fn narrow_store() -> Value {
+    json!({"op": "put", "kind": "slow_body", "bytes_per_s": 512 << 10})
+}
+
 fn refusing_store() -> Value {
     json!({"op": "any", "kind": "slow_down", "probability": 0.3334})
 }
@@ -194,7 +200,7 @@ fn long() -> Load {
     Load {
         producers: 60,
         batch_bytes: 200_000,
-        batches_max: 20_000,
+        batches_max: 40_000,
         lasts: Duration::from_secs(60 * minutes.unwrap_or(10u64)),
     }
 }
@@ -204,7 +210,7 @@ fn long() -> Load {
 fn an_overload_for_minutes() {
     let stand = Stand::on_s3("attack-overload", &[]);
     stand.suffer("overload", Others::Slower, |stand| {
-        overload(stand, &long(), &json!({"op": "put", "kind": "latency", "ms": 20}));
+        overload(stand, &long(), &narrow_store());
     });
 }
 
@@ -213,6 +219,10 @@ fn an_overload_for_minutes() {
 fn an_overload_on_a_slow_and_refusing_bucket() {
     let stand = Stand::on_s3("attack-overload-faults", &[]);
     stand.suffer("overload on a bad bucket", Others::Slower, |stand| {
-        overload(stand, &long(), &json!([slow_store(), refusing_store()]));
+        overload(
+            stand,
+            &long(),
+            &json!([narrow_store(), slow_store(), refusing_store()]),
+        );
     });
 }
