@@ -10,6 +10,8 @@
 //! [`topics`] the catalog and its administration, [`membership`] who is alive and in which epoch.
 
 pub mod authorizer;
+#[cfg(feature = "benching")]
+pub mod benching;
 mod broker;
 pub mod budget;
 pub mod cluster;

@@ -10,6 +10,8 @@
 //! is disconnected, and sooner when others wait for the memory that it holds. A malformed frame closes its own
 //! connection and touches nothing else. All limits are in [`limits`].
 
+#[cfg(feature = "benching")]
+pub(crate) mod benching;
 pub mod limits;
 mod pace;
 mod read;

@@ -19,6 +19,8 @@
 mod asked;
 mod assemble;
 mod batches;
+#[cfg(feature = "benching")]
+pub(crate) mod benching;
 mod by_time;
 mod find;
 mod gather;

@@ -16,6 +16,8 @@
 
 mod accept;
 mod ack;
+#[cfg(feature = "benching")]
+pub(crate) mod benching;
 mod commit;
 mod failures;
 mod flush;
