@@ -16,7 +16,7 @@ MINUTES ?= 20
 A ?=
 B ?=
 
-.PHONY: help run install stores setup test lint e2e crash drivers sim sim-planted sim-nightly chaos fuzz attack bench bench-compare
+.PHONY: help run install stores setup test lint e2e crash drivers sim sim-planted sim-nightly chaos fuzz attack bench bench-compare micro micro-counts
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,12 @@ bench: ## measure Esker and Apache Kafka beside it: one table (ARGS="--quick --o
 
 bench-compare: ## what moved between two runs of `make bench`: A=results.json B=results.json
 	@$(ENV) cargo build --release -p esker-bench; exec "$$CARGO_TARGET_DIR/release/esker-bench" compare "$(A)" "$(B)"
+
+micro: ## time the stages of the data path one by one (ARGS="seal plan" takes those)
+	@$(ENV) [ ! -e "$$ESKER_CACHE/env.sh" ] || . "$$ESKER_CACHE/env.sh"; exec cargo bench --profile release -p esker-micro --bench stages -- $(ARGS)
+
+micro-counts: ## count the instructions of each stage: the same on a busy machine (ARGS="seal plan" takes those)
+	@exec scripts/micro-counts $(ARGS)
 
 drivers: ## prove the test clients themselves against Apache Kafka
 	@exec scripts/test drivers
