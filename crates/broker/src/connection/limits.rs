@@ -46,7 +46,7 @@ pub const LISTINGS_AT_ONCE: usize = 8;
 
 /// Memory for a frame is charged and taken in these steps, each when the one before is full; then for the
 /// rest. What a sender announces is not believed: holding memory takes sending. While much memory is free the
-/// first step is left out, and steps below the size of the connection's last frame always are.
+/// first step is left out, and steps below twice the size of the connection's last frame always are.
 pub const FRAME_STEPS: [usize; 2] = [4 * 1024, 64 * 1024];
 
 /// A connection must send the first byte of its first request within this time.

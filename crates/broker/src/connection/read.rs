@@ -2,8 +2,8 @@
 //!
 //! The body is read once, into the memory that every later slice of it shares; the memory stays charged
 //! until the last slice is dropped. What a sender announces is not believed: memory is charged in
-//! [`FRAME_STEPS`], as the bytes come, and at once only for about as much as its last frame had. A sender
-//! that stops for [`STALL_MAX`] inside a frame is disconnected, and one that sends slower than
+//! [`FRAME_STEPS`], as the bytes come, and at once only for twice what its last frame had. A sender that
+//! stops for [`STALL_MAX`] inside a frame is disconnected, and one that sends slower than
 //! [`PRESSED_BYTES`] in [`PRESSED_MAX`] while others wait for its memory.
 //!
 //! A sender that does not wait for its answers costs one call to the system per frame: the beginning of the
@@ -148,9 +148,9 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(())
     }
 
-    /// How many bytes of a frame the sender is believed to have: about what it sent the last time.
+    /// How many bytes of a frame the sender is believed to have: twice what it sent the last time.
     fn proven(&self) -> usize {
-        self.last.map_or(0, usize::next_power_of_two)
+        self.last.map_or(0, |size| size * 2)
     }
 }
 
@@ -315,7 +315,7 @@ mod tests {
         let share = budget.produce.bytes();
         let _others = budget.produce.reserve(share * 4 / 5).await.unwrap();
         let sizes = [(0, 16_000), (0, 15_000), (0, 100_000)];
-        // The start; then steps of 4 KiB and the rest; all at once; 16 KiB, 64 KiB and the rest.
+        // The start; then steps of 4 KiB and the rest; all at once; twice the last, 64 KiB and the rest.
         assert_eq!(read_all(&sizes, usize::MAX, &budget).await, 1 + 2 + 1 + 3);
     }
 
