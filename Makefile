@@ -12,6 +12,9 @@ SEEDS ?= 1000
 # How long `make chaos`, `make fuzz` and each overload of `make attack` go on; chaos draws its faults from SEED, fuzz can take one TARGET.
 MINUTES ?= 20
 
+# The allocator's settings of an agent (crates/esker/src/allocator.rs), for programs that only share the allocator.
+ALLOCATOR := background_thread:true,dirty_decay_ms:60000,muzzy_decay_ms:0,oversize_threshold:0,narenas:1
+
 # Results that `make bench-compare` sets side by side, as `make bench` left them.
 A ?=
 B ?=
@@ -70,7 +73,7 @@ bench-compare: ## what moved between two runs of `make bench`: A=results.json B=
 	@$(ENV) cargo build --release -p esker-bench; exec "$$CARGO_TARGET_DIR/release/esker-bench" compare "$(A)" "$(B)"
 
 micro: ## time the stages of the data path one by one (ARGS="seal plan" takes those)
-	@$(ENV) [ ! -e "$$ESKER_CACHE/env.sh" ] || . "$$ESKER_CACHE/env.sh"; exec cargo bench --profile release -p esker-micro --bench stages -- $(ARGS)
+	@$(ENV) [ ! -e "$$ESKER_CACHE/env.sh" ] || . "$$ESKER_CACHE/env.sh"; _RJEM_MALLOC_CONF=$(ALLOCATOR) exec cargo bench --profile release -p esker-micro --bench stages -- $(ARGS)
 
 micro-counts: ## count the instructions of each stage: the same on a busy machine (ARGS="seal plan" takes those)
 	@exec scripts/micro-counts $(ARGS)

@@ -4,8 +4,9 @@
 //! `esker-micro count` runs one stage with nothing around it, so that its instructions can be counted.
 //!
 //! What holds: a stage calls what the product calls (`esker_broker::benching` says how), on one thread, with the
-//! product's allocator; what it needs is made before it is measured, and what it leaves is dropped after; each run
-//! says how much came out, and that is compared with what must come out.
+//! product's allocator (`make micro` gives it the product's settings); what it needs is made before it is measured,
+//! and what it leaves is dropped after; each run says how much came out, and that is compared with what must come
+//! out.
 
 #![allow(
     missing_docs,

@@ -2,7 +2,7 @@
 //!
 //! The body is read once, into the memory that every later slice of it shares; the memory stays charged
 //! until the last slice is dropped. What a sender announces is not believed: memory is charged in
-//! [`FRAME_STEPS`], as the bytes come, and at once only for twice what its last frame had. A sender that
+//! [`FRAME_STEPS`], as the bytes come, and at once only if its last frame was not much smaller. A sender that
 //! stops for [`STALL_MAX`] inside a frame is disconnected, and one that sends slower than
 //! [`PRESSED_BYTES`] in [`PRESSED_MAX`] while others wait for its memory.
 //!
@@ -20,8 +20,8 @@ use tokio::time::timeout;
 
 use super::ConnectionEnd;
 use super::limits::{
-    FIRST_REQUEST_MAX, FRAME_DEADLINE, FRAME_STEPS, FREE_FRAME_BYTES, IDLE_MAX, PRESSED_BYTES, PRESSED_MAX,
-    PRODUCE_OVERHEAD_BYTES, STALL_MAX, TRICKLE_FRAME_BYTES,
+    BELIEVED_PART, FIRST_REQUEST_MAX, FRAME_DEADLINE, FRAME_STEPS, FREE_FRAME_BYTES, IDLE_MAX, PRESSED_BYTES,
+    PRESSED_MAX, PRODUCE_OVERHEAD_BYTES, STALL_MAX, TRICKLE_FRAME_BYTES,
 };
 use super::pace::Pace;
 use crate::budget::{Budget, Pool, Reservation, TooLarge};
@@ -81,7 +81,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let mut charges = Vec::new();
         let mut bytes = Vec::new();
         let mut held = 0;
-        for step in [least.max(self.proven()), FRAME_STEPS[1], size] {
+        let first = if self.is_believed(size, pool) { size } else { least };
+        for step in [first, FRAME_STEPS[1], size] {
             let step = step.min(size);
             if step <= held {
                 continue;
@@ -148,9 +149,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(())
     }
 
-    /// How many bytes of a frame the sender is believed to have: twice what it sent the last time.
-    fn proven(&self) -> usize {
-        self.last.map_or(0, |size| size * 2)
+    /// Whether the sender is believed to have a frame of that size: it sent half as much the last time. All or
+    /// nothing, so that nobody holds much while waiting for more; and not what few senders could fill a share
+    /// with, because who waits for a whole frame has no deadline.
+    fn is_believed(&self, size: usize, pool: &Pool) -> bool {
+        let small = size as u64 <= pool.bytes() / BELIEVED_PART;
+        small && self.last.is_some_and(|last| size <= last * 2)
     }
 }
 
@@ -238,7 +242,7 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
-    use tokio::io::ReadBuf;
+    use tokio::io::{AsyncWriteExt, ReadBuf};
 
     use super::*;
 
@@ -314,9 +318,53 @@ mod tests {
         let budget = Budget::new(0);
         let share = budget.produce.bytes();
         let _others = budget.produce.reserve(share * 4 / 5).await.unwrap();
-        let sizes = [(0, 16_000), (0, 15_000), (0, 100_000)];
-        // The start; then steps of 4 KiB and the rest; all at once; twice the last, 64 KiB and the rest.
-        assert_eq!(read_all(&sizes, usize::MAX, &budget).await, 1 + 2 + 1 + 3);
+        let sizes = [(0, 9_000), (0, 18_000), (0, 36_001)];
+        // The start; then steps of 4 KiB and the rest; all at once; 4 KiB and the rest.
+        assert_eq!(read_all(&sizes, usize::MAX, &budget).await, 1 + 2 + 1 + 2);
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_is_large_for_the_share_comes_in_steps_always() {
+        let budget = Budget::new(0);
+        let large = (budget.produce.bytes() / BELIEVED_PART) as usize;
+        let _others = budget
+            .produce
+            .reserve(budget.produce.bytes() * 4 / 5)
+            .await
+            .unwrap();
+        let calls = read_all(&[(0, large), (0, large), (0, large + 1)], usize::MAX, &budget).await;
+        assert_eq!(calls, 1 + 3 + 1 + 3);
+    }
+
+    /// A sender whose frames grew, and whose next frame comes slowly.
+    async fn growing(budget: &Budget, before: usize, size: usize) -> Result<Bytes, ConnectionEnd> {
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        let mut reader = FrameReader::new(server);
+        let sending = async {
+            client.write_all(&frame(0, before)).await.unwrap();
+            client.write_all(&frame(0, size)).await.unwrap();
+            client
+        };
+        let reading = async {
+            drop(reader.read_frame(budget).await?);
+            reader.read_frame(budget).await
+        };
+        tokio::join!(sending, reading).1
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn frames_that_grow_do_not_wait_for_each_other() {
+        let budget = Budget::new(0);
+        // Together they want three times of what there is, and hold two thirds of their frames at most.
+        let (before, size) = (400_000, 1_000_000);
+        let count = 3 * budget.produce.bytes() as usize / size;
+        let senders = (0..count).map(|_| async { growing(&budget, before, size).await.map(drop) });
+        let ends = futures::future::join_all(senders).await;
+        assert!(
+            ends.iter().all(Result::is_ok),
+            "{:?}",
+            ends.iter().find(|end| end.is_err())
+        );
     }
 
     #[tokio::test]

@@ -157,6 +157,7 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
+    use tokio::io::AsyncReadExt;
     use tokio::sync::oneshot;
 
     use super::super::Pending;
@@ -252,6 +253,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn large_replies_are_not_gathered() {
+        let mut stream = Counted::default();
+        let large = || Outcome::Reply(Reply::new(vec![Bytes::from(vec![1; TOGETHER_BYTES - 1])], None));
+        let queue = queue_of((0..5).map(|_| Pending::Now(large())).collect());
+        write_replies(&mut stream, queue, &Budget::new(0)).await;
+        assert_eq!((stream.bytes.len(), stream.calls), (5 * (TOGETHER_BYTES - 1), 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stall_ends_when_something_is_taken() {
+        let (mut client, server) = tokio::io::duplex(PRESSED_BYTES);
+        let slices = vec![Bytes::from(vec![1; 4 * PRESSED_BYTES])];
+        let queue = queue_of(vec![Pending::Now(Outcome::Reply(Reply::new(slices, None)))]);
+        let read = async {
+            let mut bytes = vec![0; PRESSED_BYTES];
+            for pause in [WRITE_STALL_MAX - PRESSED_MAX, PRESSED_MAX * 2] {
+                tokio::time::sleep(pause).await;
+                client.read_exact(&mut bytes).await.unwrap();
+            }
+            client.read_to_end(&mut bytes).await.unwrap()
+        };
+        let budget = Budget::new(0);
+        let (_, rest) = tokio::join!(write_replies(server, queue, &budget), read);
+        assert_eq!(rest, 2 * PRESSED_BYTES);
+    }
+
+    #[tokio::test]
     async fn what_closes_a_connection_comes_after_the_replies_before_it() {
         let mut stream = Counted::default();
         let queue = queue_of(vec![
@@ -273,7 +301,6 @@ mod tests {
         let expected: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
         let queue = queue_of(vec![Pending::Now(Outcome::Reply(Reply::new(slices, None)))]);
         let read = async {
-            use tokio::io::AsyncReadExt;
             let mut client = client;
             let mut bytes = Vec::new();
             client.read_to_end(&mut bytes).await.unwrap();

@@ -89,7 +89,8 @@ pub async fn read(broker: &Broker, question: &Question, plans: &mut Plans) -> Ga
     Gathering(gather::read_found(broker, &question.asked, &question.wanted, &mut plans.0).await)
 }
 
-/// Makes the response out of what was read, as [`super::handle`] does; without the counters by topic.
+/// Makes the response out of what was read, as [`super::handle`] does, but for its counters by topic and its hints
+/// at other leaders.
 pub fn assemble(
     broker: &Broker,
     question: &Question,

@@ -8,11 +8,15 @@
 //! arrived for [`QUIET`], which is when the producers that wait for us have sent all they may, or when
 //! the oldest batch has waited longer than the state of the budget says it should.
 //!
+//! The ceiling holds for all that an agent asks of the bucket while little is written: the epoch gate's reads of
+//! `cluster.json` are paid from it, too.
+//!
 //! With a `flush_interval` of zero a segment is sealed whenever something waits and an upload slot is free.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use esker_model::limits::EPOCH_READ_INTERVAL;
 use esker_model::planted::{Mistake, planted};
 use esker_model::seams::Instant;
 use tokio::sync::{mpsc, oneshot};
@@ -88,6 +92,12 @@ impl FlushBudget {
     }
 }
 
+/// The time between small flushes that leaves one request in each `flush_interval` when the epoch gate has read.
+fn between_flushes(flush_interval: Duration) -> Duration {
+    let reads = flush_interval.div_duration_f64(EPOCH_READ_INTERVAL);
+    flush_interval.div_f64(1.0 - reads.min(0.5))
+}
+
 /// A sealed segment on its way to the commit stage.
 pub(super) struct Sealing {
     pub segment: SealedSegment,
@@ -98,7 +108,7 @@ pub(super) struct Sealing {
 pub(super) async fn run(stages: Arc<Stages>, sealed: mpsc::Sender<Sealing>) {
     let clock = Arc::clone(&stages.seams.clock);
     let mut budget = FlushBudget::new(
-        stages.config.flush_interval,
+        between_flushes(stages.config.flush_interval),
         stages.config.segment_bytes,
         clock.now(),
     );
@@ -232,6 +242,19 @@ mod tests {
         let mut budget = FlushBudget::new(INTERVAL, FULL, at(0));
         budget.tokens = 1.0 - f64::EPSILON;
         assert_eq!(budget.decide(at(0), waiting(1, 0, 0)), Decision::Wait(TICK));
+    }
+
+    #[test]
+    fn flushes_and_the_reads_of_the_gate_together_are_one_request_an_interval() {
+        let minute = Duration::from_secs(60);
+        for interval in [Duration::from_millis(1), INTERVAL, Duration::from_secs(1)] {
+            let flushes = minute.div_duration_f64(between_flushes(interval));
+            let reads = minute.div_duration_f64(EPOCH_READ_INTERVAL);
+            let requests = (flushes + reads) / minute.div_duration_f64(interval);
+            assert!((requests - 1.0).abs() < 1e-4, "{interval:?}: {requests}");
+        }
+        assert_eq!(between_flushes(Duration::ZERO), Duration::ZERO);
+        assert_eq!(between_flushes(minute), minute * 2);
     }
 
     #[test]

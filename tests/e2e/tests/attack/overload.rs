@@ -196,13 +196,26 @@ fn a_bucket_that_refuses_every_third_request() {
 fn long() -> Load {
     let minutes = std::env::var("ESKER_ATTACK_MINUTES")
         .ok()
-        .and_then(|text| text.parse().ok());
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(10);
     Load {
         producers: 60,
         batch_bytes: 200_000,
-        batches_max: 40_000,
-        lasts: Duration::from_secs(60 * minutes.unwrap_or(10u64)),
+        // More than the narrow bucket takes.
+        batches_max: 4_000 * minutes,
+        lasts: Duration::from_secs(60 * minutes),
     }
+}
+
+/// The producers had something to send until the end.
+fn overload_throughout(stand: &Stand, faults: &Value) {
+    let (load, began) = (long(), Instant::now());
+    overload(stand, &load, faults);
+    assert!(
+        began.elapsed() >= load.lasts,
+        "it ended after {:?}",
+        began.elapsed()
+    );
 }
 
 #[test]
@@ -210,7 +223,7 @@ fn long() -> Load {
 fn an_overload_for_minutes() {
     let stand = Stand::on_s3("attack-overload", &[]);
     stand.suffer("overload", Others::Slower, |stand| {
-        overload(stand, &long(), &narrow_store());
+        overload_throughout(stand, &narrow_store());
     });
 }
 
