@@ -2,9 +2,10 @@
 //!
 //! `spec on the command line → {"ready":true} → "measure\n" on stdin → "stop\n" → {"outcome":{…}}`. A client works
 //! from the moment it is ready; what it did between "measure" and "stop" is its outcome. It ends with its parent:
-//! when its stdin closes.
+//! when its stdin closes. ([`JavaProducer`] is another program, which does what it is told and ends.)
 
 mod consume;
+mod java;
 mod orders;
 mod payload;
 mod process;
@@ -12,6 +13,7 @@ mod produce;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use java::JavaProducer;
 pub(crate) use process::{COMMAND, Client};
 
 /// What a client does.

@@ -1,14 +1,16 @@
 //! One producer on one partition: how far latency limits it.
 
 use super::{Entry, System, alternate, note_complaint, on, sample};
-use crate::client::{ProduceSpec, Spec};
+use crate::client::{JavaProducer, ProduceSpec, Spec};
 use crate::load::{IN_FLIGHT_UNLIMITED, Load, MB, RECORD_BYTES, producer};
 use crate::results::{Figure, higher, told};
-use crate::system::{Bench, Settings, create_topic};
+use crate::system::{Bench, Settings, Usage, create_topic};
 
 const WARM_UP_S: f64 = 4.0;
 const MEASURE_S: f64 = 8.0;
 const BATCH_BYTES: usize = 16 * 1024;
+/// Records of 1 KiB in a full batch.
+const BATCH_RECORDS: f64 = 15.0;
 /// What an idempotent producer may have.
 const IN_FLIGHT_IDEMPOTENT: u32 = 5;
 
@@ -25,9 +27,22 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "one-partition-idempotent",
-        title: "the same with idempotence (5 in flight), flush_interval_ms=0",
+        title: "the same with Kafka's own producer and idempotence (5 in flight), flush_interval_ms=0",
         metrics: &[
             higher("share-of-bound", "share").at_least(0.8),
+            higher("mb-per-s", "MB/s"),
+            told("bound-mb-per-s", "MB/s"),
+            told("put-ms", "ms"),
+            told("commit-ms", "ms"),
+        ],
+        by_default: true,
+        take: idempotent,
+    },
+    Entry {
+        name: "one-partition-librdkafka",
+        title: "the same with librdkafka, which then has one batch in flight",
+        metrics: &[
+            higher("share-of-bound", "share"),
             higher("mb-per-s", "MB/s"),
             told("bound-mb-per-s", "MB/s"),
             told("batch-bytes", "bytes"),
@@ -35,7 +50,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             told("commit-ms", "ms"),
         ],
         by_default: true,
-        take: idempotent,
+        take: librdkafka,
     },
 ];
 
@@ -45,15 +60,62 @@ fn unlimited(bench: &mut Bench, figure: &mut Figure) -> Result<(), String> {
     })
 }
 
-fn idempotent(bench: &mut Bench, figure: &mut Figure) -> Result<(), String> {
-    let settings = Settings {
+/// Each upload begins at once.
+fn at_once() -> Settings {
+    Settings {
         flush_interval_ms: Some(0),
         ..Settings::default()
+    }
+}
+
+fn idempotent(bench: &mut Bench, figure: &mut Figure) -> Result<(), String> {
+    let Some(jars) = bench.parts.kafka.clone() else {
+        figure.note("needs Apache Kafka's jars".to_owned());
+        return Ok(());
     };
-    take(bench, figure, &settings, |spec| {
+    alternate(bench, figure, |bench, figure, system| {
+        // Either takes some ten seconds.
+        let (warm_up, records) = match system {
+            System::Esker => (8_000, 22_000),
+            System::Kafka => (300_000, 400_000),
+        };
+        let share = if bench.quick { 5 } else { 1 };
+        let producer = JavaProducer {
+            batch_bytes: BATCH_BYTES,
+            warm_up: warm_up / share,
+            records: records / share,
+        };
+        let (rate, used) = on(bench, system, &at_once(), |bench, broker, topic| {
+            create_topic(&bench.parts, broker, topic, 1)?;
+            let before = broker.usage();
+            let rate = producer.run(bench, &jars, broker, topic)?;
+            Ok((rate * RECORD_BYTES as f64 / MB, broker.usage().since(&before)))
+        })?;
+        sample(figure, system, "mb-per-s", rate);
+        if system == System::Esker {
+            note_bound(figure, rate, &used, IN_FLIGHT_IDEMPOTENT, BATCH_RECORDS);
+        }
+        Ok(())
+    })
+}
+
+fn librdkafka(bench: &mut Bench, figure: &mut Figure) -> Result<(), String> {
+    take(bench, figure, &at_once(), |spec| {
         spec.idempotent = true;
         spec.in_flight = IN_FLIGHT_IDEMPOTENT;
     })
+}
+
+/// The bound of a producer that may have so many batches in flight, and which share of it was reached. In bytes of
+/// values, as the rate is.
+fn note_bound(figure: &mut Figure, rate: f64, used: &Usage, in_flight: u32, batch_records: f64) {
+    let (put_s, commit_s) = (used.put_mean_s(), used.commit_mean_s());
+    let batch_mb = batch_records * RECORD_BYTES as f64 / MB;
+    let bound = f64::from(in_flight) * batch_mb / (put_s + commit_s);
+    figure.esker("share-of-bound", rate / bound);
+    figure.esker("bound-mb-per-s", bound);
+    figure.esker("put-ms", put_s * 1000.0);
+    figure.esker("commit-ms", commit_s * 1000.0);
 }
 
 fn take(
@@ -75,15 +137,8 @@ fn take(
         let batch_records = outcome.and_then(|outcome| outcome.batch_records);
         sample(figure, system, "mb-per-s", rate);
         sample(figure, system, "batch-bytes", batch_bytes.unwrap_or(f64::NAN));
-        if system == System::Esker {
-            let (put_s, commit_s) = (measured.used.put_mean_s(), measured.used.commit_mean_s());
-            // In bytes of values, as the rate is.
-            let batch_mb = batch_records.unwrap_or(f64::NAN) * RECORD_BYTES as f64 / MB;
-            let bound = f64::from(IN_FLIGHT_IDEMPOTENT) * batch_mb / (put_s + commit_s);
-            figure.esker("share-of-bound", rate / bound);
-            figure.esker("bound-mb-per-s", bound);
-            figure.esker("put-ms", put_s * 1000.0);
-            figure.esker("commit-ms", commit_s * 1000.0);
+        if system == System::Esker && figure.name == "one-partition-librdkafka" {
+            note_bound(figure, rate, &measured.used, 1, batch_records.unwrap_or(f64::NAN));
         }
         note_complaint(figure, system, &measured);
         Ok(())
