@@ -241,6 +241,7 @@ fn size_of(start: &[u8; START_BYTES]) -> Result<usize, ConnectionEnd> {
 mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll};
+    use std::time::Duration;
 
     use tokio::io::{AsyncWriteExt, ReadBuf};
 
@@ -336,13 +337,17 @@ mod tests {
         assert_eq!(calls, 1 + 3 + 1 + 3);
     }
 
-    /// A sender whose frames grew, and whose next frame comes slowly.
+    /// A sender whose frames grow to more than twice the last, and come in two parts.
     async fn growing(budget: &Budget, before: usize, size: usize) -> Result<Bytes, ConnectionEnd> {
         let (mut client, server) = tokio::io::duplex(1 << 20);
         let mut reader = FrameReader::new(server);
         let sending = async {
+            let next = frame(0, size);
+            let (most, rest) = next.split_at(before * 2);
             client.write_all(&frame(0, before)).await.unwrap();
-            client.write_all(&frame(0, size)).await.unwrap();
+            client.write_all(most).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            client.write_all(rest).await.unwrap();
             client
         };
         let reading = async {
@@ -359,7 +364,9 @@ mod tests {
         let (before, size) = (400_000, 1_000_000);
         let count = 3 * budget.produce.bytes() as usize / size;
         let senders = (0..count).map(|_| async { growing(&budget, before, size).await.map(drop) });
-        let ends = futures::future::join_all(senders).await;
+        let ends = timeout(Duration::from_secs(60), futures::future::join_all(senders))
+            .await
+            .expect("they wait for each other");
         assert!(
             ends.iter().all(Result::is_ok),
             "{:?}",
