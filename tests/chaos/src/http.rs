@@ -9,9 +9,20 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Status and body of the answer; `None` if there is none.
 pub(crate) fn ask(to: SocketAddr, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect_timeout(&to, PATIENCE).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    stream.set_write_timeout(Some(PATIENCE)).ok()?;
+    ask_within(PATIENCE, to, method, path, body)
+}
+
+/// The same of a server that may take longer.
+pub(crate) fn ask_within(
+    patience: Duration,
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&to, patience).ok()?;
+    stream.set_read_timeout(Some(patience)).ok()?;
+    stream.set_write_timeout(Some(patience)).ok()?;
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n\

@@ -15,6 +15,10 @@ use crate::http;
 const BUCKET: &str = "esker";
 const START_LIMIT: Duration = Duration::from_secs(30);
 
+/// Longer than any pause of the server: a rule that was given up on would be taken when the server goes on, and
+/// nobody would end it.
+const RULE_PATIENCE: Duration = Duration::from_secs(20);
+
 /// A running S3 server with one bucket.
 pub(crate) enum Store {
     Ours(Ours),
@@ -96,7 +100,8 @@ impl Store {
     /// Adds a rule; returns its id. `None` if this server takes no rules or did not answer.
     pub(crate) fn add_rule(&self, rule: &Value) -> Option<u64> {
         let Self::Ours(ours) = self else { return None };
-        let (status, body) = http::ask(ours.control, "POST", "/faults", &rule.to_string())?;
+        let (status, body) =
+            http::ask_within(RULE_PATIENCE, ours.control, "POST", "/faults", &rule.to_string())?;
         if status != 200 {
             eprintln!("the S3 server refuses the rule {rule}: {body}");
             return None;
