@@ -75,15 +75,13 @@ fn idempotent(bench: &mut Bench, figure: &mut Figure) -> Result<(), String> {
     };
     alternate(bench, figure, |bench, figure, system| {
         // Either takes some ten seconds.
-        let (warm_up, records) = match system {
-            System::Esker => (8_000, 22_000),
-            System::Kafka => (300_000, 400_000),
+        let records = match system {
+            System::Esker => 30_000,
+            System::Kafka => 700_000,
         };
-        let share = if bench.quick { 5 } else { 1 };
         let producer = JavaProducer {
             batch_bytes: BATCH_BYTES,
-            warm_up: warm_up / share,
-            records: records / share,
+            records: if bench.quick { records / 5 } else { records },
         };
         let (rate, used) = on(bench, system, &at_once(), |bench, broker, topic| {
             create_topic(&bench.parts, broker, topic, 1)?;
