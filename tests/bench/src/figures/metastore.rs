@@ -4,15 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use esker_metastore::benching::{GroupCommits, appended};
 use esker_metastore::postgres::{PostgresConfig, PostgresMetastore, migrate};
 use esker_metastore::{
-    AgentProfile, Agents, Clusters, CommitRequest, Commits, MetastoreError, NewTopic, Registration, RunBatch,
-    RunCommit, RunProducer, SegmentCommit, Topics,
+    AgentProfile, Agents, Clusters, Commits, MetastoreError, NewTopic, Registration, Topics,
 };
-use esker_model::sequence::Outcome;
-use esker_model::{
-    ClusterEpoch, ClusterId, IncarnationId, PartitionKey, ProducerEpoch, ProducerId, TopicUuid,
-};
+use esker_model::{ClusterEpoch, ClusterId, IncarnationId, TopicUuid};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -25,7 +22,6 @@ use crate::system::Bench;
 
 const PARTITIONS: i32 = 640;
 const EXTENTS: usize = 1600;
-const RECORDS: i32 = 10;
 const COMMITS: usize = 60;
 /// Whole seconds at the beginning that do not count: buffers and plans are cold.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -75,11 +71,7 @@ fn runtime() -> Result<Runtime, String> {
 /// One agent, as the metastore sees it.
 struct Committer {
     store: Arc<PostgresMetastore>,
-    incarnation: IncarnationId,
-    topic: esker_model::TopicKey,
-    seq: u64,
-    commits: usize,
-    idempotent: bool,
+    commits: GroupCommits,
 }
 
 impl Committer {
@@ -109,78 +101,30 @@ impl Committer {
         };
         Ok(Self {
             store,
-            incarnation,
-            topic: topic.key,
-            seq: 0,
-            commits: 0,
-            idempotent,
-        })
-    }
-
-    /// Segments with one run for each of their partitions, of one batch of 10 records, each partition with one
-    /// producer: a group commit as a busy agent makes it.
-    fn request(&mut self) -> CommitRequest {
-        let settled_through = self.seq;
-        let mut extents = 0..EXTENTS;
-        let mut segments = Vec::new();
-        while !extents.is_empty() {
-            let runs = extents.by_ref().take(PARTITIONS as usize);
-            let runs = runs.map(|at| self.run(at)).collect();
-            self.seq += 1;
-            segments.push(SegmentCommit {
-                seq: self.seq,
-                object_bytes: 8 << 20,
-                runs,
-            });
-        }
-        self.commits += 1;
-        CommitRequest {
-            epoch: ClusterEpoch(1),
-            incarnation: self.incarnation,
-            settled_through,
-            segments,
-        }
-    }
-
-    fn run(&self, at: usize) -> RunCommit {
-        let (round, partition) = (at / PARTITIONS as usize, at % PARTITIONS as usize);
-        // Sequences go on from run to run and from commit to commit.
-        let rounds = (EXTENTS - partition).div_ceil(PARTITIONS as usize);
-        let runs_before = self.commits * rounds + round;
-        RunCommit {
-            partition: PartitionKey {
-                topic: self.topic,
-                partition: partition as i32,
+            commits: GroupCommits {
+                incarnation,
+                topic: topic.key,
+                partitions: PARTITIONS,
+                extents: EXTENTS,
+                first_producer: idempotent.then_some(0),
+                batch_bytes: 5000,
+                max_timestamp: 7,
+                segments: 0,
+                calls: 0,
             },
-            producer: self.idempotent.then_some(RunProducer {
-                id: ProducerId(partition as i64),
-                epoch: ProducerEpoch(0),
-                first_sequence: (runs_before * RECORDS as usize) as i32,
-            }),
-            position: partition as u64 * 5000,
-            batches: vec![RunBatch {
-                records: RECORDS,
-                bytes: 5000,
-            }],
-            max_timestamp: 7,
-            transactional: false,
-        }
+        })
     }
 
     /// Seconds of one commit.
     async fn commit(&mut self) -> Result<f64, MetastoreError> {
-        let request = self.request();
+        let request = self.commits.request();
         let began = monotonic_ns();
         let reply = self.store.commit(request).await?;
         let took = seconds(began, monotonic_ns());
-        let mut pieces = reply
-            .segments
-            .iter()
-            .flat_map(|segment| segment.runs.iter().flatten());
-        match pieces.find(|piece| !matches!(piece.outcome, Outcome::Appended { .. })) {
-            None => Ok(took),
-            Some(piece) => Err(MetastoreError::Corrupt(format!(
-                "a run was not appended: {piece:?}"
+        match appended(&reply) {
+            EXTENTS => Ok(took),
+            count => Err(MetastoreError::Corrupt(format!(
+                "{count} of {EXTENTS} runs were appended"
             ))),
         }
     }

@@ -6,23 +6,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use esker_metastore::benching::{GroupCommits, appended};
 use esker_metastore::sqlite::SqliteMetastore;
 use esker_metastore::{
-    AgentProfile, CommitReply, CommitRequest, Metastore, MetastoreMetrics, NewTopic, Registration, RunBatch,
-    RunCommit, RunProducer, SegmentCommit,
+    AgentProfile, CommitReply, CommitRequest, Metastore, MetastoreMetrics, NewTopic, Registration,
 };
-use esker_model::sequence::Outcome;
-use esker_model::{
-    ClusterEpoch, ClusterId, IncarnationId, PartitionKey, ProducerEpoch, ProducerId, TopicKey, TopicUuid,
-};
+use esker_model::{ClusterEpoch, ClusterId, IncarnationId, TopicKey, TopicUuid};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use crate::agent::StillClock;
-use crate::inputs::{MIB, NOW_MS, PARTITIONS};
+use crate::inputs::{NOW_MS, PARTITIONS};
 use crate::{Stage, Work, agent};
 
-const RECORDS: i32 = 10;
 const BATCH_BYTES: u32 = 10_340;
 
 struct Commit {
@@ -61,18 +57,18 @@ pub(super) fn work(writers: usize, extents: usize) -> Work {
 
 impl Stage for Commit {
     fn work(&self) -> Work {
-        work(1, self.writer.extents)
+        work(1, self.writer.commits.extents)
     }
 
     fn prepare(&mut self) {
         self.reply = None;
-        self.request = Some(self.writer.request());
+        self.request = Some(self.writer.commits.request());
     }
 
     fn run(&mut self) -> u64 {
         let request = self.request.take().expect("prepared");
         let reply = agent::now(&self.runtime, self.writer.store.commit(request)).expect("a commit");
-        appended(self.reply.insert(reply))
+        appended(self.reply.insert(reply)) as u64
     }
 }
 
@@ -90,24 +86,10 @@ pub(super) async fn set_up(store: &dyn Metastore) -> TopicKey {
     created[0].as_ref().expect("the topic is new").key
 }
 
-/// How many runs were appended whole.
-pub(super) fn appended(reply: &CommitReply) -> u64 {
-    let runs = reply.segments.iter().flat_map(|segment| &segment.runs);
-    let whole = runs.filter(
-        |pieces| matches!(pieces[..], [ref piece] if matches!(piece.outcome, Outcome::Appended { .. })),
-    );
-    whole.count() as u64
-}
-
 /// One agent, as the metastore sees it.
 pub(super) struct Writer {
     pub store: Arc<dyn Metastore>,
-    pub extents: usize,
-    incarnation: IncarnationId,
-    topic: TopicKey,
-    first_producer: i64,
-    seq: u64,
-    commits: usize,
+    pub commits: GroupCommits,
 }
 
 impl Writer {
@@ -129,61 +111,17 @@ impl Writer {
         // Ids that were never given out are as good as others.
         Self {
             store,
-            extents,
-            incarnation,
-            topic,
-            first_producer: number as i64 * i64::from(PARTITIONS),
-            seq: 0,
-            commits: 0,
-        }
-    }
-
-    /// The next commit: at most one run of each partition in a segment.
-    pub(super) fn request(&mut self) -> CommitRequest {
-        let settled_through = self.seq;
-        let mut extents = 0..self.extents;
-        let mut segments = Vec::new();
-        while !extents.is_empty() {
-            let runs = extents.by_ref().take(PARTITIONS as usize);
-            let runs = runs.map(|at| self.run(at)).collect();
-            self.seq += 1;
-            segments.push(SegmentCommit {
-                seq: self.seq,
-                object_bytes: 8 * MIB,
-                runs,
-            });
-        }
-        self.commits += 1;
-        CommitRequest {
-            epoch: ClusterEpoch(1),
-            incarnation: self.incarnation,
-            settled_through,
-            segments,
-        }
-    }
-
-    fn run(&self, at: usize) -> RunCommit {
-        let (round, partition) = (at / PARTITIONS as usize, at % PARTITIONS as usize);
-        // Sequences go on from run to run and from commit to commit.
-        let rounds = (self.extents - partition).div_ceil(PARTITIONS as usize);
-        let runs_before = self.commits * rounds + round;
-        RunCommit {
-            partition: PartitionKey {
-                topic: self.topic,
-                partition: partition as i32,
+            commits: GroupCommits {
+                incarnation,
+                topic,
+                partitions: PARTITIONS,
+                extents,
+                first_producer: Some(number as i64 * i64::from(PARTITIONS)),
+                batch_bytes: BATCH_BYTES,
+                max_timestamp: NOW_MS,
+                segments: 0,
+                calls: 0,
             },
-            producer: Some(RunProducer {
-                id: ProducerId(self.first_producer + partition as i64),
-                epoch: ProducerEpoch(0),
-                first_sequence: (runs_before * RECORDS as usize) as i32,
-            }),
-            position: partition as u64 * u64::from(BATCH_BYTES),
-            batches: vec![RunBatch {
-                records: RECORDS,
-                bytes: BATCH_BYTES,
-            }],
-            max_timestamp: NOW_MS,
-            transactional: false,
         }
     }
 }

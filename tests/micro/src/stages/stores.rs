@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use esker_harness::throwaway_postgres;
+use esker_metastore::benching::appended;
 use esker_metastore::postgres::{PostgresConfig, PostgresMetastore, migrate};
 use esker_metastore::sqlite::SqliteMetastore;
 use esker_metastore::{CommitReply, CommitRequest, Metastore, MetastoreMetrics};
@@ -14,7 +15,7 @@ use futures::future::join_all;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::commit::{self, Writer, appended, set_up};
+use super::commit::{self, Writer, set_up};
 use crate::{Stage, Work, agent};
 
 struct Commit {
@@ -77,12 +78,16 @@ fn commit(runtime: Runtime, writers: Vec<Writer>, directory: Option<TempDir>) ->
 
 impl Stage for Commit {
     fn work(&self) -> Work {
-        commit::work(self.writers.len(), self.writers[0].extents)
+        commit::work(self.writers.len(), self.writers[0].commits.extents)
     }
 
     fn prepare(&mut self) {
         self.replies = Vec::new();
-        self.requests = self.writers.iter_mut().map(Writer::request).collect();
+        self.requests = self
+            .writers
+            .iter_mut()
+            .map(|writer| writer.commits.request())
+            .collect();
     }
 
     fn run(&mut self) -> u64 {
@@ -94,6 +99,6 @@ impl Stage for Commit {
             .into_iter()
             .map(|reply| reply.expect("a commit"))
             .collect();
-        self.replies.iter().map(appended).sum()
+        self.replies.iter().map(|reply| appended(reply) as u64).sum()
     }
 }
