@@ -13,6 +13,7 @@ use crate::authorizer::Authorizer;
 use crate::budget::Budget;
 use crate::config::BrokerConfig;
 use crate::connection::limits::LISTINGS_AT_ONCE;
+use crate::connection::turns::Turns;
 use crate::fetch::{HeadWatch, HotIndex, SegmentPins};
 use crate::membership::{self, EpochGate, Membership};
 use crate::metrics::BrokerMetrics;
@@ -51,6 +52,7 @@ pub struct Broker {
     pub(crate) authorizer: Arc<dyn Authorizer>,
     pub(crate) metrics: BrokerMetrics,
     pub(crate) budget: Arc<Budget>,
+    pub(crate) turns: Turns,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) member: Arc<Membership>,
     pub(crate) gate: Arc<EpochGate>,
@@ -112,6 +114,7 @@ impl Broker {
             authorizer: on.authorizer,
             metrics: on.metrics,
             budget,
+            turns: Turns::default(),
             catalog,
             member,
             gate,

@@ -162,15 +162,7 @@ impl Cluster {
         let dir = TestDir::new(name);
         let minio = Minio::start(dir.path())?;
         let postgres = Postgres::start(dir.path())?;
-        let migrated = Command::new(program("esker"))
-            .args(["migrate", "--metastore-url", &postgres.url()])
-            .output()
-            .unwrap();
-        assert!(
-            migrated.status.success(),
-            "migrate: {}",
-            String::from_utf8_lossy(&migrated.stderr)
-        );
+        migrate(&postgres.url());
         let agents = (1..=count)
             .map(|number| {
                 let name = format!("agent-{number}");
@@ -207,4 +199,17 @@ impl Cluster {
             .collect::<Vec<_>>()
             .join(",")
     }
+}
+
+/// Makes an empty database a metastore.
+pub fn migrate(metastore_url: &str) {
+    let migrated = Command::new(program("esker"))
+        .args(["migrate", "--metastore-url", metastore_url])
+        .output()
+        .unwrap();
+    assert!(
+        migrated.status.success(),
+        "migrate: {}",
+        String::from_utf8_lossy(&migrated.stderr)
+    );
 }

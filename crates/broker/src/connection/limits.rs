@@ -77,6 +77,13 @@ pub const PRESSED_BYTES: usize = 64 * 1024;
 /// Small replies that are ready at the same time are written in one call, up to about so many bytes.
 pub const TOGETHER_BYTES: usize = 16 * 1024;
 
+/// Where more than [`WRITERS_AT_EASE`] connections have replies to write, each writes so many bytes in one go; then
+/// the others have their turn. The system may take megabytes at once, while the thread serves nobody else.
+pub const TURN_BYTES: usize = 256 * 1024;
+
+/// See [`TURN_BYTES`]: taking turns costs a reader of much half as much again.
+pub const WRITERS_AT_EASE: usize = 8;
+
 const _: () = assert!(FREE_FRAME_BYTES <= FRAME_STEPS[0] && FRAME_STEPS[0] < FRAME_STEPS[1]);
 // One step, so that it never waits half-read.
 const _: () = assert!(TRICKLE_FRAME_BYTES <= FRAME_STEPS[0]);

@@ -15,6 +15,7 @@ pub(crate) mod benching;
 pub mod limits;
 mod pace;
 mod read;
+pub(crate) mod turns;
 mod write;
 
 use std::sync::Arc;
@@ -168,7 +169,7 @@ impl Broker {
         let (reader, writer) = tokio::io::split(stream);
         let (replies, queue) = mpsc::channel(PIPELINE_MAX);
         let reading = read_requests(self, &context, reader, replies);
-        let writing = write::write_replies(writer, queue, &self.budget);
+        let writing = write::write_replies(writer, queue, &self.budget, &self.turns);
         tokio::pin!(reading, writing);
         let end = tokio::select! {
             biased;

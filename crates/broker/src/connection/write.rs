@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::limits::{PRESSED_BYTES, PRESSED_MAX, TOGETHER_BYTES, WRITE_STALL_MAX};
 use super::pace::Pace;
+use super::turns::Turns;
 use super::{ConnectionEnd, Outcome, Queued, Reply};
 use crate::budget::{Budget, Reservation};
 
@@ -22,6 +23,7 @@ pub(super) async fn write_replies<W: AsyncWrite + Unpin>(
     mut writer: W,
     mut queue: mpsc::Receiver<Queued>,
     budget: &Budget,
+    turns: &Turns,
 ) -> ConnectionEnd {
     let mut next = queue.recv().await;
     while let Some(Queued { pending, room }) = next.take() {
@@ -40,7 +42,7 @@ pub(super) async fn write_replies<W: AsyncWrite + Unpin>(
                 }
             }
         }
-        if let Err(end) = together.write(&mut writer, budget).await {
+        if let Err(end) = together.write(&mut writer, budget, turns).await {
             return end;
         }
         if let Some(reason) = close {
@@ -87,7 +89,9 @@ impl Together {
         mut self,
         writer: &mut W,
         budget: &Budget,
+        turns: &Turns,
     ) -> Result<(), ConnectionEnd> {
+        let turn = turns.begin(self.bytes);
         let slices = &mut self.slices;
         let mut next = 0;
         let mut pace = Pace::new(WRITE_STALL_MAX);
@@ -95,9 +99,12 @@ impl Together {
             let mut moved = 0;
             let part = async {
                 while moved < PRESSED_BYTES && next < slices.len() {
-                    let written = write_some(writer, &slices[next..]).await?;
+                    let written = write_some(writer, &slices[next..], turn.bytes_max()).await?;
                     moved += written;
                     next = advance(slices, next, written);
+                    if turn.is_over(written) {
+                        tokio::task::yield_now().await;
+                    }
                 }
                 io::Result::Ok(())
             };
@@ -124,16 +131,24 @@ fn is_wanted(budget: &Budget) -> bool {
     budget.fetch.is_wanted() || budget.decoded.is_wanted() || budget.produce.is_wanted()
 }
 
-async fn write_some<W: AsyncWrite + Unpin>(writer: &mut W, slices: &[Bytes]) -> io::Result<usize> {
+async fn write_some<W: AsyncWrite + Unpin>(
+    writer: &mut W,
+    slices: &[Bytes],
+    bytes_max: usize,
+) -> io::Result<usize> {
     let mut vector = [IoSlice::new(&[]); SLICES_MAX];
-    let count = slices.len().min(SLICES_MAX);
+    let (mut count, mut bytes) = (0, 0);
     for (place, slice) in vector.iter_mut().zip(slices) {
-        *place = IoSlice::new(slice);
+        if bytes == bytes_max {
+            break;
+        }
+        let part = &slice[..slice.len().min(bytes_max - bytes)];
+        *place = IoSlice::new(part);
+        bytes += part.len();
+        count += 1;
     }
     match writer.write_vectored(&vector[..count]).await? {
-        0 if slices.iter().take(count).any(|slice| !slice.is_empty()) => {
-            Err(io::Error::from(io::ErrorKind::WriteZero))
-        }
+        0 if bytes > 0 => Err(io::Error::from(io::ErrorKind::WriteZero)),
         written => Ok(written),
     }
 }
@@ -161,6 +176,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::super::Pending;
+    use super::super::limits::{TURN_BYTES, WRITERS_AT_EASE};
     use super::*;
 
     #[test]
@@ -247,7 +263,8 @@ mod tests {
             tokio::task::yield_now().await;
             answer.send(reply(3)).ok().unwrap();
         };
-        tokio::join!(write_replies(&mut stream, queue, &budget), answers);
+        let turns = Turns::default();
+        tokio::join!(write_replies(&mut stream, queue, &budget, &turns), answers);
         let expected: Vec<u8> = [1, 2, 3, 4].into_iter().flat_map(|byte| [byte; 10]).collect();
         assert_eq!((stream.bytes, stream.calls), (expected, 2));
     }
@@ -257,7 +274,7 @@ mod tests {
         let mut stream = Counted::default();
         let large = || Outcome::Reply(Reply::new(vec![Bytes::from(vec![1; TOGETHER_BYTES - 1])], None));
         let queue = queue_of((0..5).map(|_| Pending::Now(large())).collect());
-        write_replies(&mut stream, queue, &Budget::new(0)).await;
+        write_replies(&mut stream, queue, &Budget::new(0), &Turns::default()).await;
         assert_eq!((stream.bytes.len(), stream.calls), (5 * (TOGETHER_BYTES - 1), 3));
     }
 
@@ -275,7 +292,8 @@ mod tests {
             client.read_to_end(&mut bytes).await.unwrap()
         };
         let budget = Budget::new(0);
-        let (_, rest) = tokio::join!(write_replies(server, queue, &budget), read);
+        let turns = Turns::default();
+        let (_, rest) = tokio::join!(write_replies(server, queue, &budget, &turns), read);
         assert_eq!(rest, 2 * PRESSED_BYTES);
     }
 
@@ -287,7 +305,7 @@ mod tests {
             Pending::Now(Outcome::Close("why".to_owned())),
             Pending::Now(reply(2)),
         ]);
-        let end = write_replies(&mut stream, queue, &Budget::new(0)).await;
+        let end = write_replies(&mut stream, queue, &Budget::new(0), &Turns::default()).await;
         assert!(matches!(end, ConnectionEnd::Refused(why) if why == "why"));
         assert_eq!(stream.bytes, [1; 10]);
     }
@@ -307,7 +325,25 @@ mod tests {
             bytes
         };
         let budget = Budget::new(0);
-        let (_, bytes) = tokio::join!(write_replies(server, queue, &budget), read);
+        let turns = Turns::default();
+        let (_, bytes) = tokio::join!(write_replies(server, queue, &budget, &turns), read);
         assert_eq!(bytes, expected);
+    }
+
+    #[tokio::test]
+    async fn many_who_write_much_take_turns() {
+        for (others, calls) in [(0, 1), (WRITERS_AT_EASE, 4)] {
+            let turns = Turns::default();
+            let _others: Vec<_> = (0..others).map(|_| turns.begin(usize::MAX)).collect();
+            let (replies, queue) = mpsc::channel(1);
+            let slices = [1, 3 * TURN_BYTES].map(|bytes| Bytes::from(vec![7; bytes]));
+            let reply = Reply::new(slices.to_vec(), None);
+            let pending = Pending::Now(Outcome::Reply(reply));
+            replies.send(Queued { pending, room: None }).await.unwrap();
+            drop(replies);
+            let mut stream = Counted::default();
+            write_replies(&mut stream, queue, &Budget::new(0), &turns).await;
+            assert_eq!((stream.calls, stream.bytes.len()), (calls, 3 * TURN_BYTES + 1));
+        }
     }
 }

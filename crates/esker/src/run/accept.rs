@@ -145,15 +145,17 @@ fn is_about_one_peer(error: &io::Error) -> bool {
     )
 }
 
-async fn serve(
-    serving: Serving,
-    stream: TcpStream,
-    listener: Arc<ListenerConfig>,
-    peer: String,
-    _slot: Slot,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, peer, "cannot set TCP_NODELAY");
+/// Replies go out at once, and not too many of them wait in the system.
+fn prepare(stream: &TcpStream, slot: &Slot) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(stream).set_tcp_notsent_lowat(slot.unsent_bytes())?;
+    Ok(())
+}
+
+async fn serve(serving: Serving, stream: TcpStream, listener: Arc<ListenerConfig>, peer: String, slot: Slot) {
+    if let Err(error) = prepare(&stream, &slot) {
+        debug!(%error, peer, "cannot set the options of a connection");
     }
     tokio::select! {
         biased;

@@ -20,6 +20,13 @@ pub(super) const BACKLOG: u32 = 1024;
 /// what the system allows, if that is less.
 const FILES_RESERVED: u64 = 512;
 
+/// Bytes of replies that the system may take before the windows of their peers let them go, for all connections.
+/// Else it takes megabytes for each peer that reads nothing, beside every budget.
+const UNSENT_BYTES_ALL: u32 = 64 << 20;
+
+/// The least share of [`UNSENT_BYTES_ALL`]: smaller ones cost a reader of much many calls to the system.
+const UNSENT_BYTES_MIN: u32 = 64 << 10;
+
 /// Lets the process open as many files as it may: the usual default of 1,024 is a limit for programs
 /// that use `select`.
 pub(super) fn raise_open_files() {
@@ -73,6 +80,16 @@ struct Open {
 pub(super) struct Slot {
     of: Arc<Connections>,
     address: IpAddr,
+    unsent_bytes: u32,
+}
+
+impl Slot {
+    /// Bytes of replies that the system may take for it before the peer's window lets them go
+    /// (`TCP_NOTSENT_LOWAT`): an equal share, as if those that are open now were all. What is on its way counts
+    /// not, so a long way is not slower.
+    pub(super) fn unsent_bytes(&self) -> u32 {
+        self.unsent_bytes
+    }
 }
 
 impl Connections {
@@ -112,7 +129,7 @@ impl Connections {
     /// Takes a place for a connection from that address, or names the limit that it met.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Result<Slot, Limit> {
         let address = counted_as(peer);
-        self.with(|open| {
+        let all = self.with(|open| {
             if open.all >= self.max {
                 return Err(Limit::Connections);
             }
@@ -122,11 +139,12 @@ impl Connections {
             }
             *of_address += 1;
             open.all += 1;
-            Ok(())
+            Ok(open.all)
         })?;
         Ok(Slot {
             of: Arc::clone(self),
             address,
+            unsent_bytes: unsent_share(all),
         })
     }
 
@@ -147,6 +165,11 @@ impl Drop for Slot {
             }
         });
     }
+}
+
+fn unsent_share(connections: usize) -> u32 {
+    let connections = u32::try_from(connections).unwrap_or(u32::MAX);
+    (UNSENT_BYTES_ALL / connections.max(1)).max(UNSENT_BYTES_MIN)
 }
 
 /// One host may use all addresses of an IPv6 network of 64 bits: they count as one.
@@ -188,6 +211,14 @@ mod tests {
         let _one = all.admit(ip("2001:db8::1")).unwrap_or_else(|_| panic!());
         assert_eq!(all.admit(ip("2001:db8::2")).err(), Some(Limit::PerAddress));
         assert!(all.admit(ip("2001:db8:0:1::1")).is_ok());
+    }
+
+    #[test]
+    fn many_connections_have_little_in_the_system() {
+        assert_eq!(
+            [1, 16, 1_024, 100_000].map(unsent_share),
+            [64 << 20, 4 << 20, 64 << 10, 64 << 10]
+        );
     }
 
     #[test]

@@ -211,5 +211,8 @@ fn any_bytes() {
 #[test]
 #[ignore = "the long form"]
 fn any_bytes_again_and_again() {
-    Stand::new("attack-bytes-long", &[]).suffer("any bytes", Others::Unaffected, |stand| send_all(stand, 20));
+    let Some(stand) = Stand::on_network("attack-bytes-long", &[]) else {
+        return;
+    };
+    stand.suffer("any bytes", Others::Unaffected, |stand| send_all(stand, 60));
 }
