@@ -45,14 +45,25 @@ pub struct ProducerId(pub i64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ProducerEpoch(pub i16);
 
-/// An ingest segment. Its object key follows from these three and is never bound to other bytes.
+/// Where a segment comes from.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum SegmentKind {
+    /// A closed hot segment.
+    Ingest,
+    /// Written by archiving.
+    Archive,
+}
+
+/// A segment. Its object key follows from these four and is never bound to other bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SegmentId {
+    /// What it is.
+    pub kind: SegmentKind,
     /// The cluster epoch in which the segment was written.
     pub epoch: ClusterEpoch,
     /// The incarnation that wrote it.
     pub incarnation: IncarnationId,
-    /// Its number in the order in which that incarnation sealed its segments, from 1.
+    /// Its number among those of its kind and incarnation, from 1; ingest segments count in the order of sealing.
     pub seq: u64,
 }
 

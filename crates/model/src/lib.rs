@@ -15,5 +15,5 @@ pub mod sequence;
 
 pub use ids::{
     ClusterEpoch, ClusterId, IncarnationId, NodeId, PartitionKey, ProducerEpoch, ProducerId, SegmentId,
-    TopicKey, TopicUuid,
+    SegmentKind, TopicKey, TopicUuid,
 };

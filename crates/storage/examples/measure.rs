@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use esker_model::seams::{Rng, Seams, SeededRng};
-use esker_model::{ClusterEpoch, IncarnationId, SegmentId, TopicUuid};
+use esker_model::{ClusterEpoch, IncarnationId, SegmentId, SegmentKind, TopicUuid};
 use esker_storage::segment::{
     Batch, Receipts, Run, Sealed, SegmentWriter, crc32c_combine, object_key, verify,
 };
@@ -69,6 +69,7 @@ fn checksums() {
 fn id(seq: u64) -> SegmentId {
     let incarnation = IncarnationId(SeededRng::from_system().uuid());
     SegmentId {
+        kind: SegmentKind::Ingest,
         epoch: ClusterEpoch(1),
         incarnation,
         seq,

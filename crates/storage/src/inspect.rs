@@ -4,8 +4,10 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 use esker_model::sequence::{Outcome, Piece, Refusal};
+use esker_model::{SegmentId, SegmentKind};
 
 use crate::cluster_file::{CLUSTER_FILE, ClusterFile};
+use crate::segment::archive::{self, ArchiveFooter, Part, Place};
 use crate::segment::{self, Footer, Receipt, RunExtent, SegmentError, Tail};
 
 /// Describes an object. Never fails: what cannot be read is described as that.
@@ -19,7 +21,10 @@ pub fn describe(key: &str, object: &Bytes) -> String {
                 line(&mut out, "not an object that this release of Esker writes");
             }
             Err(err) => line(&mut out, &format!("a damaged segment: {err}")),
-            Ok(tail) => describe_segment(key, &tail, object, &mut out),
+            Ok(tail) => match tail.kind {
+                SegmentKind::Ingest => describe_ingest(key, &tail, object, &mut out),
+                SegmentKind::Archive => describe_archive(key, &tail, object, &mut out),
+            },
         }
     }
     out
@@ -43,36 +48,12 @@ fn describe_cluster_file(object: &Bytes, out: &mut String) {
     }
 }
 
-fn describe_segment(key: &str, tail: &Tail, object: &Bytes, out: &mut String) {
+fn describe_ingest(key: &str, tail: &Tail, object: &Bytes, out: &mut String) {
     let footer = match Footer::read(object) {
         Ok(footer) => footer,
         Err(err) => return line(out, &format!("a damaged segment: {err}")),
     };
-    let id = &footer.id;
-    line(
-        out,
-        &format!(
-            "ingest segment {} of incarnation {}, cluster epoch {}",
-            id.seq, id.incarnation, id.epoch
-        ),
-    );
-    if let Some(named) = segment::parse_key(key)
-        && named != *id
-    {
-        line(out, &format!("MISPLACED: its key names segment {named}"));
-    }
-    match segment::verify(object) {
-        Ok(_) => line(out, "all checksums are right"),
-        Err(err) => line(out, &format!("DAMAGED: {err}")),
-    }
-    line(
-        out,
-        &format!(
-            "payload {} bytes, footer {} bytes",
-            tail.payload_bytes(),
-            tail.footer_bytes
-        ),
-    );
+    describe_whole(key, &footer.id, tail, segment::verify(object).err(), out);
     line(out, &format!("{} runs:", footer.runs.len()));
     for (index, run) in footer.runs.iter().enumerate() {
         line(out, &describe_run(index, run));
@@ -89,7 +70,86 @@ fn describe_segment(key: &str, tail: &Tail, object: &Bytes, out: &mut String) {
     for receipt in &receipts.receipts {
         describe_receipt(receipt, out);
     }
-    for tag in &footer.skipped {
+    describe_skipped(&footer.skipped, out);
+}
+
+fn describe_archive(key: &str, tail: &Tail, object: &Bytes, out: &mut String) {
+    let footer = match ArchiveFooter::read(object) {
+        Ok(footer) => footer,
+        Err(err) => return line(out, &format!("a damaged segment: {err}")),
+    };
+    describe_whole(key, &footer.id, tail, archive::verify(object).err(), out);
+    line(out, &format!("{} chunks:", footer.chunks.len()));
+    for (number, chunk) in footer.chunks.iter().enumerate() {
+        let end = chunk.position + chunk.bytes;
+        line(
+            out,
+            &format!(
+                "  {number}: bytes {}..{end}, CRC-32C {:08x}",
+                chunk.position, chunk.crc
+            ),
+        );
+    }
+    line(out, &format!("{} parts:", footer.parts.len()));
+    for part in &footer.parts {
+        line(out, &describe_part(part));
+        for place in part.places() {
+            line(out, &describe_place(&place));
+        }
+    }
+    describe_skipped(&footer.skipped, out);
+}
+
+fn describe_part(part: &Part) -> String {
+    let mut text = format!(
+        "  topic {} partition {}, offsets {}..{}, bytes {}..{}",
+        part.topic,
+        part.partition,
+        part.base_offset,
+        part.end_offset(),
+        part.position,
+        part.position + part.bytes(),
+    );
+    if part.max_timestamp() >= 0 {
+        let _ = write!(text, ", latest timestamp {}", part.max_timestamp());
+    }
+    text
+}
+
+fn describe_place(place: &Place) -> String {
+    let mut text = format!("    offset {} at byte {}", place.base_offset, place.position);
+    if place.entry.max_timestamp >= 0 {
+        let _ = write!(text, ", latest timestamp {}", place.entry.max_timestamp);
+    }
+    text
+}
+
+/// What every segment has; `damage` is what is wrong with it, if anything is.
+fn describe_whole(key: &str, id: &SegmentId, tail: &Tail, damage: Option<SegmentError>, out: &mut String) {
+    let kind = match id.kind {
+        SegmentKind::Ingest => "ingest",
+        SegmentKind::Archive => "archive",
+    };
+    let (seq, incarnation, epoch) = (id.seq, id.incarnation, id.epoch);
+    line(
+        out,
+        &format!("{kind} segment {seq} of incarnation {incarnation}, cluster epoch {epoch}"),
+    );
+    if let Some(named) = segment::parse_key(key)
+        && named != *id
+    {
+        line(out, &format!("MISPLACED: its key names segment {named}"));
+    }
+    match damage {
+        None => line(out, "all checksums are right"),
+        Some(err) => line(out, &format!("DAMAGED: {err}")),
+    }
+    let (payload, footer) = (tail.payload_bytes(), tail.footer_bytes);
+    line(out, &format!("payload {payload} bytes, footer {footer} bytes"));
+}
+
+fn describe_skipped(tags: &[u16], out: &mut String) {
+    for tag in tags {
         line(
             out,
             &format!("an optional section {tag} that this release does not know"),

@@ -3,34 +3,15 @@
 
 mod support;
 
-use std::path::PathBuf;
-
 use bytes::Bytes;
+use esker_model::SegmentKind;
 use esker_storage::inspect::describe;
 use esker_storage::segment::{
     Batch, Footer, InvalidRun, Receipts, SegmentError, SegmentWriter, TAIL_BYTES, Tail, object_key, verify,
 };
 use proptest::prelude::*;
+use support::golden::{golden, matches_golden};
 use support::segments::{batch_bytes, receipts, runs, seal, segment_id, whole};
-
-fn golden(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name)
-}
-
-/// Compares with a golden file. `ESKER_GOLDEN=write` writes files that are missing; none is ever replaced.
-fn matches_golden(name: &str, bytes: &[u8]) {
-    let path = golden(name);
-    if !path.exists() && std::env::var("ESKER_GOLDEN").as_deref() == Ok("write") {
-        std::fs::write(&path, bytes).unwrap();
-    }
-    let expected = std::fs::read(&path).unwrap();
-    assert!(
-        bytes == expected,
-        "{name}: today's writer makes other bytes than the released one"
-    );
-}
 
 #[test]
 fn todays_writer_makes_the_golden_bytes_and_todays_reader_reads_them() {
@@ -140,6 +121,7 @@ fn runs_that_cannot_be_stored_are_refused() {
 fn with_footer(footer: &[u8]) -> Bytes {
     let mut object = batch_bytes(1, 70).to_vec();
     let tail = Tail {
+        kind: SegmentKind::Ingest,
         object_bytes: (object.len() + footer.len() + TAIL_BYTES) as u64,
         footer_bytes: footer.len() as u32,
         footer_crc: crc32c::crc32c(footer),

@@ -234,13 +234,14 @@ fn choose<'a>(chain: &Chain<'a>) -> &'a [Extent] {
 
 #[cfg(test)]
 mod tests {
-    use esker_model::{ClusterEpoch, IncarnationId};
+    use esker_model::{ClusterEpoch, IncarnationId, SegmentKind};
     use uuid::Uuid;
 
     use super::*;
 
     fn id(seq: u64) -> SegmentId {
         SegmentId {
+            kind: SegmentKind::Ingest,
             epoch: ClusterEpoch(1),
             incarnation: IncarnationId(Uuid::from_u128(1)),
             seq,

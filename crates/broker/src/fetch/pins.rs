@@ -62,7 +62,7 @@ impl SegmentPins {
 
 #[cfg(test)]
 mod tests {
-    use esker_model::{ClusterEpoch, IncarnationId};
+    use esker_model::{ClusterEpoch, IncarnationId, SegmentKind};
     use uuid::Uuid;
 
     use super::*;
@@ -70,6 +70,7 @@ mod tests {
 
     fn id(seq: u64) -> SegmentId {
         SegmentId {
+            kind: SegmentKind::Ingest,
             epoch: ClusterEpoch(1),
             incarnation: IncarnationId(Uuid::from_u128(1)),
             seq,

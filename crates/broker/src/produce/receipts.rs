@@ -90,13 +90,14 @@ impl PendingReceipts {
 
 #[cfg(test)]
 mod tests {
-    use esker_model::{ClusterEpoch, IncarnationId, SegmentId};
+    use esker_model::{ClusterEpoch, IncarnationId, SegmentId, SegmentKind};
     use uuid::Uuid;
 
     use super::*;
 
     fn commit(receipts: &PendingReceipts, seq: u64) {
         let id = SegmentId {
+            kind: SegmentKind::Ingest,
             epoch: ClusterEpoch(1),
             incarnation: IncarnationId(Uuid::nil()),
             seq,

@@ -172,7 +172,7 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use esker_model::{ClusterEpoch, IncarnationId};
+    use esker_model::{ClusterEpoch, IncarnationId, SegmentKind};
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -180,6 +180,7 @@ mod tests {
 
     fn id(seq: u64) -> SegmentId {
         SegmentId {
+            kind: SegmentKind::Ingest,
             epoch: ClusterEpoch(1),
             incarnation: IncarnationId(Uuid::from_u128(1)),
             seq,

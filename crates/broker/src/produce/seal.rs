@@ -9,7 +9,7 @@ use std::sync::Arc;
 use esker_metastore::{RunBatch, RunCommit, RunProducer};
 use esker_model::limits::PRODUCE_AGE_MAX;
 use esker_model::seams::Instant;
-use esker_model::{PartitionKey, SegmentId, sequence};
+use esker_model::{PartitionKey, SegmentId, SegmentKind, sequence};
 use esker_protocol::ErrorCode;
 use esker_storage::segment::{self, Sealed, SegmentWriter};
 use tokio::sync::oneshot;
@@ -67,6 +67,7 @@ pub(super) fn seal(stages: &Stages, seq: u64, taken: Vec<Appended>) -> Option<(S
     let taken = without_old(stages, taken);
     let last_number = taken.iter().map(|appended| appended.number).max()?;
     let id = SegmentId {
+        kind: SegmentKind::Ingest,
         epoch: stages.member.epoch(),
         incarnation: stages.member.incarnation(),
         seq,

@@ -26,7 +26,7 @@ use esker_metastore::{
     RunCommit, SegmentCommit, Topic, Topics,
 };
 use esker_model::seams::{Seams, SeededRng, SystemClock, TokioSpawner};
-use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId, TopicUuid};
+use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId, SegmentKind, TopicUuid};
 use esker_protocol::StrBytes;
 use esker_protocol::batch::{BatchHeader, Batches};
 use esker_protocol::client::{self, ClientRequest};
@@ -205,6 +205,7 @@ impl Writer<'_> {
         let seq = self.next_seq;
         self.next_seq += 1;
         let id = SegmentId {
+            kind: SegmentKind::Ingest,
             epoch: ClusterEpoch(1),
             incarnation: self.incarnation,
             seq,

@@ -1,7 +1,9 @@
 //! The read path: log heads and extents.
 
 use async_trait::async_trait;
-use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, ProducerEpoch, ProducerId, SegmentId};
+use esker_model::{
+    ClusterEpoch, IncarnationId, PartitionKey, ProducerEpoch, ProducerId, SegmentId, SegmentKind,
+};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -154,6 +156,7 @@ fn extent(row: &PgRow) -> Result<Option<Extent>> {
         base_offset,
         end_offset: row.try_get("o_end_offset")?,
         segment: SegmentId {
+            kind: SegmentKind::Ingest,
             epoch: ClusterEpoch(row.try_get("o_epoch")?),
             incarnation: IncarnationId(row.try_get("o_incarnation")?),
             seq: unsigned("o_seq")?,

@@ -1,6 +1,6 @@
 //! Log heads and extents.
 
-use esker_model::{ClusterEpoch, PartitionKey, ProducerEpoch, ProducerId, SegmentId};
+use esker_model::{ClusterEpoch, PartitionKey, ProducerEpoch, ProducerId, SegmentId, SegmentKind};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::commit::is_transactional;
@@ -159,6 +159,7 @@ fn extent(row: &Row<'_>) -> Result<Extent> {
         base_offset: row.get(0)?,
         end_offset: row.get(1)?,
         segment: SegmentId {
+            kind: SegmentKind::Ingest,
             epoch: ClusterEpoch(row.get(2)?),
             incarnation: get_incarnation(row, 3)?,
             seq: unsigned(4)?,

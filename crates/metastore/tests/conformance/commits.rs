@@ -1,6 +1,6 @@
 //! What a commit accepts, and the offsets it gives.
 
-use esker_model::{ProducerEpoch, ProducerId, SegmentId};
+use esker_model::{ProducerEpoch, ProducerId, SegmentId, SegmentKind};
 
 use crate::runs::*;
 use crate::world::{EPOCH, World, at};
@@ -69,6 +69,7 @@ pub async fn an_extent_says_where_its_bytes_are(world: &World) {
     assert_eq!((first.max_timestamp, first.object_bytes), (TIME, 1_000_000));
     assert_eq!((first.producer, first.transactional), (None, false));
     let segment = |seq| SegmentId {
+        kind: SegmentKind::Ingest,
         epoch: EPOCH,
         incarnation: writer.incarnation,
         seq,

@@ -1,5 +1,7 @@
 //! Why bytes are not a segment.
 
+use esker_model::SegmentKind;
+
 /// Why an object could not be read as a segment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SegmentError {
@@ -15,6 +17,9 @@ pub enum SegmentError {
     /// Written by a later release.
     #[error("format version {0} is not known to this release")]
     UnknownVersion(u16),
+    /// A segment of another kind.
+    #[error("it is a segment of another kind: {0:?}")]
+    Kind(SegmentKind),
     /// The object is longer or shorter than its tail says.
     #[error("{actual} bytes long, but the tail says {stated}")]
     Length {
@@ -32,6 +37,9 @@ pub enum SegmentError {
     /// The payload's checksum is wrong.
     #[error("the payload's checksum is wrong")]
     PayloadCrc,
+    /// The checksum of a chunk is wrong.
+    #[error("the checksum of chunk {0} is wrong")]
+    ChunkCrc(usize),
     /// A section that must be understood is not known: written by a later release.
     #[error("the required footer section {0} is not known to this release")]
     UnknownSection(u16),

@@ -1,19 +1,26 @@
-//! Object keys of ingest segments: `ingest/<epoch>/<hash3>/<incarnation>/<seq>`.
+//! Object keys of segments: `<folder>/<epoch>/<hash3>/<incarnation>/<seq>`, where the folder is `ingest` or
+//! `archive`.
 //!
 //! `hash3` spreads the writes of one agent over the object store's partitions, which it cuts by key
 //! prefix. It is three hexadecimal digits of a fixed hash of incarnation and seq, so that the key follows
 //! from the id. `seq` has twenty digits, so that listings of one folder come in seal order.
 
-use esker_model::{ClusterEpoch, IncarnationId, SegmentId};
+use esker_model::{ClusterEpoch, IncarnationId, SegmentId, SegmentKind};
 use uuid::Uuid;
 
-/// The folder of all ingest segments.
-pub const INGEST: &str = "ingest";
+/// The folder of all segments of a kind.
+pub const fn folder(kind: SegmentKind) -> &'static str {
+    match kind {
+        SegmentKind::Ingest => "ingest",
+        SegmentKind::Archive => "archive",
+    }
+}
 
 /// The key of a segment's object.
 pub fn object_key(id: &SegmentId) -> String {
     format!(
-        "{INGEST}/{}/{:03x}/{}/{:020}",
+        "{}/{}/{:03x}/{}/{:020}",
+        folder(id.kind),
         id.epoch,
         hash3(id),
         id.incarnation,
@@ -21,21 +28,23 @@ pub fn object_key(id: &SegmentId) -> String {
     )
 }
 
-/// The prefix of all ingest segments of a cluster epoch, for listings.
-pub fn epoch_prefix(epoch: ClusterEpoch) -> String {
-    format!("{INGEST}/{epoch}/")
+/// The prefix of all segments of a kind of a cluster epoch, for listings.
+pub fn epoch_prefix(kind: SegmentKind, epoch: ClusterEpoch) -> String {
+    format!("{}/{epoch}/", folder(kind))
 }
 
 /// The segment that a key names; `None` if it is not exactly the key of a segment.
 pub fn parse_key(key: &str) -> Option<SegmentId> {
     let mut parts = key.split('/');
-    if parts.next()? != INGEST {
-        return None;
-    }
+    let named = parts.next()?;
+    let kind = [SegmentKind::Ingest, SegmentKind::Archive]
+        .into_iter()
+        .find(|kind| folder(*kind) == named)?;
     let epoch = ClusterEpoch(parts.next()?.parse().ok()?);
     parts.next()?;
     let incarnation = IncarnationId(Uuid::try_parse(parts.next()?).ok()?);
     let id = SegmentId {
+        kind,
         epoch,
         incarnation,
         seq: parts.next()?.parse().ok()?,
@@ -57,6 +66,7 @@ mod tests {
 
     fn id(seq: u64) -> SegmentId {
         SegmentId {
+            kind: SegmentKind::Ingest,
             epoch: ClusterEpoch(7),
             incarnation: IncarnationId(Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff)),
             seq,
@@ -69,6 +79,15 @@ mod tests {
             object_key(&id(42)),
             "ingest/7/33d/00112233445566778899aabbccddeeff/00000000000000000042"
         );
+        let archive = SegmentId {
+            kind: SegmentKind::Archive,
+            ..id(42)
+        };
+        assert_eq!(
+            object_key(&archive),
+            "archive/7/33d/00112233445566778899aabbccddeeff/00000000000000000042"
+        );
+        assert_eq!(parse_key(&object_key(&archive)), Some(archive));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! believed before its checksum and its bounds were checked; no stored number makes the reader allocate
 //! more than a small multiple of the bytes it was given.
 
+pub mod archive;
 mod codec;
 mod crc;
 mod error;
@@ -19,15 +20,17 @@ mod footer;
 mod key;
 mod receipts;
 mod run;
+mod section;
 mod tail;
 mod write;
 
 pub use crc::crc32c_combine;
 pub use error::{InvalidRun, SegmentError};
-pub use footer::{Footer, SectionTag};
-pub use key::{INGEST, epoch_prefix, object_key, parse_key};
+pub use footer::Footer;
+pub use key::{epoch_prefix, folder, object_key, parse_key};
 pub use receipts::{Receipt, Receipts};
 pub use run::{Batch, BatchExtent, Run, RunExtent, RunProducer};
+pub use section::SectionTag;
 pub use tail::{FORMAT_VERSION, TAIL_BYTES, Tail};
 pub use write::{RunPosition, Sealed, SegmentWriter};
 

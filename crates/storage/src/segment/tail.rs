@@ -1,6 +1,7 @@
 //! The last 32 bytes of every segment. Whoever has them can check and read the rest.
 
 use bytes::Bytes;
+use esker_model::SegmentKind;
 
 use super::codec::{Decoder, Encoder};
 use super::error::SegmentError;
@@ -9,8 +10,9 @@ use super::error::SegmentError;
 pub const TAIL_BYTES: usize = 32;
 /// The version that this release writes, and the only one it reads.
 pub const FORMAT_VERSION: u16 = 1;
-/// An ingest segment.
+/// Kinds of objects. Numbers are never used again.
 const KIND_INGEST: u16 = 1;
+const KIND_ARCHIVE: u16 = 2;
 /// The last four bytes.
 const MAGIC: [u8; 4] = *b"ESKR";
 /// Bytes that the tail's own checksum covers.
@@ -19,6 +21,8 @@ const COVERED: usize = 24;
 /// What a tail says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tail {
+    /// What the object is.
+    pub kind: SegmentKind,
     /// Size of the object, this tail included.
     pub object_bytes: u64,
     /// Size of the footer, which ends where the tail begins.
@@ -38,7 +42,10 @@ impl Tail {
         out.u32(self.footer_crc);
         out.u32(self.payload_crc);
         out.u16(FORMAT_VERSION);
-        out.u16(KIND_INGEST);
+        out.u16(match self.kind {
+            SegmentKind::Ingest => KIND_INGEST,
+            SegmentKind::Archive => KIND_ARCHIVE,
+        });
         out.u32(crc32c::crc32c(&out.0));
         out.bytes(&MAGIC);
         let mut tail = [0; TAIL_BYTES];
@@ -65,14 +72,17 @@ impl Tail {
         if version != FORMAT_VERSION {
             return Err(SegmentError::UnknownVersion(version));
         }
-        if kind != KIND_INGEST {
-            return Err(SegmentError::NotASegment);
-        }
+        let kind = match kind {
+            KIND_INGEST => SegmentKind::Ingest,
+            KIND_ARCHIVE => SegmentKind::Archive,
+            _ => return Err(SegmentError::NotASegment),
+        };
         let besides_payload = u64::from(footer_bytes) + TAIL_BYTES as u64;
         if besides_payload > object_bytes {
             return Err(SegmentError::FooterLength(footer_bytes));
         }
         Ok(Self {
+            kind,
             object_bytes,
             footer_bytes,
             footer_crc,
@@ -91,6 +101,21 @@ impl Tail {
                 stated: tail.object_bytes,
                 actual,
             })
+        }
+    }
+
+    /// The footer's bytes in the whole object, whose length was checked ([`Tail::of_object`]).
+    pub(super) fn footer<'a>(&self, object: &'a [u8]) -> &'a [u8] {
+        let start = self.payload_bytes() as usize;
+        &object[start..start + self.footer_bytes as usize]
+    }
+
+    /// An error unless the object is of that kind.
+    pub(super) fn must_be(&self, kind: SegmentKind) -> Result<(), SegmentError> {
+        if self.kind == kind {
+            Ok(())
+        } else {
+            Err(SegmentError::Kind(self.kind))
         }
     }
 

@@ -1,7 +1,7 @@
 //! Sealing: from runs to the bytes of an object, without copying a record.
 
 use bytes::Bytes;
-use esker_model::SegmentId;
+use esker_model::{SegmentId, SegmentKind};
 
 use super::error::InvalidRun;
 use super::receipts::Receipts;
@@ -93,24 +93,29 @@ impl SegmentWriter {
     /// Closes the segment.
     pub fn seal(self) -> Sealed {
         let footer = footer::encode(&self.id, &self.runs, &self.receipts);
-        let object_bytes = self.payload_bytes + footer.len() as u64 + TAIL_BYTES as u64;
         let tail = Tail {
-            object_bytes,
+            kind: SegmentKind::Ingest,
+            object_bytes: self.payload_bytes + footer.len() as u64 + TAIL_BYTES as u64,
             footer_bytes: footer.len() as u32,
             footer_crc: crc32c::crc32c(&footer),
             payload_crc: self.payload_crc,
-        }
-        .encode();
+        };
         let mut payload = self.payload;
-        let mut end = footer;
-        end.extend_from_slice(&tail);
-        payload.push(Bytes::from(end));
         Sealed {
             id: self.id,
-            payload,
-            object_bytes,
+            object_bytes: tail.object_bytes,
             runs: self.positions,
-            tail,
+            tail: append_end(&mut payload, footer, &tail),
+            payload,
         }
     }
+}
+
+/// Appends footer and tail to a payload; returns the tail's bytes.
+pub(super) fn append_end(payload: &mut Vec<Bytes>, footer: Vec<u8>, tail: &Tail) -> [u8; TAIL_BYTES] {
+    let tail = tail.encode();
+    let mut end = footer;
+    end.extend_from_slice(&tail);
+    payload.push(Bytes::from(end));
+    tail
 }

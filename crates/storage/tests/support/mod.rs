@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+pub mod golden;
 pub mod http_stub;
 pub mod s3_server;
 pub mod segments;

@@ -2,12 +2,15 @@
 
 use bytes::Bytes;
 use esker_model::sequence::{Outcome, Piece, Refusal};
-use esker_model::{ClusterEpoch, IncarnationId, ProducerEpoch, ProducerId, SegmentId, TopicUuid};
+use esker_model::{
+    ClusterEpoch, IncarnationId, ProducerEpoch, ProducerId, SegmentId, SegmentKind, TopicUuid,
+};
 use esker_storage::segment::{Batch, Receipt, Receipts, Run, RunProducer, Sealed, SegmentWriter};
 use uuid::Uuid;
 
 pub fn segment_id(seq: u64) -> SegmentId {
     SegmentId {
+        kind: SegmentKind::Ingest,
         epoch: ClusterEpoch(3),
         incarnation: IncarnationId(Uuid::from_u128(0x0102_0304_0506_4708_890a_0b0c_0d0e_0f10)),
         seq,

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use esker_model::sequence::{Outcome, Piece, Refusal};
-use esker_model::{ProducerEpoch, ProducerId, TopicUuid};
+use esker_model::{ProducerEpoch, ProducerId, SegmentId, SegmentKind, TopicUuid};
+use esker_storage::segment::archive::{ArchiveWriter, ArchivedBatch};
 use esker_storage::segment::{
     Batch, Receipt, Receipts, Run, RunProducer, SegmentWriter, TAIL_BYTES, Tail, object_key,
 };
@@ -75,7 +76,44 @@ pub(crate) fn segment_footer() -> Vec<Seed> {
         ));
     }
     seeds.push(seed("key", &[&[kind::KEY], object_key(&segment_id()).as_bytes()]));
+    seeds.extend(archive_seeds());
     seeds
+}
+
+fn archive_seeds() -> Vec<Seed> {
+    let id = SegmentId {
+        kind: SegmentKind::Archive,
+        ..segment_id()
+    };
+    let mut writer = ArchiveWriter::new(id);
+    for partition in 0..3 {
+        let batch = ArchivedBatch {
+            records: 7,
+            max_timestamp: 5,
+            epoch: id.epoch,
+            bytes: Bytes::from(vec![1; 100]),
+        };
+        let batches = vec![batch; 1 + partition as usize];
+        let base_offset = i64::from(partition) << 33;
+        writer
+            .push(TopicUuid(Uuid::from_u128(4)), partition, base_offset, &batches)
+            .unwrap();
+    }
+    let payload_bytes = writer.payload_bytes() as usize;
+    let object = Bytes::from(writer.seal().payload.concat());
+    let footer = &object[payload_bytes..object.len() - TAIL_BYTES];
+    vec![
+        seed(
+            "archive-footer",
+            &[
+                &[kind::ARCHIVE_FOOTER],
+                &(payload_bytes as u16).to_be_bytes(),
+                footer,
+            ],
+        ),
+        seed("archive", &[&[kind::OBJECT], &object]),
+        seed("archive-key", &[&[kind::KEY], object_key(&id).as_bytes()]),
+    ]
 }
 
 fn write(runs: Vec<Run>, receipts: Receipts) -> Bytes {

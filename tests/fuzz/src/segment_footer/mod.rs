@@ -1,12 +1,13 @@
 //! What the bucket holds: what can be read can be written again, and reads the same.
 
 mod again;
+mod archive;
 mod footer;
 mod stated;
 
 use bytes::Bytes;
 use esker_model::seams::Seams;
-use esker_model::{ClusterEpoch, IncarnationId, SegmentId};
+use esker_model::{ClusterEpoch, IncarnationId, SegmentId, SegmentKind};
 use esker_storage::segment::{Footer, SegmentError, TAIL_BYTES, Tail, object_key, parse_key, verify};
 use esker_storage::{Bucket, cluster_file, inspect};
 use uuid::Uuid;
@@ -15,6 +16,7 @@ use crate::heap::peak_of;
 use crate::input::Input;
 
 use again::check_written_again;
+use archive::{check_archive, check_archive_footer};
 use footer::check_footer;
 
 /// What the first byte of an input says that the rest is.
@@ -31,8 +33,10 @@ pub(crate) mod kind {
     pub(crate) const CLUSTER_FILE: u8 = 4;
     /// An object's key.
     pub(crate) const KEY: u8 = 5;
+    /// Bytes of a payload (two), and the footer of an archive segment with such a payload.
+    pub(crate) const ARCHIVE_FOOTER: u8 = 6;
     /// How many there are.
-    pub(crate) const COUNT: u8 = 6;
+    pub(crate) const COUNT: u8 = 7;
 }
 
 /// Objects are refused or read without a panic, in memory that their size bounds; what is read can be written,
@@ -48,6 +52,10 @@ pub fn segment_footer(data: &[u8]) {
         kind::TAIL => check_tail(input.array()),
         kind::CLUSTER_FILE => check_cluster_file(input.rest()),
         kind::KEY => check_key(input.rest()),
+        kind::ARCHIVE_FOOTER => {
+            let payload_bytes = u16::from_be_bytes(input.array());
+            check_archive_footer(u64::from(payload_bytes), input.rest());
+        }
         _ => check_object(&Bytes::copy_from_slice(input.rest())),
     }
 }
@@ -55,6 +63,7 @@ pub fn segment_footer(data: &[u8]) {
 /// Whose segments these are.
 pub(crate) fn segment_id() -> SegmentId {
     SegmentId {
+        kind: SegmentKind::Ingest,
         epoch: ClusterEpoch(2),
         incarnation: IncarnationId(Uuid::from_u128(0xabc)),
         seq: 9,
@@ -81,6 +90,9 @@ fn check_object(object: &Bytes) {
     let (read, peak) = peak_of(|| verify(object));
     assert!(peak <= bound(object.len()), "{peak} bytes for {}", object.len());
     let said = inspect::describe("ingest/1/000/x/1", object);
+    if matches!(read, Err(SegmentError::Kind(_))) {
+        return check_archive(object, &said);
+    }
     match read {
         Ok(footer) => {
             assert!(said.contains("all checksums are right"));

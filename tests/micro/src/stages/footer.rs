@@ -4,7 +4,9 @@
 //! What writing a run costs before that is part of `seal`.
 
 use esker_model::sequence::{Outcome, Piece};
-use esker_model::{ClusterEpoch, IncarnationId, ProducerEpoch, ProducerId, SegmentId, TopicUuid};
+use esker_model::{
+    ClusterEpoch, IncarnationId, ProducerEpoch, ProducerId, SegmentId, SegmentKind, TopicUuid,
+};
 use esker_storage::segment::{
     Batch, Footer, Receipt, Receipts, Run, RunProducer, Sealed, SegmentWriter, TAIL_BYTES, Tail,
 };
@@ -71,6 +73,7 @@ fn writer(runs: &[Run]) -> SegmentWriter {
         }],
     };
     let id = SegmentId {
+        kind: SegmentKind::Ingest,
         epoch: ClusterEpoch(1),
         incarnation: IncarnationId(Uuid::from_u128(1)),
         seq: 2,

@@ -3,7 +3,7 @@
 
 use esker_broker::benching::{self, Plans, Question};
 use esker_metastore::{Extent, Head};
-use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId};
+use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId, SegmentKind};
 use uuid::Uuid;
 
 use crate::agent::Agent;
@@ -66,6 +66,7 @@ pub(super) fn extent(base_offset: i64, records: i64, seq: u64, bytes: u64) -> Ex
         base_offset,
         end_offset: base_offset + records,
         segment: SegmentId {
+            kind: SegmentKind::Ingest,
             epoch: ClusterEpoch(1),
             incarnation: IncarnationId(Uuid::from_u128(1)),
             seq,

@@ -9,7 +9,7 @@ use esker_history::event::Records;
 use esker_metastore::{
     Agents, CommitRequest, Commits, MetastoreError, PlanRequest, Reads, SegmentCommit, Topics,
 };
-use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId};
+use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId, SegmentKind};
 use esker_storage::cluster_file::CLUSTER_FILE;
 use esker_storage::segment;
 use futures::TryStreamExt;
@@ -136,7 +136,7 @@ impl World {
 
     async fn segments(&self) -> Result<Vec<(SegmentId, Bytes)>, String> {
         let objects = Arc::clone(self.objects());
-        let prefix = Path::from(segment::INGEST);
+        let prefix = Path::from(segment::folder(SegmentKind::Ingest));
         let listed: Vec<_> = objects
             .list(Some(&prefix))
             .try_collect()

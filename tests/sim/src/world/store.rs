@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use esker_model::SegmentKind;
 use esker_storage::segment;
 use futures::stream::{self, BoxStream, StreamExt};
 use object_store::path::Path;
@@ -27,6 +28,7 @@ use super::weather::StoreWeather;
 use super::{World, mix};
 
 const STORE: &str = "simulated";
+const INGEST: &str = segment::folder(SegmentKind::Ingest);
 
 /// How long an answer stays away that never comes: longer than anybody waits.
 const FOR_EVER: Duration = Duration::from_secs(600);
@@ -155,7 +157,7 @@ impl ProcessStore {
 
     /// Bytes of segments are damaged on their way, but not twice in a row of the same one.
     fn may_flip(&self, location: &Path, bytes: usize) -> bool {
-        if bytes == 0 || !location.as_ref().starts_with(segment::INGEST) {
+        if bytes == 0 || !location.as_ref().starts_with(INGEST) {
             return false;
         }
         let mut flipped = self.flipped.lock();
@@ -319,7 +321,7 @@ impl ObjectStore for ProcessStore {
                 vec![Ok(Bytes::from(bytes))]
             }
             _ => {
-                if whole && location.as_ref().starts_with(segment::INGEST) {
+                if whole && location.as_ref().starts_with(INGEST) {
                     self.world.segment_reads.fetch_add(1, Ordering::Relaxed);
                     let mut reads = self.reads.0.lock();
                     let read = reads.entry(location.to_string()).or_default();

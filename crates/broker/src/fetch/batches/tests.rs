@@ -1,4 +1,4 @@
-use esker_model::{ClusterEpoch, IncarnationId, SegmentId};
+use esker_model::{ClusterEpoch, IncarnationId, SegmentId, SegmentKind};
 use esker_protocol::batch::Batches;
 use esker_protocol::records::BatchBuilder;
 use proptest::prelude::*;
@@ -20,6 +20,7 @@ fn extent(base_offset: i64, records: i64, bytes: usize) -> Extent {
         base_offset,
         end_offset: base_offset + records,
         segment: SegmentId {
+            kind: SegmentKind::Ingest,
             epoch: ClusterEpoch(1),
             incarnation: IncarnationId(Uuid::nil()),
             seq: 1,

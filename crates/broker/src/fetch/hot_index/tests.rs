@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use esker_model::{ClusterEpoch, IncarnationId, SegmentId};
+use esker_model::{ClusterEpoch, IncarnationId, SegmentId, SegmentKind};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -38,6 +38,7 @@ fn extent(base: i64, end: i64, seq: u64) -> Extent {
         base_offset: base,
         end_offset: end,
         segment: SegmentId {
+            kind: SegmentKind::Ingest,
             epoch: ClusterEpoch(1),
             incarnation: IncarnationId(Uuid::from_u128(3)),
             seq,

@@ -1,4 +1,4 @@
-use esker_model::{ClusterEpoch, IncarnationId, SegmentId, TopicKey};
+use esker_model::{ClusterEpoch, IncarnationId, SegmentId, SegmentKind, TopicKey};
 use uuid::Uuid;
 
 use super::*;
@@ -14,6 +14,7 @@ fn extent(base: i64, end: i64) -> Extent {
         base_offset: base,
         end_offset: end,
         segment: SegmentId {
+            kind: SegmentKind::Ingest,
             epoch: ClusterEpoch(1),
             incarnation: IncarnationId(Uuid::nil()),
             seq: 1,

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use esker_metastore::*;
 use esker_model::sequence::{Offer, Outcome, Piece, Refusal, judge};
-use esker_model::{IncarnationId, SegmentId};
+use esker_model::{IncarnationId, SegmentId, SegmentKind};
 
 use super::{Reference, State};
 
@@ -23,6 +23,7 @@ impl Commits for Reference {
         let mut segments = Vec::new();
         for segment in &request.segments {
             let id = SegmentId {
+                kind: SegmentKind::Ingest,
                 epoch: request.epoch,
                 incarnation: request.incarnation,
                 seq: segment.seq,

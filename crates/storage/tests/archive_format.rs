@@ -1,0 +1,264 @@
+//! The bytes of an archive segment: pinned by a golden file, read back, and damaged in every way.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use bytes::Bytes;
+use esker_model::{ClusterEpoch, SegmentId, SegmentKind, TopicUuid};
+use esker_storage::inspect::describe;
+use esker_storage::segment::archive::{
+    ArchiveWriter, ArchivedBatch, CHUNK_BYTES_MAX, INDEX_BYTES, SHARED_CHUNK_BYTES, SealedArchive, verify,
+};
+use esker_storage::segment::{self, SegmentError, TAIL_BYTES, Tail, object_key};
+use proptest::prelude::*;
+use support::golden::{golden, matches_golden};
+use support::segments::{batch_bytes, segment_id};
+use uuid::Uuid;
+
+const TOPIC: TopicUuid = TopicUuid(Uuid::from_u128(7));
+
+fn archive_id(seq: u64) -> SegmentId {
+    SegmentId {
+        kind: SegmentKind::Archive,
+        ..segment_id(seq)
+    }
+}
+
+fn batch(seed: u8, records: i32, bytes: usize) -> ArchivedBatch {
+    ArchivedBatch {
+        records,
+        max_timestamp: 1_700_000_000_000 + i64::from(seed),
+        epoch: ClusterEpoch(5),
+        bytes: batch_bytes(seed, bytes),
+    }
+}
+
+fn whole(sealed: &SealedArchive) -> Bytes {
+    Bytes::from(sealed.payload.concat())
+}
+
+/// Small parts that share a chunk, then one that has an index of two entries.
+fn small() -> SealedArchive {
+    let mut writer = ArchiveWriter::new(archive_id(9));
+    writer
+        .push(TOPIC, 0, 0, &[batch(1, 1, 70), batch(2, 10, 300)])
+        .unwrap();
+    writer
+        .push(
+            TOPIC,
+            3,
+            1 << 40,
+            &[batch(3, i32::MAX, 61), batch(4, i32::MAX, 61)],
+        )
+        .unwrap();
+    let last = [
+        batch(5, 2, INDEX_BYTES as usize),
+        ArchivedBatch {
+            max_timestamp: -1,
+            ..batch(6, 1, 100)
+        },
+    ];
+    writer.push(TopicUuid(Uuid::from_u128(8)), 0, 44, &last).unwrap();
+    writer.seal()
+}
+
+#[test]
+fn todays_writer_makes_the_golden_bytes_and_todays_reader_reads_them() {
+    let sealed = small();
+    let object = whole(&sealed);
+    matches_golden("v1-archive.segment", &object);
+    let stored = Bytes::from(std::fs::read(golden("v1-archive.segment")).unwrap());
+    assert_eq!(verify(&stored).unwrap(), verify(&object).unwrap());
+    matches_golden(
+        "v1-archive.txt",
+        describe(&object_key(&sealed.id), &stored).as_bytes(),
+    );
+}
+
+#[test]
+fn what_is_sealed_is_what_is_read() {
+    let sealed = small();
+    let object = whole(&sealed);
+    assert_eq!(object.len() as u64, sealed.object_bytes);
+    assert_eq!(object.last_chunk(), Some(&sealed.tail));
+    let footer = verify(&object).unwrap();
+    assert_eq!(footer.id, archive_id(9));
+    assert_eq!((&footer.chunks, &footer.parts), (&sealed.chunks, &sealed.parts));
+    assert_eq!(footer.chunks.len(), 1);
+    let part = footer.part(TOPIC, 3).unwrap();
+    assert_eq!(part.base_offset, 1 << 40);
+    assert_eq!(part.end_offset(), (1 << 40) + 2 * i64::from(i32::MAX));
+    assert!(footer.part(TOPIC, 1).is_none());
+}
+
+#[test]
+fn batches_carry_their_final_offsets_and_epoch_and_nothing_else_changes() {
+    let sealed = small();
+    let object = whole(&sealed);
+    let part = &sealed.parts[0];
+    let first = &object[part.position as usize..part.position as usize + 70];
+    let second = &object[part.position as usize + 70..(part.position + part.bytes()) as usize];
+    for (stored, sent, offset) in [
+        (first, batch_bytes(1, 70), 0i64),
+        (second, batch_bytes(2, 300), 1),
+    ] {
+        assert_eq!(stored[..8], offset.to_be_bytes());
+        assert_eq!(stored[8..12], sent[8..12]);
+        assert_eq!(stored[12..16], 5i32.to_be_bytes());
+        assert_eq!(stored[16..], sent[16..]);
+    }
+}
+
+#[test]
+fn offsets_and_times_are_found_by_the_index() {
+    let sealed = small();
+    let part = &sealed.parts[2];
+    let places: Vec<_> = part.places().collect();
+    assert_eq!(places.len(), 2);
+    assert_eq!(part.find(43), None);
+    assert_eq!(part.find(45), Some(places[0]));
+    assert_eq!(part.find(46), Some(places[1]));
+    assert_eq!(part.find(47), None);
+    assert_eq!(part.find_time(0, 0), Some(places[0]));
+    assert_eq!(part.find_time(0, 46), None);
+    assert_eq!(part.max_timestamp(), 1_700_000_000_005);
+}
+
+#[test]
+fn chunks_are_bounded_and_end_where_index_entries_do() {
+    let mut writer = ArchiveWriter::new(archive_id(1));
+    let mut batches: Vec<_> = (0..100).map(|seed| batch(seed, 1, 90_000)).collect();
+    batches.insert(50, batch(0, 1, CHUNK_BYTES_MAX as usize + 1));
+    writer.push(TOPIC, 0, 0, &batches).unwrap();
+    for partition in 1..200 {
+        writer.push(TOPIC, partition, 0, &[batch(1, 1, 1_000)]).unwrap();
+    }
+    writer.push(TOPIC, 200, 0, &[batch(1, 1, 100_000)]).unwrap();
+    let sealed = writer.seal();
+    let footer = verify(&whole(&sealed)).unwrap();
+    let large = |bytes| bytes > CHUNK_BYTES_MAX;
+    assert_eq!(footer.chunks.iter().filter(|chunk| large(chunk.bytes)).count(), 1);
+    for place in footer.parts.iter().flat_map(|part| part.places()) {
+        let chunk = footer.chunks[footer.chunk_at(place.position).unwrap()];
+        assert!(place.position + place.entry.bytes <= chunk.position + chunk.bytes);
+    }
+    // 66 small parts share each of three chunks, the one that is left goes with the last part.
+    let shared = footer
+        .chunks
+        .iter()
+        .filter(|chunk| chunk.bytes < 2 * SHARED_CHUNK_BYTES);
+    assert_eq!(shared.count(), 4);
+    assert_eq!(footer.chunk_at(sealed.object_bytes), None);
+}
+
+#[test]
+fn parts_that_cannot_be_stored_are_refused() {
+    let mut writer = ArchiveWriter::new(archive_id(1));
+    writer.push(TOPIC, 5, 0, &[batch(1, 1, 70)]).unwrap();
+    for (partition, base_offset, batches) in [
+        (5, 1, vec![batch(1, 1, 70)]),
+        (4, 0, vec![batch(1, 1, 70)]),
+        (6, 0, vec![]),
+        (6, -1, vec![batch(1, 1, 70)]),
+        (6, i64::MAX, vec![batch(1, 1, 70)]),
+        (6, 0, vec![batch(1, 0, 70)]),
+        (6, 0, vec![batch(1, -1, 70)]),
+        (
+            6,
+            0,
+            vec![ArchivedBatch {
+                bytes: Bytes::from_static(&[0; 21]),
+                ..batch(1, 1, 70)
+            }],
+        ),
+    ] {
+        assert!(
+            writer.push(TOPIC, partition, base_offset, &batches).is_err(),
+            "{partition} {base_offset}"
+        );
+    }
+    assert_eq!(writer.payload_bytes(), 70);
+}
+
+#[test]
+fn kinds_are_not_taken_for_each_other() {
+    let archive = whole(&small());
+    assert_eq!(
+        segment::verify(&archive),
+        Err(SegmentError::Kind(SegmentKind::Archive))
+    );
+    let ingest = support::segments::whole(&support::segments::large(1, 1_000, 100));
+    assert_eq!(verify(&ingest), Err(SegmentError::Kind(SegmentKind::Ingest)));
+}
+
+#[test]
+fn no_flipped_bit_and_no_cut_goes_unnoticed() {
+    let object = whole(&small());
+    for at in 0..object.len() {
+        if at % 97 != 0 && at > 600 && at + 600 < object.len() {
+            continue;
+        }
+        let mut damaged = object.to_vec();
+        damaged[at] ^= 1 << (at % 8);
+        assert!(verify(&damaged.into()).is_err(), "byte {at}");
+    }
+    for bytes in (0..object.len()).rev().step_by(1009) {
+        assert!(verify(&object.slice(..bytes)).is_err(), "cut to {bytes}");
+    }
+}
+
+/// Puts a footer of the test's own making behind a payload of 492 bytes, with right checksums.
+fn with_footer(footer: &[u8]) -> Bytes {
+    let mut object = tiny().slice(..492).to_vec();
+    let tail = Tail {
+        kind: SegmentKind::Archive,
+        object_bytes: (object.len() + footer.len() + TAIL_BYTES) as u64,
+        footer_bytes: footer.len() as u32,
+        footer_crc: crc32c::crc32c(footer),
+        payload_crc: crc32c::crc32c(&object),
+    };
+    object.extend_from_slice(footer);
+    object.extend_from_slice(&tail.encode());
+    object.into()
+}
+
+fn tiny() -> Bytes {
+    let mut writer = ArchiveWriter::new(archive_id(1));
+    writer
+        .push(TOPIC, 0, 0, &[batch(1, 1, 70), batch(2, 10, 300)])
+        .unwrap();
+    writer
+        .push(TOPIC, 1, 9, &[batch(3, 1, 61), batch(4, 2, 61)])
+        .unwrap();
+    whole(&writer.seal())
+}
+
+fn own_footer() -> Vec<u8> {
+    let object = tiny();
+    object[492..object.len() - TAIL_BYTES].to_vec()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_footer_with_right_checksums_is_read_or_refused(
+        mut footer in Just(own_footer()),
+        at in 0usize..300,
+        bytes in prop::collection::vec(any::<u8>(), 1..12),
+    ) {
+        let at = at % footer.len();
+        for (i, byte) in bytes.iter().enumerate() {
+            if let Some(there) = footer.get_mut(at + i) {
+                *there = *byte;
+            }
+        }
+        let object = with_footer(&footer);
+        let _ = describe("some/key", &object);
+        if let Ok(footer) = verify(&object) {
+            let covered: u64 = footer.parts.iter().map(|part| part.bytes()).sum();
+            prop_assert_eq!(covered, 492);
+            prop_assert!(footer.parts.iter().all(|part| part.end_offset() > part.base_offset));
+        }
+    }
+}
