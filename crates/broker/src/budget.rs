@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use esker_protocol::limits::DECOMPRESSED_BYTES_MAX;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Parts of 32 that each use gets of `memory_bytes`.
 const CONTROL_PARTS: u64 = 1;
@@ -90,6 +90,7 @@ pub struct Pool {
     bytes: u64,
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
+    wanted: Notify,
     yield_memory: OnceLock<Yield>,
 }
 
@@ -142,6 +143,7 @@ impl Pool {
             bytes,
             free: Arc::new(Semaphore::new(bytes as usize)),
             waiting: AtomicUsize::new(0),
+            wanted: Notify::new(),
             yield_memory: OnceLock::new(),
         }
     }
@@ -168,6 +170,7 @@ impl Pool {
             return Ok(reservation);
         }
         let _waiting = Waiting::new(&self.waiting);
+        self.wanted.notify_waiters();
         let mut turn = pin!(Arc::clone(&self.free).acquire_many_owned(permits));
         let acquired = loop {
             let Some(yield_memory) = self.yield_memory.get() else {
@@ -198,6 +201,19 @@ impl Pool {
     /// Whether somebody waits for memory of this share.
     pub fn is_wanted(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Returns when somebody waits for memory of this share.
+    pub async fn until_wanted(&self) {
+        loop {
+            let mut wanted = pin!(self.wanted.notified());
+            // Who begins to wait from now on is noticed.
+            wanted.as_mut().enable();
+            if self.is_wanted() {
+                return;
+            }
+            wanted.await;
+        }
     }
 
     /// Reserves `bytes`, or the whole share if that is less, waiting for its turn.

@@ -45,6 +45,8 @@ pub struct RequestContext {
     pub zone: Option<Arc<str>>,
     /// The request's API version.
     pub api_version: i16,
+    /// Memory is charged for the request until it is answered: it should not wait for long while others want it.
+    pub charged: bool,
 }
 
 /// The zone that a client id states: the value of `zone=` up to the next `,` or `;`.

@@ -15,7 +15,7 @@ use tracing::error;
 
 use crate::Broker;
 use crate::budget::{Reservation, TooLarge};
-use crate::connection::limits::{FREE_HEAP_BYTES, HEAP_CHARGES};
+use crate::connection::limits::{FREE_FRAME_BYTES, FREE_HEAP_BYTES, HEAP_CHARGES};
 use crate::connection::{Outcome, Pending, Reply};
 use crate::context::{ConnectionContext, RequestContext, zone_of_client_id};
 use crate::metrics::{ApiLabels, RequestLabels};
@@ -41,6 +41,7 @@ impl Session {
     /// Handles one frame. For a produce request this returns when its batches are in the hot segment.
     pub(crate) async fn handle(&mut self, frame: Bytes) -> Pending {
         let began = self.broker.seams.clock.now();
+        let frame_bytes = frame.len();
         let (header, body) = match header::decode_request_header(frame) {
             Ok(Incoming::Request(header, body)) => (header, body),
             Ok(Incoming::UnsupportedApiVersions(header)) => {
@@ -66,14 +67,22 @@ impl Session {
         } else {
             None
         };
-        let context = self.context(&header);
+        let mut context = self.context(&header);
+        context.charged = heap.is_some() || frame_bytes > FREE_FRAME_BYTES;
         let answer = Answer {
             broker: Arc::clone(&self.broker),
             header,
             began,
         };
         match self.route(context, request, answer).await {
-            Pending::Now(Outcome::Reply(reply)) => Pending::Now(Outcome::Reply(Reply { turn, ..reply })),
+            Pending::Now(Outcome::Reply(mut reply)) => {
+                reply.turn = turn;
+                // What is held for records does not cover what the answer has beside them.
+                if let (Some(hold), Some(heap)) = (reply.hold.take_if(|_| heap.is_some()), heap) {
+                    reply.hold = Some(hold.sharing([Arc::new(heap)]));
+                }
+                Pending::Now(Outcome::Reply(reply))
+            }
             Pending::Later(outcome) if heap.is_some() => Pending::Later(Box::pin(async move {
                 match outcome.await {
                     Outcome::Reply(reply) => Outcome::Reply(Reply { hold: heap, ..reply }),
@@ -113,6 +122,7 @@ impl Session {
             client_id,
             zone,
             api_version: header.api_version,
+            charged: false,
         }
     }
 

@@ -212,3 +212,62 @@ async fn shared_answers_do_not_pile_up() {
     }
     assert_eq!(answered(), 200);
 }
+
+/// A Fetch that names the only partition of `t` so many times.
+fn wide_fetch(partitions: usize, from: i64, max_wait_ms: i32) -> FetchRequest {
+    let part = FetchPartition::default()
+        .with_fetch_offset(from)
+        .with_partition_max_bytes(1 << 20);
+    let topic = FetchTopic::default()
+        .with_topic(topic_name("t"))
+        .with_partitions(vec![part; partitions]);
+    FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_wait_ms(max_wait_ms)
+        .with_min_bytes(1)
+        .with_max_bytes(50 << 20)
+        .with_session_epoch(-1)
+        .with_topics(vec![topic])
+}
+
+/// Large requests that wait for records give way to others that need the memory they hold.
+#[tokio::test(start_paused = true)]
+async fn waiting_for_records_does_not_hold_up_large_requests() {
+    let world = World::new();
+    let agent = smallest_agent(&world).await;
+    let mut client = agent.connect();
+    client.create_topic("t", 1).await;
+    let mut waiting = Vec::new();
+    for _ in 0..6 {
+        let mut other = agent.connect();
+        other.send(12, &wide_fetch(3_000, 0, 60_000)).await;
+        waiting.push(other);
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let names =
+        (0..1_000).map(|at| MetadataRequestTopic::default().with_name(Some(topic_name(&format!("x{at}")))));
+    let large = MetadataRequest::default()
+        .with_topics(Some(names.collect()))
+        .with_allow_auto_topic_creation(false);
+    let answer = tokio::time::timeout(Duration::from_secs(2), client.call(8, &large)).await;
+    assert_eq!(answer.unwrap().topics.len(), 1_000);
+    let answer = tokio::time::timeout(Duration::from_secs(2), waiting[0].receive::<FetchRequest>(12)).await;
+    assert_eq!(answer.unwrap().1.error_code, 0);
+}
+
+/// What a large answer has beside its records stays charged until it is written.
+#[tokio::test(start_paused = true)]
+async fn large_answers_are_charged_until_they_are_written() {
+    let world = World::new();
+    let agent = smallest_agent(&world).await;
+    let mut client = agent.connect();
+    client.create_topic("t", 1).await;
+    client.produce("t", 0, plain_batch(1)).await;
+    let decoded = || agent.broker.memory()[1].used;
+    client.send(12, &wide_fetch(12_000, 0, 0)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(decoded() > 1 << 20, "{}", decoded());
+    client.receive::<FetchRequest>(12).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(decoded(), 0);
+}

@@ -2,7 +2,8 @@
 //!
 //! What holds: a client waits only if nothing is wrong, and no longer than it says; while it waits no
 //! query is made for it alone, except where the index lost track of its partition. A stopped incarnation
-//! lets nobody wait: it sends its clients elsewhere, for it learns of nothing new.
+//! lets nobody wait: it sends its clients elsewhere, for it learns of nothing new. A request so large that memory
+//! is charged for it is answered early when others wait for that memory.
 
 use std::time::Duration;
 
@@ -16,11 +17,16 @@ use crate::Broker;
 /// records): clients ask again at once.
 const FAILURE_PAUSE: Duration = Duration::from_millis(100);
 
-/// Finds the records wanted; if there are too few, waits for more as long as the client allows.
+/// A charged request waits at least this long, however many want its memory: clients ask again at once.
+const CHARGED_WAIT_MIN: Duration = Duration::from_millis(100);
+
+/// Finds the records wanted; if there are too few, waits for more as long as the client allows. `charged`: memory
+/// is held for this request meanwhile.
 pub(super) async fn find_or_wait(
     broker: &Broker,
     asked: &Asked,
     wanted: &[Wanted],
+    charged: bool,
 ) -> Vec<Result<Found, ErrorCode>> {
     let mut found = plan::find(broker, wanted, asked.max_wait.is_zero()).await;
     if !is_ready(asked, wanted, &found) {
@@ -28,6 +34,7 @@ pub(super) async fn find_or_wait(
             tokio::select! {
                 biased;
                 _ = broker.member.until_stopped() => {}
+                () = until_pressed(broker), if charged => {}
                 () = wait_for_more(broker, asked, wanted, &mut found) => {}
             }
         };
@@ -61,6 +68,15 @@ pub(super) async fn find_or_wait(
     }
     note_quiet(broker, wanted, &found);
     found
+}
+
+/// Returns when others want the memory of requests.
+async fn until_pressed(broker: &Broker) {
+    tokio::time::sleep(CHARGED_WAIT_MIN).await;
+    tokio::select! {
+        () = broker.budget.decoded.until_wanted() => {}
+        () = broker.budget.control.until_wanted() => {}
+    }
 }
 
 /// Partitions that had nothing while others had enough: what other agents write there is looked for all

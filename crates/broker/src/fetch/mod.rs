@@ -87,7 +87,7 @@ pub(crate) async fn handle(broker: &Broker, context: &RequestContext, request: F
         .iter()
         .filter_map(|partition| partition.wanted.ok())
         .collect();
-    let mut found = find::find_or_wait(broker, &asked, &wanted).await;
+    let mut found = find::find_or_wait(broker, &asked, &wanted, context.charged).await;
     let Gathered { mut chains, hold } = gather::read_found(broker, &asked, &wanted, &mut found).await;
     let shares = gather::shares(&asked, &wanted, &found);
 

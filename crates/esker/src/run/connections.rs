@@ -20,8 +20,9 @@ pub(super) const BACKLOG: u32 = 1024;
 /// what the system allows, if that is less.
 const FILES_RESERVED: u64 = 512;
 
-/// Bytes of replies that the system may take before the windows of their peers let them go, for all connections.
-/// Else it takes megabytes for each peer that reads nothing, beside every budget.
+/// Bytes of replies that the system may take before the windows of their peers let them go: a connection gets this
+/// divided by those that are open when it comes, so that n of them have about ln(n) times this together. Else the
+/// system takes megabytes for each peer that reads nothing, beside every budget.
 const UNSENT_BYTES_ALL: u32 = 64 << 20;
 
 /// The least share of [`UNSENT_BYTES_ALL`]: smaller ones cost a reader of much many calls to the system.
@@ -85,8 +86,8 @@ pub(super) struct Slot {
 
 impl Slot {
     /// Bytes of replies that the system may take for it before the peer's window lets them go
-    /// (`TCP_NOTSENT_LOWAT`): an equal share, as if those that are open now were all. What is on its way counts
-    /// not, so a long way is not slower.
+    /// (`TCP_NOTSENT_LOWAT`): [`UNSENT_BYTES_ALL`] divided by those that were open when it came. What is on its way
+    /// counts not, so a long way is not slower.
     pub(super) fn unsent_bytes(&self) -> u32 {
         self.unsent_bytes
     }
