@@ -67,8 +67,7 @@ impl Session {
         } else {
             None
         };
-        let mut context = self.context(&header);
-        context.charged = heap.is_some() || frame_bytes > FREE_FRAME_BYTES;
+        let context = self.context(&header, heap.is_some() || frame_bytes > FREE_FRAME_BYTES);
         let answer = Answer {
             broker: Arc::clone(&self.broker),
             header,
@@ -78,9 +77,7 @@ impl Session {
             Pending::Now(Outcome::Reply(mut reply)) => {
                 reply.turn = turn;
                 // What is held for records does not cover what the answer has beside them.
-                if let (Some(hold), Some(heap)) = (reply.hold.take_if(|_| heap.is_some()), heap) {
-                    reply.hold = Some(hold.sharing([Arc::new(heap)]));
-                }
+                reply.hold = reply.hold.map(|hold| hold.sharing(heap.map(Arc::new)));
                 Pending::Now(Outcome::Reply(reply))
             }
             Pending::Later(outcome) if heap.is_some() => Pending::Later(Box::pin(async move {
@@ -104,7 +101,7 @@ impl Session {
         Ok(pool.reserve_at_most(heap * HEAP_CHARGES).await)
     }
 
-    fn context(&mut self, header: &RequestHeader) -> RequestContext {
+    fn context(&mut self, header: &RequestHeader, charged: bool) -> RequestContext {
         let id = header.client_id.as_deref().unwrap_or("");
         let (client_id, zone) = match &self.client {
             Some((known, zone)) if &**known == id => (Arc::clone(known), zone.clone()),
@@ -122,7 +119,7 @@ impl Session {
             client_id,
             zone,
             api_version: header.api_version,
-            charged: false,
+            charged,
         }
     }
 

@@ -57,6 +57,21 @@ async fn smallest_agent(world: &World) -> Agent {
     world.agent_with("a", smallest).await
 }
 
+/// A Fetch that names the first partition of `t` so many times, from its beginning.
+fn fetch(times: usize, bytes_max: i32, max_wait_ms: i32) -> FetchRequest {
+    let part = FetchPartition::default().with_partition_max_bytes(1 << 20);
+    let topic = FetchTopic::default()
+        .with_topic(topic_name("t"))
+        .with_partitions(vec![part; times]);
+    FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_wait_ms(max_wait_ms)
+        .with_min_bytes(1)
+        .with_max_bytes(bytes_max)
+        .with_session_epoch(-1)
+        .with_topics(vec![topic])
+}
+
 /// Many senders that announce large requests and send nothing of them hold no memory that others need.
 #[tokio::test]
 async fn announcements_do_not_hold_up_producers() {
@@ -185,15 +200,7 @@ async fn shared_answers_do_not_pile_up() {
     client.create_topic("t", 1).await;
     let batch = BatchBuilder::new().record(0, None, Some(&vec![0; 900_000]), &[]);
     client.produce("t", 0, batch.build().unwrap()).await;
-    let part = FetchPartition::default().with_partition_max_bytes(1 << 20);
-    let topic = FetchTopic::default()
-        .with_topic(topic_name("t"))
-        .with_partitions(vec![part]);
-    let request = FetchRequest::default()
-        .with_replica_id(BrokerId(-1))
-        .with_max_bytes(1 << 20)
-        .with_session_epoch(-1)
-        .with_topics(vec![topic]);
+    let request = fetch(1, 1 << 20, 0);
     for _ in 0..200 {
         client.send(12, &request).await;
     }
@@ -213,23 +220,6 @@ async fn shared_answers_do_not_pile_up() {
     assert_eq!(answered(), 200);
 }
 
-/// A Fetch that names the only partition of `t` so many times.
-fn wide_fetch(partitions: usize, from: i64, max_wait_ms: i32) -> FetchRequest {
-    let part = FetchPartition::default()
-        .with_fetch_offset(from)
-        .with_partition_max_bytes(1 << 20);
-    let topic = FetchTopic::default()
-        .with_topic(topic_name("t"))
-        .with_partitions(vec![part; partitions]);
-    FetchRequest::default()
-        .with_replica_id(BrokerId(-1))
-        .with_max_wait_ms(max_wait_ms)
-        .with_min_bytes(1)
-        .with_max_bytes(50 << 20)
-        .with_session_epoch(-1)
-        .with_topics(vec![topic])
-}
-
 /// Large requests that wait for records give way to others that need the memory they hold.
 #[tokio::test(start_paused = true)]
 async fn waiting_for_records_does_not_hold_up_large_requests() {
@@ -240,7 +230,7 @@ async fn waiting_for_records_does_not_hold_up_large_requests() {
     let mut waiting = Vec::new();
     for _ in 0..6 {
         let mut other = agent.connect();
-        other.send(12, &wide_fetch(3_000, 0, 60_000)).await;
+        other.send(12, &fetch(3_000, 50 << 20, 60_000)).await;
         waiting.push(other);
     }
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -264,7 +254,7 @@ async fn large_answers_are_charged_until_they_are_written() {
     client.create_topic("t", 1).await;
     client.produce("t", 0, plain_batch(1)).await;
     let decoded = || agent.broker.memory()[1].used;
-    client.send(12, &wide_fetch(12_000, 0, 0)).await;
+    client.send(12, &fetch(12_000, 50 << 20, 0)).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(decoded() > 1 << 20, "{}", decoded());
     client.receive::<FetchRequest>(12).await;

@@ -9,7 +9,7 @@ use esker_storage::inspect::describe;
 use esker_storage::segment::archive::{
     ArchiveWriter, ArchivedBatch, CHUNK_BYTES_MAX, INDEX_BYTES, SHARED_CHUNK_BYTES, SealedArchive, verify,
 };
-use esker_storage::segment::{self, SegmentError, TAIL_BYTES, Tail, object_key};
+use esker_storage::segment::{self, SegmentError, TAIL_BYTES, object_key};
 use proptest::prelude::*;
 use support::golden::{golden, matches_golden};
 use support::segments::{batch_bytes, segment_id};
@@ -207,19 +207,9 @@ fn no_flipped_bit_and_no_cut_goes_unnoticed() {
     }
 }
 
-/// Puts a footer of the test's own making behind a payload of 492 bytes, with right checksums.
+/// A footer of the test's own making behind a payload of 492 bytes.
 fn with_footer(footer: &[u8]) -> Bytes {
-    let mut object = tiny().slice(..492).to_vec();
-    let tail = Tail {
-        kind: SegmentKind::Archive,
-        object_bytes: (object.len() + footer.len() + TAIL_BYTES) as u64,
-        footer_bytes: footer.len() as u32,
-        footer_crc: crc32c::crc32c(footer),
-        payload_crc: crc32c::crc32c(&object),
-    };
-    object.extend_from_slice(footer);
-    object.extend_from_slice(&tail.encode());
-    object.into()
+    support::segments::with_footer(SegmentKind::Archive, &tiny()[..492], footer)
 }
 
 fn tiny() -> Bytes {

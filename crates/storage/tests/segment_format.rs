@@ -117,19 +117,9 @@ fn runs_that_cannot_be_stored_are_refused() {
     assert_eq!(writer.payload_bytes(), 0);
 }
 
-/// Puts a footer of the test's own making behind the payload, with right checksums.
+/// A footer of the test's own making behind a payload of 70 bytes.
 fn with_footer(footer: &[u8]) -> Bytes {
-    let mut object = batch_bytes(1, 70).to_vec();
-    let tail = Tail {
-        kind: SegmentKind::Ingest,
-        object_bytes: (object.len() + footer.len() + TAIL_BYTES) as u64,
-        footer_bytes: footer.len() as u32,
-        footer_crc: crc32c::crc32c(footer),
-        payload_crc: crc32c::crc32c(&object),
-    };
-    object.extend_from_slice(footer);
-    object.extend_from_slice(&tail.encode());
-    object.into()
+    support::segments::with_footer(SegmentKind::Ingest, &batch_bytes(1, 70), footer)
 }
 
 fn section(tag: u16, flags: u16, body: &[u8]) -> Vec<u8> {

@@ -74,6 +74,7 @@ pub(super) async fn find_or_wait(
 async fn until_pressed(broker: &Broker) {
     tokio::time::sleep(CHARGED_WAIT_MIN).await;
     tokio::select! {
+        biased;
         () = broker.budget.decoded.until_wanted() => {}
         () = broker.budget.control.until_wanted() => {}
     }

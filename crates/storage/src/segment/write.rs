@@ -93,29 +93,41 @@ impl SegmentWriter {
     /// Closes the segment.
     pub fn seal(self) -> Sealed {
         let footer = footer::encode(&self.id, &self.runs, &self.receipts);
-        let tail = Tail {
-            kind: SegmentKind::Ingest,
-            object_bytes: self.payload_bytes + footer.len() as u64 + TAIL_BYTES as u64,
-            footer_bytes: footer.len() as u32,
-            footer_crc: crc32c::crc32c(&footer),
-            payload_crc: self.payload_crc,
-        };
         let mut payload = self.payload;
+        let tail = append_end(
+            &mut payload,
+            self.id.kind,
+            self.payload_bytes,
+            self.payload_crc,
+            footer,
+        );
         Sealed {
             id: self.id,
+            payload,
             object_bytes: tail.object_bytes,
             runs: self.positions,
-            tail: append_end(&mut payload, footer, &tail),
-            payload,
+            tail: tail.encode(),
         }
     }
 }
 
-/// Appends footer and tail to a payload; returns the tail's bytes.
-pub(super) fn append_end(payload: &mut Vec<Bytes>, footer: Vec<u8>, tail: &Tail) -> [u8; TAIL_BYTES] {
-    let tail = tail.encode();
+/// Appends footer and tail to a payload of so many bytes; returns the tail.
+pub(super) fn append_end(
+    payload: &mut Vec<Bytes>,
+    kind: SegmentKind,
+    payload_bytes: u64,
+    payload_crc: u32,
+    footer: Vec<u8>,
+) -> Tail {
+    let tail = Tail {
+        kind,
+        object_bytes: payload_bytes + footer.len() as u64 + TAIL_BYTES as u64,
+        footer_bytes: footer.len() as u32,
+        footer_crc: crc32c::crc32c(&footer),
+        payload_crc,
+    };
     let mut end = footer;
-    end.extend_from_slice(&tail);
+    end.extend_from_slice(&tail.encode());
     payload.push(Bytes::from(end));
     tail
 }

@@ -5,7 +5,9 @@ use esker_model::sequence::{Outcome, Piece, Refusal};
 use esker_model::{
     ClusterEpoch, IncarnationId, ProducerEpoch, ProducerId, SegmentId, SegmentKind, TopicUuid,
 };
-use esker_storage::segment::{Batch, Receipt, Receipts, Run, RunProducer, Sealed, SegmentWriter};
+use esker_storage::segment::{
+    Batch, Receipt, Receipts, Run, RunProducer, Sealed, SegmentWriter, TAIL_BYTES, Tail,
+};
 use uuid::Uuid;
 
 pub fn segment_id(seq: u64) -> SegmentId {
@@ -141,4 +143,16 @@ pub fn large(seq: u64, bytes: usize, batch: usize) -> Sealed {
         .map(|i| Batch::whole(10, batch_bytes(i as u8, batch)))
         .collect();
     seal(segment_id(seq), vec![run(1, 0, batches)], Receipts::default())
+}
+
+/// An object with this payload and a footer of the test's own making, with right checksums.
+pub fn with_footer(kind: SegmentKind, payload: &[u8], footer: &[u8]) -> Bytes {
+    let tail = Tail {
+        kind,
+        object_bytes: (payload.len() + footer.len() + TAIL_BYTES) as u64,
+        footer_bytes: footer.len() as u32,
+        footer_crc: crc32c::crc32c(footer),
+        payload_crc: crc32c::crc32c(payload),
+    };
+    Bytes::from([payload, footer, &tail.encode()].concat())
 }

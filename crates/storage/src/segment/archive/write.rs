@@ -2,12 +2,12 @@
 //! their own CRC covers; everything else is shared with the memory that they were read into.
 
 use bytes::{Bytes, BytesMut};
-use esker_model::{ClusterEpoch, SegmentId, SegmentKind, TopicUuid};
+use esker_model::{ClusterEpoch, SegmentId, TopicUuid};
 
 use super::super::crc::{self, UNCOVERED, crc32c_combine};
 use super::super::error::InvalidRun;
 use super::super::run::Batch;
-use super::super::tail::{TAIL_BYTES, Tail};
+use super::super::tail::TAIL_BYTES;
 use super::super::write::append_end;
 use super::index::{Chunk, IndexEntry, Part};
 use super::{CHUNK_BYTES_MAX, INDEX_BYTES, SHARED_CHUNK_BYTES, footer};
@@ -126,21 +126,21 @@ impl ArchiveWriter {
     pub fn seal(mut self) -> SealedArchive {
         self.end_chunk();
         let footer = footer::encode(&self.id, &self.chunks, &self.parts);
-        let tail = Tail {
-            kind: SegmentKind::Archive,
-            object_bytes: self.payload_bytes + footer.len() as u64 + TAIL_BYTES as u64,
-            footer_bytes: footer.len() as u32,
-            footer_crc: crc32c::crc32c(&footer),
-            payload_crc: self.payload_crc,
-        };
         let mut payload = self.payload;
+        let tail = append_end(
+            &mut payload,
+            self.id.kind,
+            self.payload_bytes,
+            self.payload_crc,
+            footer,
+        );
         SealedArchive {
             id: self.id,
+            payload,
             object_bytes: tail.object_bytes,
             chunks: self.chunks,
             parts: self.parts,
-            tail: append_end(&mut payload, footer, &tail),
-            payload,
+            tail: tail.encode(),
         }
     }
 
