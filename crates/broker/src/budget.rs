@@ -20,15 +20,25 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Parts of 32 that each use gets of `memory_bytes`.
 const CONTROL_PARTS: u64 = 1;
+const CONTROL_BEGUN_PARTS: u64 = 1;
 const DECODED_PARTS: u64 = 1;
-const PRODUCE_PARTS: u64 = 15;
+const PRODUCE_PARTS: u64 = 13;
+const PRODUCE_BEGUN_PARTS: u64 = 1;
 const TRICKLE_PARTS: u64 = 1;
 const FETCH_PARTS: u64 = 6;
 const CACHE_PARTS: u64 = 8;
 const PARTS: u64 = 32;
 
 const _: () = assert!(
-    CONTROL_PARTS + DECODED_PARTS + PRODUCE_PARTS + TRICKLE_PARTS + FETCH_PARTS + CACHE_PARTS == PARTS
+    CONTROL_PARTS
+        + CONTROL_BEGUN_PARTS
+        + DECODED_PARTS
+        + PRODUCE_PARTS
+        + PRODUCE_BEGUN_PARTS
+        + TRICKLE_PARTS
+        + FETCH_PARTS
+        + CACHE_PARTS
+        == PARTS
 );
 
 /// What part of `memory_bytes` a compressed batch may become when it is opened.
@@ -41,10 +51,14 @@ pub const MEMORY_BYTES_MIN: u64 = 64 * 1024 * 1024;
 pub struct Budget {
     /// Frames of every request that carries no records.
     pub control: Arc<Pool>,
+    /// Frames for `control` that have only begun.
+    pub control_begun: Begun,
     /// Requests whose decoded form is large, until they are answered.
     pub decoded: Arc<Pool>,
     /// Frames of produce requests, until their last batch has left memory.
     pub produce: Arc<Pool>,
+    /// Frames for `produce` that have only begun.
+    pub produce_begun: Begun,
     /// Small frames of produce requests while all of `produce` is in use. Nobody waits for it.
     pub trickle: Arc<Pool>,
     /// Fetch responses, and large ones of other requests, until they are written.
@@ -62,8 +76,10 @@ impl Budget {
         let part = memory_bytes.max(MEMORY_BYTES_MIN) / PARTS;
         Self {
             control: Arc::new(Pool::new(part * CONTROL_PARTS)),
+            control_begun: Begun::new(part * CONTROL_BEGUN_PARTS),
             decoded: Arc::new(Pool::new(part * DECODED_PARTS)),
             produce: Arc::new(Pool::new(part * PRODUCE_PARTS)),
+            produce_begun: Begun::new(part * PRODUCE_BEGUN_PARTS),
             trickle: Arc::new(Pool::new(part * TRICKLE_PARTS)),
             fetch: Arc::new(Pool::new(part * FETCH_PARTS)),
             opened_bytes_max: usize::try_from(part * PARTS / OPENED_PART)
@@ -76,6 +92,37 @@ impl Budget {
     /// The cache's share of `memory_bytes`.
     pub fn cache_bytes(memory_bytes: u64) -> u64 {
         memory_bytes.max(MEMORY_BYTES_MIN) / PARTS * CACHE_PARTS
+    }
+}
+
+/// Beginnings of frames whose senders are not believed yet, one share for each of `connection::limits::FRAME_STEPS`.
+///
+/// Whoever holds a step waits for the next, and at last for the whole frame: always for a share further on, so
+/// nobody waits for one who waits for him.
+pub struct Begun {
+    steps: [Pool; 2],
+}
+
+impl Begun {
+    fn new(bytes: u64) -> Self {
+        Self {
+            steps: [Pool::new(bytes / 2), Pool::new(bytes / 2)],
+        }
+    }
+
+    /// The shares in the order in which a frame goes through them.
+    pub fn steps(&self) -> &[Pool; 2] {
+        &self.steps
+    }
+
+    /// Bytes of all steps.
+    pub fn bytes(&self) -> u64 {
+        self.steps.iter().map(Pool::bytes).sum()
+    }
+
+    /// Bytes reserved now.
+    pub fn used(&self) -> u64 {
+        self.steps.iter().map(Pool::used).sum()
     }
 }
 

@@ -34,12 +34,16 @@ impl Broker {
             max: pool.bytes(),
         };
         [
-            pool("control", &budget.control),
+            MemoryUse {
+                r#use: "control",
+                used: budget.control.used() + budget.control_begun.used(),
+                max: budget.control.bytes() + budget.control_begun.bytes(),
+            },
             pool("decoded", &budget.decoded),
             MemoryUse {
                 r#use: "produce",
-                used: budget.produce.used() + budget.trickle.used(),
-                max: budget.produce.bytes() + budget.trickle.bytes(),
+                used: budget.produce.used() + budget.produce_begun.used() + budget.trickle.used(),
+                max: budget.produce.bytes() + budget.produce_begun.bytes() + budget.trickle.bytes(),
             },
             pool("fetch", &budget.fetch),
             MemoryUse {

@@ -45,7 +45,7 @@ pub const TRICKLE_FRAME_BYTES: usize = 4 * 1024;
 pub const LISTINGS_AT_ONCE: usize = 8;
 
 /// Memory for a frame is charged and taken in these steps, each when the one before is full; then for the
-/// rest. What a sender announces is not believed: holding memory takes sending. While much memory is free the
+/// whole, instead. What a sender announces is not believed: holding memory takes sending. While much memory is free the
 /// first step is left out. There is one step for a frame that is at most twice the connection's last one, and at
 /// most [`BELIEVED_PART`] of the share: holding it took sending before.
 pub const FRAME_STEPS: [usize; 2] = [4 * 1024, 64 * 1024];

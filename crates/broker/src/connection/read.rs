@@ -1,9 +1,10 @@
 //! Reads one frame: its size, then its API key, then a place in the memory budget, then its body.
 //!
 //! The body is read once, into the memory that every later slice of it shares; the memory stays charged
-//! until the last slice is dropped. What a sender announces is not believed: memory is charged in
-//! [`FRAME_STEPS`], as the bytes come, and at once only if its last frame was not much smaller. A sender that
-//! stops for [`STALL_MAX`] inside a frame is disconnected, and one that sends slower than
+//! until the last slice is dropped. What a sender announces is not believed: the frame is charged for its first
+//! [`FRAME_STEPS`] only, as the bytes come, and for the whole after them; at once only if the sender's last frame
+//! was not much smaller. The steps have shares of their own, so nobody who waits for memory holds some that
+//! others wait for in the same place, and waiting has no deadline. A sender that stops for [`STALL_MAX`] inside a frame is disconnected, and one that sends slower than
 //! [`PRESSED_BYTES`] in [`PRESSED_MAX`] while others wait for its memory.
 //!
 //! A sender that does not wait for its answers costs one call to the system per frame: the beginning of the
@@ -29,10 +30,10 @@ use crate::budget::{Budget, Pool, Reservation, TooLarge};
 /// What is read before memory is reserved for the rest.
 const START_BYTES: usize = SIZE_BYTES + API_KEY_BYTES;
 
-/// A frame's bytes together with their charges.
+/// A frame's bytes together with their charge.
 struct FrameMemory {
     bytes: Vec<u8>,
-    _charges: Vec<Reservation>,
+    _charge: Option<Reservation>,
 }
 
 impl AsRef<[u8]> for FrameMemory {
@@ -69,50 +70,60 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let size = size_of(&self.start)?;
         let key = i16::from_be_bytes([self.start[SIZE_BYTES], self.start[SIZE_BYTES + 1]]);
         frame::check_size(size, key).map_err(|err| ConnectionEnd::Refused(err.to_string()))?;
-        let (pool, overhead, free) = if key == api_key::PRODUCE {
-            (&budget.produce, PRODUCE_OVERHEAD_BYTES, false)
+        let (pool, begun, overhead) = if key == api_key::PRODUCE {
+            (&budget.produce, &budget.produce_begun, PRODUCE_OVERHEAD_BYTES)
         } else {
-            (&budget.control, 0, size <= FREE_FRAME_BYTES)
+            (&budget.control, &budget.control_begun, 0)
         };
-        pool.fits((size + overhead) as u64).map_err(refused)?;
-        let small = overhead > 0 && size <= TRICKLE_FRAME_BYTES;
-        // The least step saves memory where it is short; elsewhere it would only cost a copy.
-        let least = FRAME_STEPS[usize::from(!free && !pool.is_short())];
-        let mut charges = Vec::new();
+        let charged = (size + overhead) as u64;
+        pool.fits(charged).map_err(refused)?;
         let mut bytes = Vec::new();
-        let mut held = 0;
-        let first = if self.is_believed(size, pool) { size } else { least };
-        for step in [first, FRAME_STEPS[1], size] {
-            let step = step.min(size);
-            if step <= held {
-                continue;
+        let mut step_charge = None;
+        if !self.is_believed(size, pool) {
+            // The least step saves memory where it is short; elsewhere it would only cost a copy.
+            let first = usize::from(!pool.is_short() && !begun.steps()[1].is_short());
+            for (step, share) in FRAME_STEPS.into_iter().zip(begun.steps()).skip(first) {
+                if size <= step {
+                    break;
+                }
+                step_charge = Some(share.reserve(step as u64).await.map_err(refused)?);
+                self.read_step(&mut bytes, step, step, share).await?;
             }
-            if held > 0 {
-                // Those who wait here hold something already: they may not wait for each other for ever.
-                let more = async { pool.reserve((step - held) as u64).await.map_err(refused) };
-                charges.push(within_deadline(more).await?);
-            } else if let Some(charge) = small.then(|| trickle(budget, step + overhead)).flatten() {
-                charges.push(charge);
-            } else if !free {
-                charges.push(pool.reserve((step + overhead) as u64).await.map_err(refused)?);
-            }
-            // Where the frame ends, one call may as well read how the next one begins.
-            let room = if step == size { step + START_BYTES } else { step };
-            bytes.reserve_exact(room - bytes.len());
-            if held == 0 {
-                bytes.extend_from_slice(&self.start[SIZE_BYTES..]);
-            }
-            within_deadline(read_up_to(&mut self.reader, &mut bytes, step, room, pool)).await?;
-            held = step;
         }
+        let charge = if overhead == 0 && size <= FREE_FRAME_BYTES {
+            None
+        } else if overhead > 0 && size <= TRICKLE_FRAME_BYTES {
+            Some(reserve_small(budget, charged).await?)
+        } else {
+            Some(pool.reserve(charged).await.map_err(refused)?)
+        };
+        drop(step_charge);
+        // Where the frame ends, one call may as well read how the next one begins.
+        self.read_step(&mut bytes, size, size + START_BYTES, pool).await?;
         self.have = bytes.len() - size;
         self.start[..self.have].copy_from_slice(&bytes[size..]);
         bytes.truncate(size);
         self.last = Some(size);
         Ok(Bytes::from_owner(FrameMemory {
             bytes,
-            _charges: charges,
+            _charge: charge,
         }))
+    }
+
+    /// Reads until `bytes`, which begin with what came with the size, are `size` at least and `room` at most;
+    /// they are charged to `pool`.
+    async fn read_step(
+        &mut self,
+        bytes: &mut Vec<u8>,
+        size: usize,
+        room: usize,
+        pool: &Pool,
+    ) -> Result<(), ConnectionEnd> {
+        bytes.reserve_exact(room - bytes.len());
+        if bytes.is_empty() {
+            bytes.extend_from_slice(&self.start[SIZE_BYTES..]);
+        }
+        within_deadline(read_up_to(&mut self.reader, bytes, size, room, pool)).await
     }
 
     /// Waits for the first byte.
@@ -149,9 +160,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(())
     }
 
-    /// Whether the sender is believed to have a frame of that size: it sent half as much the last time. All or
-    /// nothing, so that nobody holds much while waiting for more; and not what few senders could fill a share
-    /// with, because who waits for a whole frame has no deadline.
+    /// Whether the sender is believed to have a frame of that size: it sent half as much the last time. Not one that
+    /// few senders could fill a share with.
     fn is_believed(&self, size: usize, pool: &Pool) -> bool {
         let small = size as u64 <= pool.bytes() / BELIEVED_PART;
         small && self.last.is_some_and(|last| size <= last * 2)
@@ -162,13 +172,16 @@ fn refused(err: TooLarge) -> ConnectionEnd {
     ConnectionEnd::Refused(err.to_string())
 }
 
-/// The charge of a small frame with records, if it need not wait.
-fn trickle(budget: &Budget, bytes: usize) -> Option<Reservation> {
-    let bytes = bytes as u64;
-    budget
+/// Charges a small frame with records; it waits only if there is no memory in its own share either.
+async fn reserve_small(budget: &Budget, bytes: u64) -> Result<Reservation, ConnectionEnd> {
+    let free = budget
         .produce
         .try_reserve(bytes)
-        .or_else(|| budget.trickle.try_reserve(bytes))
+        .or_else(|| budget.trickle.try_reserve(bytes));
+    match free {
+        Some(charge) => Ok(charge),
+        None => budget.produce.reserve(bytes).await.map_err(refused),
+    }
 }
 
 async fn within_deadline<T>(
@@ -372,6 +385,36 @@ mod tests {
             "{:?}",
             ends.iter().find(|end| end.is_err())
         );
+    }
+
+    /// A sender whose first frame comes in two parts.
+    async fn honest(key: i16, size: usize, budget: &Budget) -> Result<Bytes, ConnectionEnd> {
+        let (mut client, server) = tokio::io::duplex(4 << 20);
+        let mut reader = FrameReader::new(server);
+        let sending = async {
+            let frame = frame(key, size);
+            client.write_all(&frame[..10]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            client.write_all(&frame[10..]).await.unwrap();
+            client
+        };
+        tokio::join!(sending, reader.read_frame(budget)).1
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn frames_that_have_begun_do_not_wait_for_each_other() {
+        let budget = &Budget::new(0);
+        for (key, pool) in [(3, &budget.control), (0, &budget.produce)] {
+            // Their first steps alone would fill the share; and some frames need nearly all of it.
+            let share = pool.bytes() as usize;
+            let small = vec![3 * FRAME_STEPS[1]; 2 * share / FRAME_STEPS[1]];
+            let sizes = small.into_iter().chain([share * 9 / 10; 4]);
+            let senders = sizes.map(|size| async move { honest(key, size, budget).await.map(drop) });
+            let ends = timeout(Duration::from_secs(20), futures::future::join_all(senders)).await;
+            let ends = ends.expect("they wait for each other");
+            assert!(ends.iter().all(Result::is_ok), "{ends:?}");
+            assert_eq!(pool.used(), 0);
+        }
     }
 
     #[tokio::test]

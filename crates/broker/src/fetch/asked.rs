@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::plan::Wanted;
 use super::resolve::{Resolver, TopicRef, check_leader_epoch};
+use super::yield_after;
 use crate::Broker;
 use crate::authorizer::Operation;
 use crate::context::RequestContext;
@@ -95,6 +96,7 @@ pub(super) async fn check(
     for topic in request.topics {
         asked.topic(broker, &mut resolver, topic, replica).await;
     }
+    yield_after(asked.partitions.len()).await;
     Ok(asked)
 }
 

@@ -18,7 +18,7 @@ use super::find::available;
 use super::hot_index::bytes_from;
 use super::plan::{self, Found, Wanted};
 use super::read::{self, ReadError, ReadExtent};
-use super::share;
+use super::{share, yield_after};
 use crate::Broker;
 use crate::budget::Reservation;
 
@@ -84,6 +84,7 @@ pub(super) async fn read_found(
             }
         })
         .collect();
+    yield_after(wanted.len()).await;
     let mut gathered = gather(broker, &chains, None).await;
     let missing: Vec<(usize, SegmentId)> = (0..wanted.len())
         .filter_map(|at| Some((at, missing_segment(&gathered.chains[at])?)))

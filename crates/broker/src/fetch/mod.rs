@@ -54,6 +54,10 @@ use assemble::{Assembly, Limits, Served};
 use gather::Gathered;
 use plan::Wanted;
 
+/// Partitions that are planned, read or assembled in one go; then others have their turn: a request may name tens of
+/// thousands.
+const PARTITIONS_PER_TURN: usize = 256;
+
 /// The answer to a Fetch.
 pub(crate) struct FetchReply {
     parts: FetchResponseParts,
@@ -88,9 +92,11 @@ pub(crate) async fn handle(broker: &Broker, context: &RequestContext, request: F
         .filter_map(|partition| partition.wanted.ok())
         .collect();
     let mut found = find::find_or_wait(broker, &asked, &wanted, context.charged).await;
+    yield_after(wanted.len()).await;
     let Gathered { mut chains, hold } = gather::read_found(broker, &asked, &wanted, &mut found).await;
     let shares = gather::shares(&asked, &wanted, &found);
 
+    yield_after(wanted.len()).await;
     let mut assembly = Assembly::new(broker.member.epoch().0, asked.committed_only, asked.bytes_max);
     let mut topics: Vec<FetchTopicParts> = asked
         .topics
@@ -102,7 +108,10 @@ pub(crate) async fn handle(broker: &Broker, context: &RequestContext, request: F
         })
         .collect();
     let mut at = 0;
-    for partition in &asked.partitions {
+    for (place, partition) in asked.partitions.iter().enumerate() {
+        if place % PARTITIONS_PER_TURN == PARTITIONS_PER_TURN - 1 {
+            tokio::task::yield_now().await;
+        }
         let part = match &partition.wanted {
             Err(error) => FetchPartitionParts::error(partition.index, *error),
             Ok(wanted) => {
@@ -129,8 +138,16 @@ pub(crate) async fn handle(broker: &Broker, context: &RequestContext, request: F
         topics,
         ..FetchResponseParts::empty(ErrorCode::None)
     };
+    yield_after(wanted.len()).await;
     hints::hint_leaders(broker, context, &asked, &mut parts);
     FetchReply { parts, hold }
+}
+
+/// Between two stages of a request that names so many partitions others have their turn.
+async fn yield_after(partitions: usize) {
+    if partitions >= PARTITIONS_PER_TURN {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// A topic that went away while it was read: by id it has another code.

@@ -21,4 +21,5 @@ mod overload;
 mod peers;
 mod requests;
 mod stand;
+mod wide;
 mod wire;
