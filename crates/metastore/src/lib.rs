@@ -25,11 +25,12 @@ pub mod sqlite;
 mod types;
 
 use async_trait::async_trait;
-use esker_model::{ClusterId, IncarnationId, PartitionKey, TopicUuid};
+use esker_model::{ClusterId, IncarnationId, PartitionKey, SegmentId, TopicUuid};
 
 pub use error::{MetastoreError, Result};
 pub use metrics::MetastoreMetrics;
 pub use types::agents::*;
+pub use types::archive::*;
 pub use types::cluster::*;
 pub use types::commit::*;
 pub use types::read::*;
@@ -135,6 +136,46 @@ pub trait Agents: Send + Sync {
 
     /// Ends a registration in good order: the incarnation can never commit again.
     async fn leave(&self, incarnation: IncarnationId) -> Result<()>;
+}
+
+/// Archiving: ingest segments become archive segments.
+#[async_trait]
+pub trait Archives: Send + Sync {
+    /// Takes the lease of a job, or renews it; `false` if another incarnation holds it. A lease only keeps agents
+    /// from doing the same work: nothing rests on it.
+    ///
+    /// Errors: `Fenced`.
+    async fn claim_job(&self, job: &str, incarnation: IncarnationId, lease_ms: i64) -> Result<bool>;
+
+    /// Ingest segments that were committed and not released, those committed first coming first: one if there is
+    /// any, then until they have `bytes_max` together or are `segments_max`.
+    async fn waiting_segments(&self, bytes_max: u64, segments_max: usize) -> Result<Vec<WaitingSegment>>;
+
+    /// The extents of these ingest segments that are not archived, ascending by partition and offset.
+    async fn unarchived(&self, segments: &[SegmentId]) -> Result<Vec<(PartitionKey, Extent)>>;
+
+    /// Moves partitions' `archived_to` over extents, all in one transaction, and registers the archive segments
+    /// that they lie in. `false` for a partition whose `archived_to` is not where its first extent begins, or that
+    /// does not exist: nothing was changed there. An archive segment with no extent of a `true` one is not
+    /// registered: it may go.
+    ///
+    /// Errors: `Fenced`, `WrongEpoch`, `DifferentPast`: then nothing was changed.
+    async fn archive(&self, request: &ArchiveRequest) -> Result<Vec<bool>>;
+
+    /// Has those of the ingest segments go whose extents are all archived; `true` for one that goes now, went
+    /// before or was never committed.
+    async fn release(&self, segments: &[SegmentId]) -> Result<Vec<bool>>;
+
+    /// Segments that were released at least `grace_ms` ago, at most `limit`: their objects may go. Of an incarnation
+    /// that lives only those that it has settled.
+    async fn unneeded(&self, grace_ms: i64, limit: usize) -> Result<Vec<SegmentId>>;
+
+    /// Forgets segments that are unneeded and whose objects are gone.
+    async fn forget_segments(&self, segments: &[SegmentId]) -> Result<()>;
+
+    /// Forgets the extents of records that are archived, as far as that costs little: a bucket as a whole. Returns
+    /// how many buckets were emptied.
+    async fn empty_buckets(&self) -> Result<u64>;
 }
 
 /// The cluster's identity.

@@ -111,7 +111,7 @@ async fn parts_are_apart(cache: &Arc<dyn SegmentCache>) {
     for part in 0..3 {
         let key = CacheKey {
             segment: segment_id(9),
-            part,
+            position: part,
         };
         let bytes = filled(part as usize + 1);
         assert_eq!(cache.get(key, load(&loads, Ok(bytes.clone()))).await, Ok(bytes));

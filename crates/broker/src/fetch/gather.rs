@@ -256,6 +256,7 @@ mod tests {
             end_offset: base + 10,
             segment: id(1),
             object_bytes: 1000,
+            chunk: None,
             position: 0,
             bytes: 100,
             max_timestamp: -1,

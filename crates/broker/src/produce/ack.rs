@@ -147,6 +147,7 @@ fn extent(segment: &SealedSegment, run: &SealedRun, piece: &Piece, base_offset: 
         end_offset: base_offset + appended.iter().map(|batch| i64::from(batch.records)).sum::<i64>(),
         segment: segment.id,
         object_bytes: segment.object_bytes,
+        chunk: None,
         position: run.commit.position + skipped,
         bytes: bytes_of(appended),
         max_timestamp: run.commit.max_timestamp,

@@ -162,6 +162,7 @@ fn extent(row: &PgRow) -> Result<Option<Extent>> {
             seq: unsigned("o_seq")?,
         },
         object_bytes: unsigned("o_object_bytes")?,
+        chunk: None,
         position: unsigned("o_position")?,
         bytes: unsigned("o_bytes")?,
         max_timestamp: row.try_get("o_max_timestamp")?,

@@ -165,6 +165,7 @@ fn extent(row: &Row<'_>) -> Result<Extent> {
             seq: unsigned(4)?,
         },
         object_bytes: unsigned(5)?,
+        chunk: None,
         position: unsigned(6)?,
         bytes: unsigned(7)?,
         max_timestamp: row.get(8)?,

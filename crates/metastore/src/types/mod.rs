@@ -1,6 +1,7 @@
 //! Requests and replies, by consumer.
 
 pub(crate) mod agents;
+pub(crate) mod archive;
 pub(crate) mod cluster;
 pub(crate) mod commit;
 pub(crate) mod read;

@@ -15,7 +15,8 @@ pub struct Head {
     pub archived_to: i64,
 }
 
-/// Part of a segment that holds consecutive records of one partition.
+/// Part of a segment that holds consecutive records of one partition. What was archived is told in extents, too:
+/// one for each chunk that holds records of the partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// Offset of the first record.
@@ -26,6 +27,8 @@ pub struct Extent {
     pub segment: SegmentId,
     /// Size of that object in bytes.
     pub object_bytes: u64,
+    /// What of the object is read at once; `None`: all of it, as of every ingest segment.
+    pub chunk: Option<ChunkRange>,
     /// Byte position of the first batch in the object.
     pub position: u64,
     /// Bytes of all batches.
@@ -36,6 +39,17 @@ pub struct Extent {
     pub producer: Option<(ProducerId, ProducerEpoch)>,
     /// The batches belong to a transaction.
     pub transactional: bool,
+}
+
+/// Part of an archive segment that is read and verified at once. It may hold other partitions' records, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkRange {
+    /// Byte position in the object.
+    pub position: u64,
+    /// Its size in bytes.
+    pub bytes: u32,
+    /// CRC-32C of its bytes.
+    pub crc: u32,
 }
 
 /// Asks for a partition's extents.

@@ -109,6 +109,28 @@ impl Bucket {
         }
     }
 
+    /// Reads a chunk of an archive segment, given in bytes, and verifies it. `NotFound` and `Corrupt` as of
+    /// [`Bucket::get_segment`].
+    pub async fn get_chunk(&self, id: &SegmentId, range: Range<u64>, crc: u32) -> Result<Bytes, StoreError> {
+        let key = segment::object_key(id);
+        let mut reads = 0;
+        loop {
+            let chunk = self.get_range(&key, range.clone()).await?;
+            reads += 1;
+            if crc32c::crc32c(&chunk) == crc || planted(Mistake::SkipChecksum) {
+                return Ok(chunk);
+            }
+            let err = StoreError::Corrupt {
+                key: key.clone(),
+                what: format!("the checksum of the chunk at {} does not match", range.start),
+            };
+            if reads == CORRUPT_READS {
+                return Err(err);
+            }
+            warn!(%err, "reading it again: it may have been damaged on its way");
+        }
+    }
+
     /// Asks for an object's size.
     pub async fn head(&self, key: &str) -> Result<ObjectInfo, StoreError> {
         let path = self.path(key);

@@ -29,8 +29,8 @@ const ENTRY_BYTES: u64 = 200;
 pub struct CacheKey {
     /// The segment.
     pub segment: SegmentId,
-    /// Which part of it. Ingest segments are kept whole: 0.
-    pub part: u32,
+    /// Where in it the part begins. Ingest segments are kept whole: 0.
+    pub position: u64,
 }
 
 impl CacheKey {
@@ -40,7 +40,12 @@ impl CacheKey {
         if planted(Mistake::CacheKeyTooShort) {
             segment.incarnation = IncarnationId(uuid::Uuid::nil());
         }
-        Self { segment, part: 0 }
+        Self { segment, position: 0 }
+    }
+
+    /// The chunk of an archive segment that begins there.
+    pub fn chunk(segment: SegmentId, position: u64) -> Self {
+        Self { segment, position }
     }
 }
 

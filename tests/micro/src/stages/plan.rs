@@ -72,6 +72,7 @@ pub(super) fn extent(base_offset: i64, records: i64, seq: u64, bytes: u64) -> Ex
             seq,
         },
         object_bytes: 8 * MIB,
+        chunk: None,
         position: 0,
         bytes,
         max_timestamp: NOW_MS,

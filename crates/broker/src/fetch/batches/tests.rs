@@ -26,6 +26,7 @@ fn extent(base_offset: i64, records: i64, bytes: usize) -> Extent {
             seq: 1,
         },
         object_bytes: 1000,
+        chunk: None,
         position: 0,
         bytes: bytes as u64,
         max_timestamp: 0,

@@ -44,6 +44,7 @@ fn extent(base: i64, end: i64, seq: u64) -> Extent {
             seq,
         },
         object_bytes: 10_000,
+        chunk: None,
         position: 0,
         bytes: (end - base) as u64 * 10,
         max_timestamp: base,

@@ -20,6 +20,7 @@ fn extent(base: i64, end: i64) -> Extent {
             seq: 1,
         },
         object_bytes: 1000,
+        chunk: None,
         position: 0,
         bytes: 100,
         max_timestamp: -1,

@@ -110,6 +110,7 @@ impl State {
                 end_offset: log.next_offset,
                 segment,
                 object_bytes,
+                chunk: None,
                 position: run.position + bytes(peeled),
                 bytes: bytes(appended),
                 max_timestamp: run.max_timestamp,

@@ -1,0 +1,38 @@
+//! What archiving says to the metastore and hears from it.
+
+use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId};
+
+use super::read::Extent;
+
+/// An ingest segment that was committed and is still needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitingSegment {
+    /// Which one.
+    pub id: SegmentId,
+    /// Size of the object in bytes.
+    pub object_bytes: u64,
+    /// How long ago it was committed, by the database's clock.
+    pub age_ms: i64,
+}
+
+/// Records that were archived: what is in archive segments from now on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArchiveRequest {
+    /// The epoch that the agent works in.
+    pub epoch: ClusterEpoch,
+    /// The incarnation that wrote the archive segments.
+    pub incarnation: IncarnationId,
+    /// The partitions, ascending by key, each once.
+    pub partitions: Vec<ArchivedPartition>,
+}
+
+/// Where the next records of one partition lie now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArchivedPartition {
+    /// The partition.
+    pub partition: PartitionKey,
+    /// End to end, at least one; the first begins at the partition's `archived_to`. Each lies in an archive segment
+    /// of the request's incarnation; or, where the records could not be read, still in the ingest segment that was
+    /// to hold them: a hole, which readers are told of.
+    pub extents: Vec<Extent>,
+}
