@@ -30,6 +30,7 @@ use esker_model::{ClusterId, IncarnationId, PartitionKey, SegmentId, TopicUuid};
 pub use error::{MetastoreError, Result};
 pub use metrics::MetastoreMetrics;
 pub use types::agents::*;
+pub(crate) use types::archive::ends_meet;
 pub use types::archive::*;
 pub use types::cluster::*;
 pub use types::commit::*;
@@ -159,7 +160,8 @@ pub trait Archives: Send + Sync {
     /// does not exist: nothing was changed there. An archive segment with no extent of a `true` one is not
     /// registered: it may go.
     ///
-    /// Errors: `Fenced`, `WrongEpoch`, `DifferentPast`: then nothing was changed.
+    /// Errors: `Fenced`, `WrongEpoch`, `DifferentPast`, and `AlreadySettled` if an archive segment is registered
+    /// already (each is named by one call only): then nothing was changed.
     async fn archive(&self, request: &ArchiveRequest) -> Result<Vec<bool>>;
 
     /// Has those of the ingest segments go whose extents are all archived; `true` for one that goes now, went

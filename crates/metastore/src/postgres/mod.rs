@@ -13,6 +13,7 @@
 //! - Writes are refused with `DifferentPast` by a server that may have lost commits, see [`accept_past`].
 
 mod agents;
+mod archive;
 mod clusters;
 mod commit;
 mod error;

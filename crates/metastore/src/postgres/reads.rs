@@ -10,12 +10,13 @@ use sqlx::postgres::PgRow;
 use super::PostgresMetastore;
 use super::error::Effect;
 use crate::{
-    Extent, Head, MetastoreError, Plan, PlanRequest, Reads, Result, TimeQuery, TimeReply, TimeRequest,
+    ChunkRange, Extent, Head, MetastoreError, Plan, PlanRequest, Reads, Result, TimeQuery, TimeReply,
+    TimeRequest,
 };
 
 const HEADS: &str = "SELECT * FROM heads_v1($1, $2)";
-const PLAN: &str = "SELECT * FROM plan_v1($1, $2, $3, $4, $5)";
-const FIND_BY_TIME: &str = "SELECT * FROM find_by_time_v1($1, $2, $3, $4, $5)";
+const PLAN: &str = "SELECT * FROM plan_v2($1, $2, $3, $4, $5)";
+const FIND_BY_TIME: &str = "SELECT * FROM find_by_time_v2($1, $2, $3, $4, $5)";
 
 #[async_trait]
 impl Reads for PostgresMetastore {
@@ -120,12 +121,12 @@ impl Keys {
 }
 
 /// A limit beyond what SQL can count is none.
-fn limit(number: u64) -> i64 {
+pub(super) fn limit(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// The reply that a row belongs to: the functions number the requests from 1.
-fn slot<'a, T>(replies: &'a mut [T], row: &PgRow) -> Result<&'a mut T> {
+pub(super) fn slot<'a, T>(replies: &'a mut [T], row: &PgRow) -> Result<&'a mut T> {
     let index: i64 = row.try_get("o_index")?;
     usize::try_from(index - 1)
         .ok()
@@ -142,33 +143,69 @@ fn head(row: &PgRow) -> Result<Head> {
     })
 }
 
-fn extent(row: &PgRow) -> Result<Option<Extent>> {
+/// The extent of a row, in the columns of `plan_v2` or, for lack of some, of `unarchived_v1`.
+pub(super) fn extent(row: &PgRow) -> Result<Option<Extent>> {
     let Some(base_offset) = row.try_get("o_base_offset")? else {
         return Ok(None);
     };
-    let unsigned = |column| -> Result<u64> {
-        u64::try_from(row.try_get::<i64, _>(column)?)
-            .map_err(|_| MetastoreError::Corrupt("an extent with a negative number".to_owned()))
-    };
+    let kind = kind(row.try_get("o_kind")?)?;
     let producer_id: Option<i64> = row.try_get("o_producer_id")?;
     let producer_epoch: Option<i16> = row.try_get("o_producer_epoch")?;
     Ok(Some(Extent {
         base_offset,
         end_offset: row.try_get("o_end_offset")?,
         segment: SegmentId {
-            kind: SegmentKind::Ingest,
+            kind,
             epoch: ClusterEpoch(row.try_get("o_epoch")?),
             incarnation: IncarnationId(row.try_get("o_incarnation")?),
-            seq: unsigned("o_seq")?,
+            seq: unsigned(row, "o_seq")?,
         },
-        object_bytes: unsigned("o_object_bytes")?,
-        chunk: None,
-        position: unsigned("o_position")?,
-        bytes: unsigned("o_bytes")?,
+        object_bytes: unsigned(row, "o_object_bytes")?,
+        chunk: chunk(row)?,
+        position: unsigned(row, "o_position")?,
+        bytes: unsigned(row, "o_bytes")?,
         max_timestamp: row.try_get("o_max_timestamp")?,
         producer: producer_id
             .zip(producer_epoch)
             .map(|(id, epoch)| (ProducerId(id), ProducerEpoch(epoch))),
         transactional: row.try_get("o_transactional")?,
     }))
+}
+
+/// The columns `kind`.
+pub(super) fn kind(number: i16) -> Result<SegmentKind> {
+    match number {
+        0 => Ok(SegmentKind::Ingest),
+        1 => Ok(SegmentKind::Archive),
+        other => Err(MetastoreError::Corrupt(format!("a segment of kind {other}"))),
+    }
+}
+
+/// As [`kind`], the other way.
+pub(super) fn kind_number(kind: SegmentKind) -> i16 {
+    match kind {
+        SegmentKind::Ingest => 0,
+        SegmentKind::Archive => 1,
+    }
+}
+
+fn chunk(row: &PgRow) -> Result<Option<ChunkRange>> {
+    let Some(position) = row.try_get::<Option<i64>, _>("o_chunk_position")? else {
+        return Ok(None);
+    };
+    let small = |column| -> Result<u32> { u32::try_from(unsigned(row, column)?).map_err(|_| negative()) };
+    Ok(Some(ChunkRange {
+        position: u64::try_from(position).map_err(|_| negative())?,
+        bytes: small("o_chunk_bytes")?,
+        crc: small("o_chunk_crc")?,
+    }))
+}
+
+/// A number that is never negative.
+pub(super) fn unsigned(row: &PgRow, column: &str) -> Result<u64> {
+    u64::try_from(row.try_get::<i64, _>(column)?).map_err(|_| negative())
+}
+
+fn negative() -> MetastoreError {
+    MetastoreError::Corrupt("an extent with a number that cannot be".to_owned())
 }

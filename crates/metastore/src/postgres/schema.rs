@@ -1,9 +1,11 @@
 //! The schema: numbered migrations, forward only, embedded in the program.
 //!
-//! What holds: each migration is one transaction together with the row that records it; a lock lets one
-//! program migrate at a time; repeating is harmless. Migrations only add, so that agents of this release
+//! What holds: each migration is one transaction together with the row that records it, after the indexes that can
+//! only be built outside of one; a lock lets one program migrate at a time; repeating is harmless. Migrations only add, so that agents of this release
 //! and the next work side by side: nothing here stops a running agent.
 //! A failure leaves the schema at the last migration that was recorded.
+
+use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions, Connection, Row};
@@ -14,16 +16,23 @@ use super::session::{self, Session};
 use crate::{MetastoreError, Result};
 
 /// The oldest schema that this program works with.
-pub const SCHEMA_NEEDED: i64 = 2;
+pub const SCHEMA_NEEDED: i64 = 4;
 /// The newest schema that this program knows.
-pub const SCHEMA_KNOWN: i64 = 2;
+pub const SCHEMA_KNOWN: i64 = 4;
 
 /// Programs that migrate at the same time wait for each other on this advisory lock ("eskermig").
 const LOCK: i64 = 0x6573_6b65_726d_6967;
 
+/// How often, and for how long, they are waited for: a minute.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+const LOCK_ATTEMPTS: u32 = 600;
+
 struct Migration {
     version: i64,
     name: &'static str,
+    /// Indexes that are built beforehand, one by one, while agents go on writing: name, and what follows it. One
+    /// that was left half built is built anew.
+    indexes: &'static [(&'static str, &'static str)],
     parts: &'static [&'static str],
 }
 
@@ -41,6 +50,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 1,
         name: "base",
+        indexes: &[],
         parts: &[
             function!("past_v1"),
             include_str!("../../../../migrations/postgres/0001_base.sql"),
@@ -66,11 +76,53 @@ const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 2,
         name: "names_again",
+        indexes: &[],
         parts: &[
             include_str!("../../../../migrations/postgres/0002_names_again.sql"),
             function!("create_topics_v2"),
             function!("create_partitions_v2"),
         ],
+    },
+    Migration {
+        version: 3,
+        name: "archive",
+        indexes: &[],
+        parts: &[
+            include_str!("../../../../migrations/postgres/0003_archive.sql"),
+            function!("claim_job_v1"),
+            function!("waiting_segments_v1"),
+            function!("unarchived_v1"),
+            function!("archive_v1"),
+            function!("release_v1"),
+            function!("unneeded_v1"),
+            function!("forget_segments_v1"),
+            function!("empty_bucket_v1"),
+            function!("plan_v2"),
+            function!("find_by_time_v2"),
+            function!("delete_topics_v2"),
+        ],
+    },
+    Migration {
+        version: 4,
+        name: "archive_indexes",
+        indexes: &[
+            (
+                "segment_waiting",
+                "segment (committed_at NULLS FIRST, incarnation, seq) WHERE state = 0",
+            ),
+            ("segment_released", "segment (released_at) WHERE state = 1"),
+            ("extent_0_by_segment", "extent_0 (incarnation, seq)"),
+            ("extent_1_by_segment", "extent_1 (incarnation, seq)"),
+            ("extent_2_by_segment", "extent_2 (incarnation, seq)"),
+            ("extent_3_by_segment", "extent_3 (incarnation, seq)"),
+            ("extent_4_by_segment", "extent_4 (incarnation, seq)"),
+            ("extent_5_by_segment", "extent_5 (incarnation, seq)"),
+            ("extent_6_by_segment", "extent_6 (incarnation, seq)"),
+            ("extent_7_by_segment", "extent_7 (incarnation, seq)"),
+        ],
+        parts: &[include_str!(
+            "../../../../migrations/postgres/0004_archive_indexes.sql"
+        )],
     },
 ];
 
@@ -94,20 +146,12 @@ pub struct MigrationReport {
 /// Brings a database's schema up to date. `TooNew` if it is beyond what this program knows.
 pub async fn migrate(url: &str) -> Result<MigrationReport> {
     let mut connection = connect(url).await?;
+    execute(&mut connection, "SET statement_timeout = 0".to_owned()).await?;
+    lock(&mut connection).await?;
     // A waiting DDL statement blocks whoever comes after it: better to fail and be repeated.
-    execute(
-        &mut connection,
-        "SET lock_timeout = '60s'; SET statement_timeout = 0",
-    )
-    .await?;
-    sqlx::query("SELECT pg_advisory_lock($1)")
-        .bind(LOCK)
-        .execute(&mut connection)
-        .await
-        .map_err(failed)?;
-    execute(&mut connection, "SET lock_timeout = '5s'").await?;
+    execute(&mut connection, "SET lock_timeout = '5s'".to_owned()).await?;
     if version(&mut connection).await? == 0 {
-        execute(&mut connection, RECORD).await?;
+        execute(&mut connection, RECORD.to_owned()).await?;
     }
     let from = version(&mut connection).await?;
     if from > SCHEMA_KNOWN {
@@ -127,6 +171,25 @@ pub async fn migrate(url: &str) -> Result<MigrationReport> {
     })
 }
 
+/// Waits for other programs that migrate; asks again and again, because a statement that waits has a snapshot, which
+/// would keep the others from building indexes.
+async fn lock(connection: &mut PgConnection) -> Result<()> {
+    for _ in 0..LOCK_ATTEMPTS {
+        let row = sqlx::query("SELECT pg_try_advisory_lock($1)")
+            .bind(LOCK)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(failed)?;
+        if row.try_get(0)? {
+            return Ok(());
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+    Err(MetastoreError::Unavailable(
+        "another program has been migrating this database for a minute: try again when it is done".to_owned(),
+    ))
+}
+
 /// The version of a database's schema; 0 if it has none.
 pub async fn schema_version(url: &str) -> Result<i64> {
     let mut connection = connect(url).await?;
@@ -144,9 +207,14 @@ async fn connect(url: &str) -> Result<PgConnection> {
 }
 
 async fn apply(connection: &mut PgConnection, migration: &Migration) -> Result<()> {
+    for (name, rest) in migration.indexes {
+        // Each in a statement of its own: in a transaction the build would stop commits.
+        execute(connection, format!("DROP INDEX CONCURRENTLY IF EXISTS {name}")).await?;
+        execute(connection, format!("CREATE INDEX CONCURRENTLY {name} ON {rest}")).await?;
+    }
     let mut transaction = connection.begin().await.map_err(failed)?;
     for part in migration.parts {
-        execute(&mut transaction, part).await?;
+        execute(&mut transaction, (*part).to_owned()).await?;
     }
     sqlx::query("INSERT INTO schema_migration (version, name) VALUES ($1, $2)")
         .bind(migration.version)
@@ -157,8 +225,11 @@ async fn apply(connection: &mut PgConnection, migration: &Migration) -> Result<(
     transaction.commit().await.map_err(failed)
 }
 
-async fn execute(connection: &mut PgConnection, sql: &'static str) -> Result<()> {
-    sqlx::raw_sql(sql).execute(connection).await.map_err(failed)?;
+async fn execute(connection: &mut PgConnection, sql: String) -> Result<()> {
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+        .execute(connection)
+        .await
+        .map_err(failed)?;
     Ok(())
 }
 

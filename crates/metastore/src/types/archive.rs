@@ -1,8 +1,9 @@
 //! What archiving says to the metastore and hears from it.
 
-use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId};
+use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId, SegmentKind};
 
 use super::read::Extent;
+use crate::{MetastoreError, Result};
 
 /// An ingest segment that was committed and is still needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,4 +36,31 @@ pub struct ArchivedPartition {
     /// of the request's incarnation; or, where the records could not be read, still in the ingest segment that was
     /// to hold them: a hole, which readers are told of.
     pub extents: Vec<Extent>,
+}
+
+impl ArchiveRequest {
+    /// Refuses what no archiver may send: a foreign archive segment, or one that is not read in chunks.
+    pub(crate) fn check(&self, partition: &ArchivedPartition) -> Result<()> {
+        let ours = |extent: &Extent| match extent.segment.kind {
+            SegmentKind::Ingest => extent.chunk.is_none(),
+            SegmentKind::Archive => extent.segment.incarnation == self.incarnation && extent.chunk.is_some(),
+        };
+        match partition.extents.iter().find(|extent| !ours(extent)) {
+            None => Ok(()),
+            Some(extent) => Err(MetastoreError::Corrupt(format!(
+                "{} archives {} into {}, which is not its own",
+                self.incarnation, partition.partition, extent.segment
+            ))),
+        }
+    }
+}
+
+/// Whether extents lie end to end, and none is empty.
+pub(crate) fn ends_meet(extents: &[Extent]) -> bool {
+    extents
+        .iter()
+        .all(|extent| extent.base_offset < extent.end_offset)
+        && extents
+            .windows(2)
+            .all(|pair| pair[0].end_offset == pair[1].base_offset)
 }

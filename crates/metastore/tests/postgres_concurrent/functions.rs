@@ -24,7 +24,7 @@ const WITH_PAUSES: &[(&str, &str)] = &[
     source!("register_v1"),
     source!("fence_expired_v1"),
     source!("create_topics_v2"),
-    source!("delete_topics_v1"),
+    source!("delete_topics_v2"),
     source!("forget_idle_producers_v1"),
 ];
 
