@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use esker_metastore::Settled;
+use esker_metastore::{Extent, Settled};
 use esker_model::sequence::{Offer, Outcome, judge};
 use esker_model::{IncarnationId, PartitionKey, ProducerEpoch, TopicKey};
 use sqlx::{PgConnection, Row};
@@ -15,7 +15,7 @@ use crate::operations::Offered;
 
 /// An extent as it stands in the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Stored {
+pub(crate) struct Stored {
     partition: PartitionKey,
     base_offset: i64,
     end_offset: i64,
@@ -23,18 +23,53 @@ struct Stored {
     seq: i64,
 }
 
-/// Checks everything. `forgetful`: producers were forgotten, so that they may have started above 0.
+impl Stored {
+    /// An extent of an ingest segment that an archiver saw.
+    pub(crate) fn of(partition: PartitionKey, extent: &Extent) -> Self {
+        Self {
+            partition,
+            base_offset: extent.base_offset,
+            end_offset: extent.end_offset,
+            incarnation: extent.segment.incarnation,
+            seq: extent.segment.seq as i64,
+        }
+    }
+}
+
+/// Checks everything where nothing was archived. `forgetful`: producers were forgotten, so that they may have started above 0.
 pub(crate) async fn check(
     connection: &mut PgConnection,
     offered: &[Offered],
     forgetful: bool,
 ) -> Vec<String> {
-    let extents = stored(connection).await;
+    check_archived(connection, offered, forgetful, &[]).await
+}
+
+/// As [`check`], where archivers moved these.
+pub(crate) async fn check_archived(
+    connection: &mut PgConnection,
+    offered: &[Offered],
+    forgetful: bool,
+    archived: &[Stored],
+) -> Vec<String> {
+    let mut extents = stored(connection).await;
+    // Some of them stand in their buckets still.
+    extents.extend(
+        archived
+            .iter()
+            .filter(|extent| !extents.contains(extent))
+            .cloned()
+            .collect::<Vec<_>>(),
+    );
+    extents.sort_by_key(|extent| (extent.partition, extent.base_offset, extent.end_offset));
     let heads = heads(connection).await;
     let mut wrong = Vec::new();
     dense(&extents, &heads, &mut wrong);
     answers_agree(offered, &mut wrong);
-    extents_as_answered(&extents, offered, &mut wrong);
+    // What a deleted topic had goes with its bucket: nobody reads it.
+    let kept = |partition| archived.is_empty() || heads.contains_key(&partition);
+    extents.retain(|extent| kept(extent.partition));
+    extents_as_answered(&extents, offered, kept, &mut wrong);
     sequences(offered, forgetful, &mut wrong);
     if deadlocks(connection).await > 0 {
         wrong.push("there were deadlocks".to_owned());
@@ -137,7 +172,12 @@ fn answers_agree(offered: &[Offered], wrong: &mut Vec<String>) {
 
 /// The extents are those that the answers say, no more and no fewer. Segments nobody heard of again may
 /// have been committed or not, as a whole.
-fn extents_as_answered(extents: &[Stored], offered: &[Offered], wrong: &mut Vec<String>) {
+fn extents_as_answered(
+    extents: &[Stored],
+    offered: &[Offered],
+    kept: impl Fn(PartitionKey) -> bool,
+    wrong: &mut Vec<String>,
+) {
     let mut by_segment: BTreeMap<(IncarnationId, i64), Vec<Stored>> = BTreeMap::new();
     for extent in extents {
         let key = (extent.incarnation, extent.seq);
@@ -150,7 +190,7 @@ fn extents_as_answered(extents: &[Stored], offered: &[Offered], wrong: &mut Vec<
             continue;
         }
         let mut expected = Vec::new();
-        for run in appended(one) {
+        for run in appended(one).into_iter().filter(|run| kept(run.partition)) {
             expected.push(Stored {
                 partition: run.partition,
                 base_offset: run.base_offset,

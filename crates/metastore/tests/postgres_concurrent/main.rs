@@ -14,6 +14,7 @@
 
 use esker_harness::throwaway_postgres as server;
 
+mod archiving;
 mod checker;
 mod functions;
 mod meetings;

@@ -14,9 +14,9 @@ use crate::functions::Mistake;
 use crate::operations::{Offered, request, run};
 use crate::world::{Agent, World, end, registration, start};
 
-type Committed = JoinHandle<(Offered, Option<MetastoreError>)>;
+pub(crate) type Committed = JoinHandle<(Offered, Option<MetastoreError>)>;
 
-fn commit(agent: &Agent, seq: u64, runs: Vec<esker_metastore::RunCommit>) -> Committed {
+pub(crate) fn commit(agent: &Agent, seq: u64, runs: Vec<esker_metastore::RunCommit>) -> Committed {
     let agent = agent.clone();
     start(async move {
         let request = request(agent.incarnation, seq, runs);
@@ -27,7 +27,7 @@ fn commit(agent: &Agent, seq: u64, runs: Vec<esker_metastore::RunCommit>) -> Com
     })
 }
 
-fn partition(topic: TopicKey) -> PartitionKey {
+pub(crate) fn partition(topic: TopicKey) -> PartitionKey {
     PartitionKey { topic, partition: 0 }
 }
 
@@ -44,6 +44,7 @@ macro_rules! meeting {
         }
     };
 }
+pub(crate) use meeting;
 
 meeting!(fence_meets_commit);
 meeting!(takeover_meets_commit);

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crate::functions::Mistake;
-use crate::meetings;
+use crate::{archiving, meetings};
 
 async fn is_found<F: Future<Output = Option<Vec<String>>>>(found: F, by: &str) {
     let Some(wrong) = found.await else { return };
@@ -15,43 +15,43 @@ async fn is_found<F: Future<Output = Option<Vec<String>>>>(found: F, by: &str) {
 
 /// Declares a planted mistake as a test.
 macro_rules! planted {
-    ($name:ident, $meeting:ident, finds $text:literal, in $function:literal, $($wrong:expr => $instead:expr),+) => {
+    ($name:ident, $meeting:path, finds $text:literal, in $function:literal, $($wrong:expr => $instead:expr),+) => {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
             let mistake = Mistake {
                 function: $function,
                 replace: &[$(($wrong, $instead)),+],
             };
-            is_found(meetings::$meeting(Some(&mistake)), $text).await;
+            is_found($meeting(Some(&mistake)), $text).await;
         }
     };
 }
 
 // A plain update does not conflict with FOR KEY SHARE.
-planted!(fencing_by_a_plain_update, fence_meets_commit, finds "landed after its fencing",
+planted!(fencing_by_a_plain_update, meetings::fence_meets_commit, finds "landed after its fencing",
     in "fence_expired_v1",
     "    ORDER BY a.incarnation\n    FOR UPDATE;" => "    ORDER BY a.incarnation;");
 
-planted!(takeover_by_a_plain_update, takeover_meets_commit, finds "landed after its fencing",
+planted!(takeover_by_a_plain_update, meetings::takeover_meets_commit, finds "landed after its fencing",
     in "register_v1",
     "    ORDER BY a.incarnation\n    FOR UPDATE;" => "    ORDER BY a.incarnation;");
 
 // A commit that looks at its fence row without a lock.
-planted!(a_commit_without_its_fence_row, fence_meets_commit, finds "landed after its fencing",
+planted!(a_commit_without_its_fence_row, meetings::fence_meets_commit, finds "landed after its fencing",
     in "commit_v1",
     "WHERE a.incarnation = p_incarnation FOR KEY SHARE;" => "WHERE a.incarnation = p_incarnation;");
 
 // FOR SHARE conflicts with a heartbeat's update.
-planted!(a_commit_that_shares_its_fence_row, heartbeat_meets_commit, finds "heartbeat waits",
+planted!(a_commit_that_shares_its_fence_row, meetings::heartbeat_meets_commit, finds "heartbeat waits",
     in "commit_v1",
     "WHERE a.incarnation = p_incarnation FOR KEY SHARE;" => "WHERE a.incarnation = p_incarnation FOR SHARE;");
 
-planted!(a_settle_that_shares_its_fence_row, heartbeat_meets_settle, finds "heartbeat waits",
+planted!(a_settle_that_shares_its_fence_row, meetings::heartbeat_meets_settle, finds "heartbeat waits",
     in "settle_v1",
     "WHERE a.incarnation = p_incarnation FOR KEY SHARE;" => "WHERE a.incarnation = p_incarnation FOR SHARE;");
 
 // One statement that locks and reads: it reads with the snapshot from before it waited.
-planted!(heads_read_by_the_statement_that_locks_them, commits_meet, finds "is followed by",
+planted!(heads_read_by_the_statement_that_locks_them, meetings::commits_meet, finds "is followed by",
     in "commit_v1",
     "        FOR NO KEY UPDATE OF lh\n" => "",
     "    LEFT JOIN log_head lh ON lh.topic_id = q.topic_id AND lh.partition = q.partition;
@@ -69,7 +69,7 @@ planted!(heads_read_by_the_statement_that_locks_them, commits_meet, finds "is fo
     v_old_next");
 
 // Producer rows that the locking statement reads along are as old as its snapshot.
-planted!(producers_read_by_the_statement_that_locks, retry_meets_its_first_attempt, finds "the model says",
+planted!(producers_read_by_the_statement_that_locks, meetings::retry_meets_its_first_attempt, finds "the model says",
     in "commit_v1",
     "    SELECT array_agg(l.i ORDER BY l.i) INTO v_locked
     FROM (
@@ -91,20 +91,36 @@ planted!(producers_read_by_the_statement_that_locks, retry_meets_its_first_attem
 ");
 
 // A head that appeared after the locking statement is read, and nobody holds its lock.
-planted!(a_head_that_nobody_locked, create_meets_commits, finds "is followed by",
+planted!(a_head_that_nobody_locked, meetings::create_meets_commits, finds "is followed by",
     in "commit_v1",
     "v_topic[i] := NULL;" => "NULL;");
 
 // Idleness that is not looked at again under the lock.
-planted!(idleness_from_before_the_lock, forget_meets_commit, finds "forgotten in use",
+planted!(idleness_from_before_the_lock, meetings::forget_meets_commit, finds "forgotten in use",
     in "forget_idle_producers_v1",
     "            AND pp.updated_at <= v_before\n        RETURNING" => "        RETURNING");
 
 // A settle that looks first and believes what it saw.
-planted!(a_settle_that_looks_first, settle_meets_commit, finds "but also",
+planted!(a_settle_that_looks_first, meetings::settle_meets_commit, finds "but also",
     in "settle_v1",
     "    RETURN QUERY
     SELECT s.seq, s.state, s.reply
     FROM segment s
     WHERE s.incarnation = p_incarnation AND s.seq = ANY (p_seq);" =>
     "    RETURN QUERY SELECT u.seq, 2::smallint, '{}'::bigint[] FROM unnest(p_seq) AS u (seq);");
+
+// An archiver that looks at its fence row without a lock.
+planted!(an_archiver_without_its_fence_row, archiving::fence_meets_archive, finds "went on after its fencing",
+    in "archive_v1",
+    "WHERE a.incarnation = p_incarnation FOR KEY SHARE;" => "WHERE a.incarnation = p_incarnation;");
+
+// Compare and set without the lock of the head.
+planted!(an_archiver_that_does_not_lock_heads, archiving::archivers_meet, finds "both archived",
+    in "archive_v1",
+    "        FOR NO KEY UPDATE OF lh\n" => "");
+
+// Check, lock, empty: what a commit wrote in between goes with the bucket.
+planted!(a_bucket_that_is_not_looked_at_again, archiving::commit_meets_empty, finds "emptied Ok(1) of 8",
+    in "empty_bucket_v1",
+    "    -- pause: empty holds bucket
+    EXECUTE c_needed INTO v_needed;" => "");
