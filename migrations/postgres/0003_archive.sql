@@ -39,9 +39,10 @@ CREATE TABLE archive_extent (
     chunk_position bigint,                           -- these three are NULL in a hole
     chunk_bytes    bigint,
     chunk_crc      bigint,
+    archived_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (topic_id, partition, end_offset)
 );
-CREATE INDEX archive_extent_by_segment ON archive_extent (incarnation, seq);
+CREATE INDEX archive_extent_by_segment ON archive_extent (incarnation, seq) WHERE kind = 1;
 
 -- Who does a job at present. Only saves work: nothing rests on it.
 CREATE TABLE job (

@@ -35,12 +35,19 @@ pub use types::archive::*;
 pub use types::cluster::*;
 pub use types::commit::*;
 pub use types::read::*;
+pub use types::retention::*;
 pub use types::topics::*;
 
 /// Everything an agent needs of a metastore.
-pub trait Metastore: Commits + Reads + Topics + Producers + Agents + Clusters + Send + Sync {}
+pub trait Metastore:
+    Commits + Reads + Topics + Producers + Agents + Archives + Retention + Clusters + Send + Sync
+{
+}
 
-impl<T: Commits + Reads + Topics + Producers + Agents + Clusters + Send + Sync> Metastore for T {}
+impl<T: Commits + Reads + Topics + Producers + Agents + Archives + Retention + Clusters + Send + Sync>
+    Metastore for T
+{
+}
 
 /// The write path.
 #[async_trait]
@@ -178,6 +185,23 @@ pub trait Archives: Send + Sync {
     /// Forgets the extents of records that are archived, as far as that costs little: a bucket as a whole. Returns
     /// how many buckets were emptied.
     async fn empty_buckets(&self) -> Result<u64>;
+}
+
+/// What partitions keep.
+#[async_trait]
+pub trait Retention: Send + Sync {
+    /// Moves log starts over archived records that need not be kept, a chunk at a time and from the beginning of the
+    /// log on; returns the partitions that moved. A chunk is as old as its youngest record, by the database's clock;
+    /// records without a timestamp, as their archiving.
+    async fn retain(&self, requests: &[RetainRequest]) -> Result<Vec<(PartitionKey, Head)>>;
+
+    /// Moves log starts forward, never beyond the end of the log and never back; returns the heads afterwards,
+    /// `None` for a partition that does not exist. A partition comes once.
+    async fn advance_log_start(&self, starts: &[(PartitionKey, i64)]) -> Result<Vec<Option<Head>>>;
+
+    /// Forgets archived records below their partitions' log starts, at most `limit` chunks, and has archive segments
+    /// go that hold nothing else. Returns how many chunks were forgotten.
+    async fn drop_archived(&self, limit: usize) -> Result<u64>;
 }
 
 /// The cluster's identity.

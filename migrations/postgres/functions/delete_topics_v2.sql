@@ -39,15 +39,15 @@ BEGIN
 
     WITH dropped AS (
         DELETE FROM archive_extent e WHERE e.topic_id = ANY (v_topics)
-        RETURNING e.incarnation, e.seq, e.topic_id
+        RETURNING e.kind, e.incarnation, e.seq
     )
     UPDATE archive_segment s SET state = 1, released_at = clock_timestamp()
-    FROM (SELECT DISTINCT d.incarnation, d.seq FROM dropped d) d
+    FROM (SELECT DISTINCT d.incarnation, d.seq FROM dropped d WHERE d.kind = 1) d
     WHERE s.incarnation = d.incarnation AND s.seq = d.seq AND s.state = 0
         -- The statement's snapshot still has what it drops.
         AND NOT EXISTS (
             SELECT FROM archive_extent e
-            WHERE e.incarnation = s.incarnation AND e.seq = s.seq AND NOT e.topic_id = ANY (v_topics));
+            WHERE e.incarnation = s.incarnation AND e.seq = s.seq AND e.kind = 1 AND NOT e.topic_id = ANY (v_topics));
 
     UPDATE cluster SET catalog_version = v_version WHERE catalog_version <> v_version;
     RETURN QUERY SELECT u FROM unnest(v_deleted) WITH ORDINALITY AS d (u, i) ORDER BY i;

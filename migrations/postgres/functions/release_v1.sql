@@ -27,7 +27,9 @@ BEGIN
     UPDATE archive_segment s SET state = 1, released_at = clock_timestamp()
     FROM unnest(p_kind, p_incarnation, p_seq) AS q (kind, incarnation, seq)
     WHERE q.kind = 1 AND s.incarnation = q.incarnation AND s.seq = q.seq AND s.state = 0
-        AND NOT EXISTS (SELECT FROM archive_extent e WHERE e.incarnation = s.incarnation AND e.seq = s.seq);
+        AND NOT EXISTS (
+            -- A hole names an ingest segment, which may have the same number.
+            SELECT FROM archive_extent e WHERE e.incarnation = s.incarnation AND e.seq = s.seq AND e.kind = 1);
 
     RETURN QUERY
     SELECT q.i,

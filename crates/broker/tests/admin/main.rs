@@ -20,6 +20,8 @@ mod delete;
 mod describe_partitions;
 mod membership;
 mod metadata;
+#[path = "../support/pass_on.rs"]
+mod pass_on;
 mod producers;
 mod watched;
 mod world;

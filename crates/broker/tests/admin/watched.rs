@@ -181,6 +181,8 @@ impl Agents for Watched {
     }
 }
 
+crate::pass_on_upkeep!(Watched);
+
 #[async_trait]
 impl Clusters for Watched {
     async fn cluster(&self) -> Result<Option<Cluster>> {

@@ -189,6 +189,8 @@ impl Agents for MoodyMetastore {
     }
 }
 
+crate::pass_on_upkeep!(MoodyMetastore);
+
 #[async_trait]
 impl Clusters for MoodyMetastore {
     async fn cluster(&self) -> Result<Option<Cluster>> {

@@ -10,7 +10,10 @@
     clippy::disallowed_methods
 )]
 
+pub mod archive;
 mod metastore;
+#[path = "../support/pass_on.rs"]
+mod pass_on;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

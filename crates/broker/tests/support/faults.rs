@@ -178,6 +178,8 @@ impl Agents for Faulty {
     }
 }
 
+crate::pass_on_upkeep!(Faulty);
+
 #[async_trait]
 impl Clusters for Faulty {
     async fn cluster(&self) -> Result<Option<Cluster>> {

@@ -15,6 +15,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests have a runtime of their own")]
 
 pub mod faults;
+pub mod pass_on;
 
 use std::sync::Arc;
 

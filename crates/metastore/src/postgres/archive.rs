@@ -62,7 +62,12 @@ impl Archives for PostgresMetastore {
     }
 
     async fn unarchived(&self, segments: &[SegmentId]) -> Result<Vec<(PartitionKey, Extent)>> {
-        let ids = Ids::new(segments)?;
+        let ingest: Vec<SegmentId> = segments
+            .iter()
+            .filter(|id| id.kind == SegmentKind::Ingest)
+            .copied()
+            .collect();
+        let ids = Ids::new(&ingest)?;
         let query = || {
             sqlx::query("SELECT * FROM unarchived_v1($1, $2)")
                 .bind(&ids.incarnation)

@@ -24,6 +24,7 @@ mod pool;
 mod producers;
 mod reads;
 mod reply;
+mod retention;
 mod schema;
 mod session;
 mod topics;

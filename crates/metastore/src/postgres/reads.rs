@@ -108,13 +108,13 @@ impl Reads for PostgresMetastore {
     }
 }
 
-struct Keys {
-    topic: Vec<i32>,
-    partition: Vec<i32>,
+pub(super) struct Keys {
+    pub(super) topic: Vec<i32>,
+    pub(super) partition: Vec<i32>,
 }
 
 impl Keys {
-    fn new(keys: impl Iterator<Item = PartitionKey>) -> Self {
+    pub(super) fn new(keys: impl Iterator<Item = PartitionKey>) -> Self {
         let (topic, partition) = keys.map(|key| (key.topic.0, key.partition)).unzip();
         Self { topic, partition }
     }
@@ -134,7 +134,7 @@ pub(super) fn slot<'a, T>(replies: &'a mut [T], row: &PgRow) -> Result<&'a mut T
         .ok_or_else(|| MetastoreError::Corrupt(format!("a reply to request {index}, which was not sent")))
 }
 
-fn head(row: &PgRow) -> Result<Head> {
+pub(super) fn head(row: &PgRow) -> Result<Head> {
     Ok(Head {
         log_start: row.try_get("o_log_start")?,
         next_offset: row.try_get("o_next_offset")?,

@@ -19,9 +19,10 @@ use crate::{CommitReply, CommitRequest, MetastoreError, Result, RunCommit, Segme
 /// Extents are emptied in buckets of one hour of commits.
 const BUCKET_MS: i64 = 3_600_000;
 
-/// `segment.state`.
+/// `segment.state` and `archive_segment.state`. Statements that a partial index serves spell them out.
 pub(super) const LIVE: i64 = 1;
 pub(super) const TOMBSTONE: i64 = 2;
+pub(super) const RELEASED: i64 = 3;
 
 const FLAG_TRANSACTIONAL: i64 = 1;
 
@@ -176,11 +177,11 @@ fn commit_segment(
     let runs: Vec<_> = segment.runs.iter().map(|run| state.judge(run)).collect();
     tx.prepare_cached(
         if planted(Mistake::CommitAgain) || planted(Mistake::ReuseSegmentKey) {
-            "INSERT OR REPLACE INTO segment (incarnation, seq, epoch, state, object_bytes, reply)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+            "INSERT OR REPLACE INTO segment (incarnation, seq, epoch, state, object_bytes, reply, committed_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
         } else {
-            "INSERT INTO segment (incarnation, seq, epoch, state, object_bytes, reply)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+            "INSERT INTO segment (incarnation, seq, epoch, state, object_bytes, reply, committed_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
         },
     )?
     .execute(params![
@@ -190,6 +191,7 @@ fn commit_segment(
         LIVE,
         int(segment.object_bytes)?,
         codec::encode_reply(&runs),
+        tx.now_ms,
     ])?;
     let row = tx.last_insert_rowid();
     for (run, pieces) in segment.runs.iter().zip(&runs) {

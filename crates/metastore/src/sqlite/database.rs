@@ -78,7 +78,10 @@ impl DatabaseClock {
     fn start(connection: &Connection, clock: Arc<dyn Clock>) -> Result<Self> {
         let held_ms: i64 = connection.query_row(
             "SELECT max(ifnull((SELECT max(heartbeat_ms) FROM agent), 0),
-                        ifnull((SELECT max(touched_ms) FROM producer_partition), 0))",
+                        ifnull((SELECT max(touched_ms) FROM producer_partition), 0),
+                        ifnull((SELECT max(committed_ms) FROM segment WHERE state = 1), 0),
+                        ifnull((SELECT max(released_ms) FROM segment WHERE state = 3), 0),
+                        ifnull((SELECT max(released_ms) FROM archive_segment WHERE state = 3), 0))",
             [],
             |row| row.get(0),
         )?;

@@ -7,6 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0001_first_tables.sql"),
     include_str!("../../../../migrations/sqlite/0002_names_again.sql"),
+    include_str!("../../../../migrations/sqlite/0003_archive.sql"),
 ];
 
 /// "Eskr" in ASCII.

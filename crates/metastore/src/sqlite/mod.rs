@@ -10,10 +10,11 @@
 //! same directory is refused. In memory there is no thread: calls run where they are made, in the order
 //! in which they are made, so that a simulation repeats itself.
 //!
-//! `commit` → `settle` are the write path, `reads` the read path; the other files are named after their
-//! trait.
+//! `commit` → `settle` are the write path, `reads` the read path, `archive` → `release` the way of segments out of
+//! the store; the other files are named after their trait.
 
 mod agents;
+mod archive;
 mod cluster;
 mod codec;
 mod commit;
@@ -21,6 +22,7 @@ mod create;
 mod database;
 mod error;
 mod executor;
+mod extents;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod memory;
@@ -28,6 +30,8 @@ mod migrate;
 mod open;
 mod producers;
 mod reads;
+mod release;
+mod retention;
 mod settle;
 mod topics;
 mod traits;

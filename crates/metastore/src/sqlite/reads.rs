@@ -1,24 +1,13 @@
-//! Log heads and extents.
+//! Log heads and extents: below `archived_to` the archived ones, from there on the others.
 
-use esker_model::{ClusterEpoch, PartitionKey, ProducerEpoch, ProducerId, SegmentId, SegmentKind};
-use rusqlite::{OptionalExtension, Row, params};
+use std::cmp::Reverse;
 
-use super::commit::is_transactional;
+use esker_model::PartitionKey;
+use rusqlite::{OptionalExtension, params};
+
 use super::database::Transaction;
-use super::values::get_incarnation;
-use crate::{Extent, Head, MetastoreError, Plan, PlanRequest, Result, TimeQuery, TimeReply, TimeRequest};
-
-/// Selects extents with what [`extent`] needs of their segments.
-macro_rules! extents_sql {
-    ($condition:literal) => {
-        concat!(
-            "SELECT e.base_offset, e.end_offset, s.epoch, s.incarnation, s.seq, s.object_bytes,
-                    e.position, e.bytes, e.max_timestamp, e.producer_id, e.producer_epoch, e.flags
-             FROM extent e JOIN segment s ON s.id = e.segment ",
-            $condition
-        )
-    };
-}
+use super::extents::{archive_extents_sql, extent, extents_sql};
+use crate::{Extent, Head, Plan, PlanRequest, Result, TimeQuery, TimeReply, TimeRequest};
 
 /// A log head with what only the metastore needs of it.
 pub(super) struct HeadRow {
@@ -84,32 +73,56 @@ fn plan_one(tx: &Transaction<'_>, request: &PlanRequest) -> Result<Plan> {
         head: head(tx, request.partition)?.map(|row| row.head),
         extents: Vec::new(),
     };
-    if plan.head.is_none() {
+    let Some(Head { archived_to, .. }) = plan.head else {
         return Ok(plan);
+    };
+    // The extents of a partition are contiguous, so the one that holds `from` is the last that
+    // begins at or below it: two searches of the tree instead of a scan.
+    let mut bytes = 0;
+    if request.from < archived_to {
+        let sql = archive_extents_sql!(
+            "WHERE e.topic = ?1 AND e.partition = ?2 AND e.end_offset > ?3
+               AND e.base_offset >= ifnull((SELECT max(base_offset) FROM archive_extent
+                                            WHERE topic = ?1 AND partition = ?2 AND base_offset <= ?3), 0)
+             ORDER BY e.base_offset"
+        );
+        collect(tx, sql, request, request.from, &mut plan.extents, &mut bytes)?;
     }
-    let mut statement = tx.prepare_cached(extents_sql!(
-        // The extents of a partition are contiguous, so the one that holds `from` is the last that
-        // begins at or below it: two searches of the tree instead of a scan.
+    let sql = extents_sql!(
         "WHERE e.topic = ?1 AND e.partition = ?2 AND e.end_offset > ?3
            AND e.base_offset >= ifnull((SELECT max(base_offset) FROM extent
                                         WHERE topic = ?1 AND partition = ?2 AND base_offset <= ?3), 0)
          ORDER BY e.base_offset"
-    ))?;
+    );
+    let from = request.from.max(archived_to);
+    collect(tx, sql, request, from, &mut plan.extents, &mut bytes)?;
+    Ok(plan)
+}
+
+/// Adds extents to a plan as far as its limits go.
+fn collect(
+    tx: &Transaction<'_>,
+    sql: &str,
+    request: &PlanRequest,
+    from: i64,
+    extents: &mut Vec<Extent>,
+    bytes: &mut u64,
+) -> Result<()> {
+    let mut statement = tx.prepare_cached(sql)?;
     let mut rows = statement.query(params![
         request.partition.topic.0,
         request.partition.partition,
-        request.from
+        from
     ])?;
-    let mut bytes = 0;
-    while plan.extents.len() < request.extents_max
-        && (bytes < request.bytes_max || plan.extents.is_empty())
+    while extents.len() < request.extents_max
+        && (*bytes < request.bytes_max || extents.is_empty())
         && let Some(row) = rows.next()?
     {
         let extent = extent(row)?;
-        bytes += extent.bytes;
-        plan.extents.push(extent);
+        *bytes += extent.bytes;
+        extents.push(extent);
     }
-    Ok(plan)
+    Ok(())
 }
 
 pub(super) fn find_by_time(tx: &Transaction<'_>, requests: &[TimeRequest]) -> Result<Vec<TimeReply>> {
@@ -123,56 +136,53 @@ fn find_one(tx: &Transaction<'_>, request: &TimeRequest) -> Result<TimeReply> {
             extent: None,
         });
     };
-    let (topic, partition) = (request.partition.topic.0, request.partition.partition);
-    let found = match request.query {
-        TimeQuery::AtOrAfter { timestamp, from } => tx
-            .prepare_cached(extents_sql!(
+    let (archived, later) = match request.query {
+        TimeQuery::AtOrAfter { .. } => (
+            archive_extents_sql!(
                 "WHERE e.topic = ?1 AND e.partition = ?2 AND e.end_offset > ?3 AND e.max_timestamp >= ?4
                  ORDER BY e.base_offset LIMIT 1"
-            ))?
-            .query_row(
-                params![topic, partition, from.max(head.log_start), timestamp],
-                |row| Ok(extent(row)),
-            )
-            .optional()?,
-        TimeQuery::Max => tx
-            .prepare_cached(extents_sql!(
-                "WHERE e.topic = ?1 AND e.partition = ?2 AND e.end_offset > ?3
+            ),
+            extents_sql!(
+                "WHERE e.topic = ?1 AND e.partition = ?2 AND e.end_offset > ?3 AND e.max_timestamp >= ?4
+                 ORDER BY e.base_offset LIMIT 1"
+            ),
+        ),
+        TimeQuery::Max => (
+            archive_extents_sql!(
+                "WHERE e.topic = ?1 AND e.partition = ?2 AND e.end_offset > ?3 AND e.max_timestamp >= ?4
                  ORDER BY e.max_timestamp DESC, e.base_offset LIMIT 1"
-            ))?
-            .query_row(params![topic, partition, head.log_start], |row| Ok(extent(row)))
-            .optional()?,
+            ),
+            extents_sql!(
+                "WHERE e.topic = ?1 AND e.partition = ?2 AND e.end_offset > ?3 AND e.max_timestamp >= ?4
+                 ORDER BY e.max_timestamp DESC, e.base_offset LIMIT 1"
+            ),
+        ),
     };
+    let (timestamp, from) = match request.query {
+        TimeQuery::AtOrAfter { timestamp, from } => (timestamp, from.max(head.log_start)),
+        TimeQuery::Max => (i64::MIN, head.log_start),
+    };
+    let first = |sql: &str, from: i64| -> Result<Option<Extent>> {
+        let (topic, partition) = (request.partition.topic.0, request.partition.partition);
+        tx.prepare_cached(sql)?
+            .query_row(params![topic, partition, from, timestamp], |row| Ok(extent(row)))
+            .optional()?
+            .transpose()
+    };
+    let mut found = None;
+    if from < head.archived_to {
+        found = first(archived, from)?;
+    }
+    if found.is_none() || request.query == TimeQuery::Max {
+        let other = first(later, from.max(head.archived_to))?;
+        // Of equal ones the first.
+        found = found
+            .into_iter()
+            .chain(other)
+            .min_by_key(|extent| (Reverse(extent.max_timestamp), extent.base_offset));
+    }
     Ok(TimeReply {
         head: Some(head),
-        extent: found.transpose()?,
-    })
-}
-
-fn extent(row: &Row<'_>) -> Result<Extent> {
-    let unsigned = |column| -> Result<u64> {
-        u64::try_from(row.get::<_, i64>(column)?)
-            .map_err(|_| MetastoreError::Corrupt("an extent with a negative number".to_owned()))
-    };
-    let producer: (Option<i64>, Option<i16>) = (row.get(9)?, row.get(10)?);
-    Ok(Extent {
-        base_offset: row.get(0)?,
-        end_offset: row.get(1)?,
-        segment: SegmentId {
-            kind: SegmentKind::Ingest,
-            epoch: ClusterEpoch(row.get(2)?),
-            incarnation: get_incarnation(row, 3)?,
-            seq: unsigned(4)?,
-        },
-        object_bytes: unsigned(5)?,
-        chunk: None,
-        position: unsigned(6)?,
-        bytes: unsigned(7)?,
-        max_timestamp: row.get(8)?,
-        producer: producer
-            .0
-            .zip(producer.1)
-            .map(|(id, epoch)| (ProducerId(id), ProducerEpoch(epoch))),
-        transactional: is_transactional(row.get(11)?),
+        extent: found,
     })
 }

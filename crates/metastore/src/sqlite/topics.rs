@@ -7,6 +7,7 @@ use esker_model::{TopicKey, TopicUuid};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::database::Transaction;
+use super::release;
 use super::values::{get_topic_uuid, topic_uuid};
 use crate::{
     Catalog, ConfigChange, CreatePartitionsRefusal, CreateTopicRefusal, MetastoreError, NewPartitions,
@@ -132,8 +133,8 @@ fn insert_heads(tx: &Transaction<'_>, topic: TopicKey, partitions: std::ops::Ran
     Ok(())
 }
 
-/// Deletes a topic with its heads and what they remember of producers. Its extents have no head any
-/// more, so that nobody is given them; they go with their buckets.
+/// Deletes a topic with its heads, what they remember of producers, and its extents. Segments that nothing else
+/// needs may go: archive segments from now on, ingest segments as soon as they are released.
 pub(super) fn delete(tx: &Transaction<'_>, uuid: TopicUuid) -> Result<bool> {
     let Some(topic) = by_uuid(tx, uuid)? else {
         return Ok(false);
@@ -152,6 +153,12 @@ pub(super) fn delete(tx: &Transaction<'_>, uuid: TopicUuid) -> Result<bool> {
         "DELETE FROM producer_partition WHERE topic = ?1",
     ] {
         tx.prepare_cached(statement)?.execute([topic.key.0])?;
+    }
+    // Where the key lives on, so does what it leads to.
+    if !planted(Mistake::TopicKeyLivesOn) {
+        tx.prepare_cached("DELETE FROM extent WHERE topic = ?1")?
+            .execute([topic.key.0])?;
+        release::forget_topic(tx, topic.key)?;
     }
     Ok(true)
 }

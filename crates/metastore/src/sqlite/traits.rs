@@ -1,14 +1,18 @@
 //! The traits, each method one call of the executor and one transaction.
 
 use async_trait::async_trait;
-use esker_model::{ClusterId, IncarnationId, PartitionKey, TopicUuid};
+use esker_model::{ClusterId, IncarnationId, PartitionKey, SegmentId, TopicUuid};
 
 use super::database::{Database, Transaction};
-use super::{SqliteMetastore, agents, cluster, commit, memory, producers, reads, settle, topics};
+use super::{
+    SqliteMetastore, agents, archive, cluster, commit, memory, producers, reads, release, retention, settle,
+    topics,
+};
 use crate::{
-    Agents, Catalog, Cluster, Clusters, CommitReply, CommitRequest, Commits, ConfigChange,
-    CreatePartitionsRefusal, CreateTopicRefusal, Head, Heartbeat, NewPartitions, NewTopic, Plan, PlanRequest,
-    Producers, Reads, Registered, Registration, Result, Settled, TimeReply, TimeRequest, Topic, Topics,
+    Agents, ArchiveRequest, Archives, Catalog, Cluster, Clusters, CommitReply, CommitRequest, Commits,
+    ConfigChange, CreatePartitionsRefusal, CreateTopicRefusal, Extent, Head, Heartbeat, NewPartitions,
+    NewTopic, Plan, PlanRequest, Producers, Reads, Registered, Registration, Result, RetainRequest,
+    Retention, Settled, TimeReply, TimeRequest, Topic, Topics, WaitingSegment,
 };
 
 impl SqliteMetastore {
@@ -162,6 +166,82 @@ impl Agents for SqliteMetastore {
 
     async fn leave(&self, incarnation: IncarnationId) -> Result<()> {
         self.write("leave", move |tx| agents::leave(tx, incarnation))
+            .await
+    }
+}
+
+#[async_trait]
+impl Archives for SqliteMetastore {
+    async fn claim_job(&self, job: &str, incarnation: IncarnationId, lease_ms: i64) -> Result<bool> {
+        let job = job.to_owned();
+        self.write("claim_job", move |tx| {
+            archive::claim_job(tx, &job, incarnation, lease_ms)
+        })
+        .await
+    }
+
+    async fn waiting_segments(&self, bytes_max: u64, segments_max: usize) -> Result<Vec<WaitingSegment>> {
+        self.read("waiting_segments", move |tx| {
+            archive::waiting_segments(tx, bytes_max, segments_max)
+        })
+        .await
+    }
+
+    async fn unarchived(&self, segments: &[SegmentId]) -> Result<Vec<(PartitionKey, Extent)>> {
+        let segments = segments.to_vec();
+        self.read("unarchived", move |tx| archive::unarchived(tx, &segments))
+            .await
+    }
+
+    async fn archive(&self, request: &ArchiveRequest) -> Result<Vec<bool>> {
+        let request = request.clone();
+        self.write("archive", move |tx| archive::archive(tx, &request))
+            .await
+    }
+
+    async fn release(&self, segments: &[SegmentId]) -> Result<Vec<bool>> {
+        let segments = segments.to_vec();
+        self.write("release", move |tx| release::release(tx, &segments))
+            .await
+    }
+
+    async fn unneeded(&self, grace_ms: i64, limit: usize) -> Result<Vec<SegmentId>> {
+        self.read("unneeded", move |tx| release::unneeded(tx, grace_ms, limit))
+            .await
+    }
+
+    async fn forget_segments(&self, segments: &[SegmentId]) -> Result<()> {
+        let segments = segments.to_vec();
+        self.write("forget_segments", move |tx| {
+            release::forget_segments(tx, &segments)
+        })
+        .await
+    }
+
+    async fn empty_buckets(&self) -> Result<u64> {
+        // `archive` leaves nothing in them.
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl Retention for SqliteMetastore {
+    async fn retain(&self, requests: &[RetainRequest]) -> Result<Vec<(PartitionKey, Head)>> {
+        let requests = requests.to_vec();
+        self.write("retain", move |tx| retention::retain(tx, &requests))
+            .await
+    }
+
+    async fn advance_log_start(&self, starts: &[(PartitionKey, i64)]) -> Result<Vec<Option<Head>>> {
+        let starts = starts.to_vec();
+        self.write("advance_log_start", move |tx| {
+            retention::advance_log_start(tx, &starts)
+        })
+        .await
+    }
+
+    async fn drop_archived(&self, limit: usize) -> Result<u64> {
+        self.write("drop_archived", move |tx| retention::drop_archived(tx, limit))
             .await
     }
 }

@@ -5,4 +5,5 @@ pub(crate) mod archive;
 pub(crate) mod cluster;
 pub(crate) mod commit;
 pub(crate) mod read;
+pub(crate) mod retention;
 pub(crate) mod topics;

@@ -10,6 +10,7 @@
 //! - `CreateTopics` repeated with the same uuid and name finds its topic, as after an unknown outcome;
 //! - `fence_expired` names those of the list that are not live any more, in order, whoever ended them;
 //! - a life keeps its name: registering it under another is `Fenced`, and no node id is used up;
+//! - a lease is over when the clock is past its end; an archived extent tells of no producer;
 //! - an idle pair is one that was not appended to (or noted) for at least `idle_ms`.
 
 #![allow(
@@ -21,17 +22,23 @@
 )]
 
 mod agents;
+mod archive;
+mod archive_going;
+mod archive_jobs;
+mod archive_requests;
 mod cluster;
 mod commits;
 mod commits_refused;
 mod created_again;
 mod figures;
 mod on_disk;
+mod on_disk_archive;
 use esker_harness::throwaway_postgres as postgres_server;
 mod producers;
 mod property;
 mod reads;
 mod reference;
+mod retention;
 mod runs;
 mod settle;
 mod topics;
@@ -79,6 +86,13 @@ macro_rules! conformance {
 }
 
 conformance! {
+    retention:
+        log_starts_move_forward_within_the_log,
+        old_chunks_go_from_the_beginning_on,
+        records_without_a_timestamp_are_as_old_as_their_archiving,
+        chunks_go_that_have_enough_behind_them,
+        what_lies_below_the_log_start_is_dropped,
+        a_shared_archive_segment_goes_with_its_last_chunk;
     commits:
         offsets_are_dense_and_heads_follow,
         nothing_to_commit_is_fine,
@@ -159,6 +173,33 @@ conformance! {
         silence_expires_and_is_fenced,
         a_heartbeat_keeps_alive,
         leaving_ends_a_life;
+    archive:
+        an_archive_segment_is_named_by_one_call_only,
+        archiving_moves_archived_to_and_a_plan_crosses_it,
+        a_plan_across_archived_to_stops_at_its_limits,
+        archiving_goes_on_where_it_ended,
+        extents_that_do_not_fit_are_refused_alone,
+        a_hole_is_told,
+        who_may_not_archive_changes_nothing,
+        nobody_archives_to_the_segment_of_another,
+        at_or_after_a_time_looks_at_both,
+        the_largest_time_looks_at_both;
+    archive_going:
+        segments_wait_in_the_order_of_their_commits,
+        what_is_not_archived_is_told_in_order,
+        a_segment_is_released_when_all_of_it_is_archived,
+        what_was_never_committed_is_released,
+        a_released_segment_is_settled_as_committed,
+        released_segments_wait_for_their_grace,
+        a_living_incarnation_keeps_what_it_has_not_settled,
+        what_is_forgotten_is_not_unneeded_any_more,
+        an_archive_segment_goes_with_the_last_of_its_topics,
+        a_hole_keeps_no_segment,
+        ingest_segments_do_not_wait_for_deleted_topics,
+        emptying_buckets_changes_nothing_that_is_read;
+    archive_jobs:
+        a_lease_is_held_renewed_and_taken_over,
+        the_lease_of_one_that_is_gone_is_free;
     cluster:
         the_cluster_is_recorded_once,
         the_bucket_is_bound_for_ever;

@@ -1,7 +1,7 @@
 //! What a metastore can be asked, and what it answers, as data.
 
 use esker_metastore::*;
-use esker_model::{ClusterId, IncarnationId, PartitionKey, TopicUuid};
+use esker_model::{ClusterId, IncarnationId, PartitionKey, SegmentId, TopicUuid};
 
 #[derive(Debug)]
 pub enum Command {
@@ -24,6 +24,14 @@ pub enum Command {
     InitCluster(ClusterId),
     BucketBound,
     Cluster,
+    ClaimJob(&'static str, IncarnationId, i64),
+    WaitingSegments,
+    Unarchived(Vec<SegmentId>),
+    Archive(ArchiveRequest),
+    Release(Vec<SegmentId>),
+    Unneeded(i64),
+    ForgetSegments(Vec<SegmentId>),
+    EmptyBuckets,
 }
 
 #[derive(Debug, PartialEq)]
@@ -47,7 +55,19 @@ pub enum Reply {
     InitCluster(Result<Cluster>),
     BucketBound(Result<()>),
     Cluster(Result<Option<Cluster>>),
+    ClaimJob(Result<bool>),
+    /// With their bytes.
+    WaitingSegments(Result<Vec<(SegmentId, u64)>>),
+    Unarchived(Result<Vec<(PartitionKey, Extent)>>),
+    Archive(Result<Vec<bool>>),
+    Release(Result<Vec<bool>>),
+    Unneeded(Result<Vec<SegmentId>>),
+    ForgetSegments(Result<()>),
+    EmptyBuckets(Result<()>),
 }
+
+/// Bytes and segments: more than there are.
+const ALL: u64 = 1 << 50;
 
 impl Command {
     pub async fn run(&self, store: &dyn Metastore) -> Reply {
@@ -80,6 +100,36 @@ impl Command {
             Self::InitCluster(id) => Reply::InitCluster(store.init_cluster(id).await),
             Self::BucketBound => Reply::BucketBound(store.bucket_bound().await),
             Self::Cluster => Reply::Cluster(store.cluster().await),
+            archiving => archiving.run_archiving(store).await,
+        }
+    }
+
+    /// Which of several segments that are equally old come first is nobody's business: all are asked for and
+    /// compared in the order of their ids. Nor how old they are, nor how many buckets there were.
+    async fn run_archiving(&self, store: &dyn Metastore) -> Reply {
+        match self {
+            Self::ClaimJob(job, id, lease_ms) => Reply::ClaimJob(store.claim_job(job, *id, *lease_ms).await),
+            Self::WaitingSegments => {
+                let waiting = store.waiting_segments(ALL, ALL as usize).await;
+                Reply::WaitingSegments(waiting.map(|waiting| {
+                    let mut waiting: Vec<_> = waiting.iter().map(|s| (s.id, s.object_bytes)).collect();
+                    waiting.sort_unstable();
+                    waiting
+                }))
+            }
+            Self::Unarchived(segments) => Reply::Unarchived(store.unarchived(segments).await),
+            Self::Archive(request) => Reply::Archive(store.archive(request).await),
+            Self::Release(segments) => Reply::Release(store.release(segments).await),
+            Self::Unneeded(grace_ms) => {
+                let unneeded = store.unneeded(*grace_ms, ALL as usize).await;
+                Reply::Unneeded(unneeded.map(|mut unneeded| {
+                    unneeded.sort_unstable();
+                    unneeded
+                }))
+            }
+            Self::ForgetSegments(segments) => Reply::ForgetSegments(store.forget_segments(segments).await),
+            Self::EmptyBuckets => Reply::EmptyBuckets(store.empty_buckets().await.map(|_| ())),
+            other => unreachable!("{other:?} is no command of archiving"),
         }
     }
 }

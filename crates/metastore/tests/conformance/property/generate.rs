@@ -8,6 +8,7 @@ use esker_model::sequence::{Outcome, Piece};
 use esker_model::{ClusterEpoch, ClusterId, IncarnationId, PartitionKey, TopicKey, TopicUuid};
 use uuid::Uuid;
 
+use super::archiving::Archiving;
 use super::commands::{Command, Reply};
 use super::offers::{self, Tracks};
 use crate::world::{EPOCH, LONG_MS, registration};
@@ -36,6 +37,7 @@ pub struct Generator {
     going_on: BTreeSet<(PartitionKey, i64)>,
     /// How many of them were taken up.
     pub taken_up: usize,
+    archiving: Archiving,
     /// Asked at the end of the case.
     audit: Vec<Command>,
 }
@@ -51,6 +53,7 @@ impl Generator {
             deleted: None,
             going_on: BTreeSet::new(),
             taken_up: 0,
+            archiving: Archiving::default(),
             audit: Vec::new(),
         }
     }
@@ -88,6 +91,10 @@ impl Generator {
         {
             let topic = self.new_topic(name);
             return Command::CreateTopics(vec![topic]);
+        }
+        if self.below(3) == 0 {
+            let (partition, incarnation) = (self.partition(), self.incarnation());
+            return self.archiving.draw(&self.rng, partition, incarnation);
         }
         match self.below(100) {
             0..52 => self.commit(),
@@ -303,11 +310,13 @@ impl Generator {
         let settle =
             |writer: &Writer| Command::Settle(writer.incarnation, (1..writer.next_seq + 3).collect());
         let mut audit: Vec<_> = self.writers.iter().map(settle).collect();
+        audit.extend(self.archiving.audit());
         audit.extend([Command::Plan(plans), Command::Catalog(0), Command::Cluster]);
         audit
     }
 
     pub fn observe(&mut self, command: &Command, reply: &Reply) {
+        self.archiving.observe(reply);
         let fenced = match (command, reply) {
             (Command::Commit(request), Reply::Commit(Err(MetastoreError::Fenced))) => {
                 Some(request.incarnation)

@@ -6,6 +6,7 @@
 //! and SQLite but for a little between commands; commands expire everything or nothing, so that
 //! Postgres, which lives in real time, must agree.
 
+mod archiving;
 mod commands;
 mod generate;
 mod offers;
@@ -23,7 +24,7 @@ const STEPS: u64 = 150;
 const BUDGET: Duration = Duration::from_secs(7);
 
 /// What a run must have seen, so that it is known to test something.
-const EXPECTED: [&str; 14] = [
+const EXPECTED: [&str; 24] = [
     "Appended {",
     "Duplicate {",
     "Refused(Gap)",
@@ -38,6 +39,16 @@ const EXPECTED: [&str; 14] = [
     "Collides(",
     "Exists",
     "NotMore(",
+    "Archive(Ok([true",
+    "Archive(Ok([false",
+    "Archive(Err(Fenced",
+    "Archive(Err(WrongEpoch",
+    "Unarchived(Ok([(",
+    "Release(Ok([true",
+    "Release(Ok([false",
+    "Unneeded(Ok([SegmentId { kind: Ingest",
+    "kind: Archive",
+    "ClaimJob(Ok(true",
 ];
 
 /// Likewise: a producer of a deleted topic went on in the one that was created under its name.

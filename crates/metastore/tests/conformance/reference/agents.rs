@@ -24,6 +24,8 @@ impl Agents for Reference {
         if index == state.nodes.len() {
             state.nodes.push(registration.node_name.clone());
         }
+        let before = state.agents.get(&registration.incarnation);
+        let settled_through = before.map_or(0, |agent| agent.settled_through);
         let mut fenced = Vec::new();
         for (incarnation, agent) in &mut state.agents {
             let earlier = agent.node_id == node_id && *incarnation != registration.incarnation;
@@ -36,6 +38,7 @@ impl Agents for Reference {
             node_id,
             life: Life::Live,
             heartbeat_ms: now_ms,
+            settled_through,
             profile: registration.profile.clone(),
         };
         state.agents.insert(registration.incarnation, agent);

@@ -3,7 +3,7 @@ use esker_metastore::*;
 use esker_model::sequence::{Offer, Outcome, Piece, Refusal, judge};
 use esker_model::{IncarnationId, SegmentId, SegmentKind};
 
-use super::{Reference, State};
+use super::{Reference, SegmentRow, State};
 
 #[async_trait]
 impl Commits for Reference {
@@ -33,9 +33,17 @@ impl Commits for Reference {
                 seq: segment.seq,
                 runs: segment.runs.iter().map(append).collect(),
             };
-            state.segments.insert(key(segment), Some(reply.clone()));
+            let row = SegmentRow {
+                object_bytes: segment.object_bytes,
+                committed_ms: now_ms,
+                reply: Some(reply.clone()),
+                released_ms: None,
+            };
+            state.segments.insert(key(segment), row);
             segments.push(reply);
         }
+        let agent = state.agents.get_mut(&request.incarnation).unwrap();
+        agent.settled_through = agent.settled_through.max(request.settled_through);
         let runs = request.segments.iter().flat_map(|segment| &segment.runs);
         let mut touched: Vec<_> = runs.map(|run| run.partition).collect();
         touched.sort_unstable();
@@ -50,15 +58,20 @@ impl Commits for Reference {
     async fn settle(&self, incarnation: IncarnationId, seqs: &[u64]) -> Result<Vec<Settled>> {
         let mut state = self.state();
         state.check_fence(incarnation)?;
-        Ok(seqs
-            .iter()
-            .map(
-                |seq| match state.segments.entry((incarnation, *seq)).or_default() {
-                    None => Settled::Tombstoned,
-                    Some(reply) => Settled::Committed(reply.clone()),
-                },
-            )
-            .collect())
+        let tombstone = || SegmentRow {
+            object_bytes: 0,
+            committed_ms: 0,
+            reply: None,
+            released_ms: None,
+        };
+        let settle = |seq: &u64| {
+            let row = state.segments.entry((incarnation, *seq));
+            match &row.or_insert_with(tombstone).reply {
+                None => Settled::Tombstoned,
+                Some(reply) => Settled::Committed(reply.clone()),
+            }
+        };
+        Ok(seqs.iter().map(settle).collect())
     }
 }
 

@@ -2,8 +2,10 @@
 //! test compares the real ones with. It passes the conformance suite itself.
 
 mod agents;
+mod archive;
 mod commits;
 mod reads;
+mod retention;
 mod topics;
 
 use std::collections::BTreeMap;
@@ -22,7 +24,7 @@ pub struct Reference {
     clock: Arc<TestClock>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     cluster_id: Option<ClusterId>,
     bucket_bound: bool,
@@ -36,16 +38,26 @@ struct State {
     /// With the version of the deletion.
     deleted: Vec<(i64, Topic)>,
     logs: BTreeMap<PartitionKey, Log>,
-    /// `None`: a tombstone.
-    segments: BTreeMap<(IncarnationId, u64), Option<SegmentReply>>,
+    segments: BTreeMap<(IncarnationId, u64), SegmentRow>,
+    archive_segments: BTreeMap<(IncarnationId, u64), ArchiveRow>,
+    /// Who does it, and until when.
+    jobs: BTreeMap<String, (IncarnationId, i64)>,
     /// Node `i + 1` has the name at index `i`.
     nodes: Vec<String>,
     agents: BTreeMap<IncarnationId, AgentRow>,
 }
 
+#[derive(Clone)]
 struct Log {
+    log_start: i64,
     next_offset: i64,
+    archived_to: i64,
     forgotten_through: i64,
+    /// Those of records below `archived_to`.
+    archived: Vec<Extent>,
+    /// When each of them was.
+    archived_ms: Vec<i64>,
+    /// The others.
     extents: Vec<Extent>,
     /// With the time of the last change.
     producers: BTreeMap<ProducerId, (Memory, i64)>,
@@ -54,25 +66,45 @@ struct Log {
 impl Default for Log {
     fn default() -> Self {
         Self {
+            log_start: 0,
             next_offset: 0,
+            archived_to: 0,
             forgotten_through: -1,
+            archived: Vec::new(),
+            archived_ms: Vec::new(),
             extents: Vec::new(),
             producers: BTreeMap::new(),
         }
     }
 }
 
-#[derive(PartialEq)]
+#[derive(Clone)]
+struct SegmentRow {
+    object_bytes: u64,
+    committed_ms: i64,
+    /// `None`: a tombstone.
+    reply: Option<SegmentReply>,
+    released_ms: Option<i64>,
+}
+
+#[derive(Clone)]
+struct ArchiveRow {
+    released_ms: Option<i64>,
+}
+
+#[derive(Clone, PartialEq)]
 enum Life {
     Live,
     Fenced,
     Left,
 }
 
+#[derive(Clone)]
 struct AgentRow {
     node_id: NodeId,
     life: Life,
     heartbeat_ms: i64,
+    settled_through: u64,
     profile: AgentProfile,
 }
 
@@ -125,11 +157,16 @@ impl State {
 impl Log {
     fn head(&self) -> Head {
         Head {
-            log_start: 0,
+            log_start: self.log_start,
             next_offset: self.next_offset,
             last_stable_offset: self.next_offset,
-            archived_to: 0,
+            archived_to: self.archived_to,
         }
+    }
+
+    /// What readers are told of, ascending by offset.
+    fn readable(&self) -> impl Iterator<Item = &Extent> {
+        self.archived.iter().chain(&self.extents)
     }
 }
 

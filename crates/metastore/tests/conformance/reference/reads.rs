@@ -47,8 +47,7 @@ impl Reads for Reference {
 
 fn extents(log: &Log, request: &PlanRequest) -> Vec<Extent> {
     let mut bytes = 0;
-    log.extents
-        .iter()
+    log.readable()
         .filter(|extent| extent.end_offset > request.from)
         .enumerate()
         .take_while(|(index, extent)| {
@@ -64,12 +63,12 @@ fn extents(log: &Log, request: &PlanRequest) -> Vec<Extent> {
 fn find(log: &Log, query: TimeQuery) -> Option<&Extent> {
     match query {
         TimeQuery::AtOrAfter { timestamp, from } => log
-            .extents
-            .iter()
+            .readable()
+            .filter(|extent| extent.end_offset > log.log_start)
             .find(|extent| extent.end_offset > from && extent.max_timestamp >= timestamp),
         TimeQuery::Max => log
-            .extents
-            .iter()
+            .readable()
+            .filter(|extent| extent.end_offset > log.log_start)
             .min_by_key(|extent| (Reverse(extent.max_timestamp), extent.base_offset)),
     }
 }

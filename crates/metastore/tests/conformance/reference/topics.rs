@@ -32,8 +32,9 @@ impl Topics for Reference {
     }
 
     async fn delete_topics(&self, topics: &[TopicUuid]) -> Result<Vec<bool>> {
+        let now_ms = self.now_ms();
         let mut state = self.state();
-        Ok(topics.iter().map(|uuid| state.delete(*uuid)).collect())
+        Ok(topics.iter().map(|uuid| state.delete(*uuid, now_ms)).collect())
     }
 
     async fn create_partitions(
@@ -102,13 +103,14 @@ impl State {
         Ok(topic)
     }
 
-    fn delete(&mut self, uuid: TopicUuid) -> bool {
+    fn delete(&mut self, uuid: TopicUuid, now_ms: i64) -> bool {
         let Some(index) = self.position(uuid) else {
             return false;
         };
         let topic = self.topics.remove(index);
         let version = self.raise_version();
         self.logs.retain(|key, _| key.topic != topic.key);
+        self.release_unused(now_ms);
         self.deleted.push((version, topic));
         true
     }
