@@ -14,7 +14,7 @@ use crate::budget::Budget;
 use crate::config::BrokerConfig;
 use crate::connection::limits::LISTINGS_AT_ONCE;
 use crate::connection::turns::Turns;
-use crate::fetch::{HeadWatch, HotIndex, SegmentPins};
+use crate::fetch::{HeadWatch, HistoryPlans, HotIndex, ReadAhead, SegmentPins};
 use crate::membership::{self, EpochGate, Membership};
 use crate::metrics::BrokerMetrics;
 use crate::produce::{ProducePath, RecentSegments};
@@ -57,6 +57,8 @@ pub struct Broker {
     pub(crate) member: Arc<Membership>,
     pub(crate) gate: Arc<EpochGate>,
     pub(crate) hot_index: Arc<HotIndex>,
+    pub(crate) history: Arc<HistoryPlans>,
+    pub(crate) read_ahead: Arc<ReadAhead>,
     pub(crate) heads: Arc<HeadWatch>,
     pub(crate) recent: Arc<RecentSegments>,
     pub(crate) pins: SegmentPins,
@@ -84,9 +86,13 @@ impl Broker {
         .await?;
         let budget = Arc::new(Budget::new(config.memory_bytes));
         let hot_index = Arc::new(HotIndex::new(Arc::clone(&on.seams.clock)));
+        let history = Arc::new(HistoryPlans::default());
         catalog.on_deleted({
-            let hot_index = Arc::clone(&hot_index);
-            move |topic| hot_index.forget_topic(topic)
+            let (hot_index, history) = (Arc::clone(&hot_index), Arc::clone(&history));
+            move |topic| {
+                hot_index.forget_topic(topic);
+                history.forget_topic(topic);
+            }
         });
         let recent = Arc::new(RecentSegments::new(budget.produce.bytes() / 2));
         budget.produce.on_pressure({
@@ -119,6 +125,8 @@ impl Broker {
             member,
             gate,
             hot_index,
+            history,
+            read_ahead: Arc::default(),
             heads,
             recent,
             produce,

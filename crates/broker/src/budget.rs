@@ -41,6 +41,11 @@ const _: () = assert!(
         == PARTS
 );
 
+/// Parts of `CACHE_PARTS` that are kept for archived records.
+const HISTORY_CACHE_PARTS: u64 = 3;
+
+const _: () = assert!(HISTORY_CACHE_PARTS < CACHE_PARTS);
+
 /// What part of `memory_bytes` a compressed batch may become when it is opened.
 const OPENED_PART: u64 = 8;
 
@@ -68,6 +73,8 @@ pub struct Budget {
     pub opened_bytes_max: usize,
     /// What the cache may weigh.
     pub cache_bytes: u64,
+    /// What of that archived records may weigh.
+    pub history_cache_bytes: u64,
 }
 
 impl Budget {
@@ -86,12 +93,19 @@ impl Budget {
                 .unwrap_or(usize::MAX)
                 .min(DECOMPRESSED_BYTES_MAX),
             cache_bytes: Self::cache_bytes(memory_bytes),
+            history_cache_bytes: Self::history_cache_bytes(memory_bytes),
         }
     }
 
     /// The cache's share of `memory_bytes`.
     pub fn cache_bytes(memory_bytes: u64) -> u64 {
         memory_bytes.max(MEMORY_BYTES_MIN) / PARTS * CACHE_PARTS
+    }
+
+    /// What of [`Budget::cache_bytes`] is kept for archived records: whoever reads history pushes out nothing that
+    /// consumers at the tail want.
+    pub fn history_cache_bytes(memory_bytes: u64) -> u64 {
+        Self::cache_bytes(memory_bytes) / CACHE_PARTS * HISTORY_CACHE_PARTS
     }
 }
 

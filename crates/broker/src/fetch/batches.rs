@@ -1,9 +1,9 @@
 //! From an extent's bytes to the batches of a response.
 //!
-//! Batches are stored as their producers sent them, with base offset 0. Which offsets they have follows
+//! Ingest segments hold batches as their producers sent them, with base offset 0. Which offsets they have follows
 //! from their extent: they lie back to back and their offsets are dense. So the headers are walked to the
 //! batch that holds the wanted offset, and each batch that is sent gets its base offset and leader epoch
-//! in 16 fresh bytes. Everything behind those goes out as it is stored: no copy, no decompression.
+//! in 16 fresh bytes; archived ones, which carry theirs, get the same. Everything behind those goes out as it is stored: no copy, no decompression.
 //!
 //! What the headers say has to add up to what the extent promises; if it does not, the object is damaged
 //! and nothing of that extent beyond the damage is sent.

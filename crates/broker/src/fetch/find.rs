@@ -20,6 +20,10 @@ const FAILURE_PAUSE: Duration = Duration::from_millis(100);
 /// A charged request waits at least this long, however many want its memory: clients ask again at once.
 const CHARGED_WAIT_MIN: Duration = Duration::from_millis(100);
 
+/// Readers of history see heads that are no older than this, where the metastore answers: what they say of the
+/// log's end is for people. All partitions of an agent are asked for in one statement.
+const HISTORY_HEAD_AGE: Duration = Duration::from_secs(10);
+
 /// Finds the records wanted; if there are too few, waits for more as long as the client allows. `charged`: memory
 /// is held for this request meanwhile.
 pub(super) async fn find_or_wait(
@@ -81,12 +85,27 @@ async fn until_pressed(broker: &Broker) {
 }
 
 /// Partitions that had nothing while others had enough: what other agents write there is looked for all
-/// the same, or a client whose other partitions are always busy would never see it.
+/// the same, or a client whose other partitions are always busy would never see it. Nothing else confirms
+/// the heads of partitions whose readers are far behind: they are looked at now and then.
 fn note_quiet(broker: &Broker, wanted: &[Wanted], found: &[Result<Found, ErrorCode>]) {
     let stale = |partition| {
         let known = broker.hot_index.head(partition);
         known.is_some_and(|(_, confirmed)| !broker.heads.is_fresh(confirmed))
     };
+    let now = broker.seams.clock.now();
+    let aged = |partition| {
+        let known = broker.hot_index.head(partition);
+        known.is_some_and(|(_, confirmed)| now - confirmed >= HISTORY_HEAD_AGE)
+    };
+    let in_history = |found: &Found| found.extents.first().is_some_and(|first| first.chunk.is_some());
+    let behind = wanted
+        .iter()
+        .zip(found)
+        .filter(|(_, found)| found.as_ref().is_ok_and(in_history))
+        .map(|(wanted, _)| wanted.partition);
+    broker
+        .heads
+        .note_once(behind.filter(|partition| aged(*partition)));
     let quiet = wanted
         .iter()
         .zip(found)

@@ -1,4 +1,4 @@
-//! Reading for a whole request: which segments, how many, and what they are charged.
+//! Reading for a whole request: which segments and chunks, how many, and what they are charged.
 //!
 //! A request waits for its first charge while it holds nothing, and takes further ones only if they are
 //! free: so requests cannot wait for each other, and when memory is short responses become smaller.
@@ -11,19 +11,20 @@ use bytes::Bytes;
 use esker_metastore::Extent;
 use esker_model::SegmentId;
 use esker_protocol::ErrorCode;
+use esker_storage::cache::CacheKey;
 use tracing::error;
 
 use super::asked::Asked;
 use super::find::available;
 use super::hot_index::bytes_from;
 use super::plan::{self, Found, Wanted};
-use super::read::{self, ReadError, ReadExtent};
+use super::read::{self, ObjectPart, ReadError, ReadExtent};
 use super::{share, yield_after};
 use crate::Broker;
 use crate::budget::Reservation;
 
-/// Segments that one request reads from cache and bucket.
-const SEGMENTS_MAX: usize = 64;
+/// Segments and chunks that one request reads from cache and bucket.
+const PARTS_MAX: usize = 64;
 
 /// What a request wants to read of one partition.
 #[derive(Clone, Copy)]
@@ -86,6 +87,7 @@ pub(super) async fn read_found(
         .collect();
     yield_after(wanted.len()).await;
     let mut gathered = gather(broker, &chains, None).await;
+    forget_damaged(broker, wanted, &gathered.chains);
     let missing: Vec<(usize, SegmentId)> = (0..wanted.len())
         .filter_map(|at| Some((at, missing_segment(&gathered.chains[at])?)))
         .collect();
@@ -131,6 +133,16 @@ fn extents_of(found: &Result<Found, ErrorCode>) -> &[Extent] {
         .unwrap_or_default()
 }
 
+/// What plans said of archived records is not believed any more where an object is gone or damaged.
+fn forget_damaged(broker: &Broker, wanted: &[Wanted], chains: &[Vec<ReadExtent>]) {
+    let damaged = |one: &ReadExtent| matches!(one.bytes, Err(ReadError::Missing | ReadError::Corrupt));
+    wanted
+        .iter()
+        .zip(chains)
+        .filter(|(_, chain)| chain.iter().any(damaged))
+        .for_each(|(one, _)| broker.history.forget(one.partition));
+}
+
 /// The segment of the first extent, if its object is not there. One further on is met by the next request.
 fn missing_segment(chain: &[ReadExtent]) -> Option<SegmentId> {
     let first = chain
@@ -144,10 +156,10 @@ fn missing_segment(chain: &[ReadExtent]) -> Option<SegmentId> {
 async fn gather(broker: &Broker, chains: &[Chain<'_>], held: Option<Reservation>) -> Gathered {
     let chosen: Vec<&[Extent]> = chains.iter().map(choose).collect();
     let mut hold = charge_recent(broker, chains, &chosen, held).await;
-    let mut pins: BTreeMap<SegmentId, Arc<Reservation>> = BTreeMap::new();
+    let mut pins: BTreeMap<CacheKey, Arc<Reservation>> = BTreeMap::new();
     let mut to_load = Vec::new();
     let mut places: Vec<Vec<(Extent, Option<Vec<Bytes>>)>> = chains.iter().map(|_| Vec::new()).collect();
-    // Breadth first: when memory or the number of segments runs out, every chain had its turn.
+    // Breadth first: when memory or the number of parts runs out, every chain had its turn.
     let mut going: Vec<usize> = (0..chains.len()).collect();
     let mut depth = 0;
     while !going.is_empty() {
@@ -156,18 +168,20 @@ async fn gather(broker: &Broker, chains: &[Chain<'_>], held: Option<Reservation>
             let Some(extent) = chosen[at].get(depth) else {
                 continue;
             };
-            let id = extent.segment;
-            let slices = broker.recent.slices(&id, extent.position, extent.bytes);
-            if slices.is_none() && !pins.contains_key(&id) {
+            let slices = broker
+                .recent
+                .slices(&extent.segment, extent.position, extent.bytes);
+            let part = ObjectPart::of(extent);
+            if slices.is_none() && !pins.contains_key(&part.key) {
                 let may_wait = hold.is_none() && pins.is_empty();
-                let pin = match (may_wait, pins.len() < SEGMENTS_MAX) {
-                    (true, _) => broker.pins.pin(id, extent.object_bytes).await.ok(),
-                    (false, true) => broker.pins.try_pin(id, extent.object_bytes),
+                let pin = match (may_wait, pins.len() < PARTS_MAX) {
+                    (true, _) => broker.pins.pin(part.key, part.bytes).await.ok(),
+                    (false, true) => broker.pins.try_pin(part.key, part.bytes),
                     (false, false) => None,
                 };
                 let Some(pin) = pin else { continue };
-                pins.insert(id, pin);
-                to_load.push(id);
+                pins.insert(part.key, pin);
+                to_load.push(part);
             }
             places[at].push((*extent, slices));
             still.push(at);

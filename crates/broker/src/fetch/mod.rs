@@ -2,7 +2,8 @@
 //!
 //! A Fetch is answered from the agent's memory where that is possible: the [`HotIndex`] knows where the
 //! recent records of each partition lie, recent segments and the cache hold their bytes. At the tail of a
-//! partition a consumer on the agent that took the writes costs no query and no GET.
+//! partition a consumer on the agent that took the writes costs no query and no GET. A consumer of archived
+//! records costs one query for hundreds of chunks, and one GET for each, however many read them together.
 //!
 //! What holds:
 //! - a reader gets the batches from its offset on, dense and in order, or an error: nothing is skipped;
@@ -25,12 +26,15 @@ mod by_time;
 mod find;
 mod gather;
 mod hints;
+mod history;
+mod history_apart;
 mod hot_index;
 pub(crate) mod leader_epoch;
 pub(crate) mod list_offsets;
 mod pins;
 mod plan;
 mod read;
+mod read_ahead;
 mod resolve;
 mod share;
 mod wait;
@@ -45,8 +49,11 @@ use crate::context::RequestContext;
 use crate::metrics::FetchLabels;
 
 pub use asked::RESPONSE_BYTES_MAX;
+pub(crate) use history::HistoryPlans;
+pub use history_apart::HistoryApart;
 pub use hot_index::{EXTENTS_MAX, HotIndex};
 pub(crate) use pins::SegmentPins;
+pub(crate) use read_ahead::ReadAhead;
 pub use wait::{HeadWatch, POLL_INTERVAL};
 
 use asked::Asked;
@@ -94,6 +101,7 @@ pub(crate) async fn handle(broker: &Broker, context: &RequestContext, request: F
     let mut found = find::find_or_wait(broker, &asked, &wanted, context.charged).await;
     yield_after(wanted.len()).await;
     let Gathered { mut chains, hold } = gather::read_found(broker, &asked, &wanted, &mut found).await;
+    read_ahead::begin(broker, &wanted, &chains);
     let shares = gather::shares(&asked, &wanted, &found);
 
     yield_after(wanted.len()).await;

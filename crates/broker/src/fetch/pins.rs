@@ -1,21 +1,21 @@
-//! The charges of segments that responses hold on to.
+//! The charges of segments and chunks that responses hold on to.
 //!
-//! A slice keeps its whole segment alive, so that is what is charged, once however many responses read
+//! A slice keeps all alive that was loaded with it, so that is what is charged, once however many responses read
 //! from it. A charge ends with the last response that shares it. Keeping somebody waiting who holds a
 //! charge already could make two requests wait for each other: only the first is waited for.
 
 use std::sync::{Arc, Weak};
 
-use esker_model::SegmentId;
 use esker_model::collections::FixedMap;
+use esker_storage::cache::CacheKey;
 use parking_lot::Mutex;
 
 use crate::budget::{Pool, Reservation, TooLarge};
 
-/// The charges of segments that responses hold on to.
+/// The charges of segments and chunks that responses hold on to.
 pub(crate) struct SegmentPins {
     pool: Arc<Pool>,
-    pinned: Mutex<FixedMap<SegmentId, Weak<Reservation>>>,
+    pinned: Mutex<FixedMap<CacheKey, Weak<Reservation>>>,
 }
 
 impl SegmentPins {
@@ -27,54 +27,55 @@ impl SegmentPins {
         }
     }
 
-    /// Shares the charge of a segment, or waits for a new one.
-    pub(super) async fn pin(&self, segment: SegmentId, bytes: u64) -> Result<Arc<Reservation>, TooLarge> {
-        if let Some(pin) = self.shared(segment) {
+    /// Shares the charge of a part of an object, or waits for a new one.
+    pub(super) async fn pin(&self, part: CacheKey, bytes: u64) -> Result<Arc<Reservation>, TooLarge> {
+        if let Some(pin) = self.shared(part) {
             return Ok(pin);
         }
         let charge = self.pool.reserve(bytes.min(self.pool.bytes())).await?;
-        Ok(self.keep(segment, charge))
+        Ok(self.keep(part, charge))
     }
 
-    /// Shares the charge of a segment, or takes a new one if that is free.
-    pub(super) fn try_pin(&self, segment: SegmentId, bytes: u64) -> Option<Arc<Reservation>> {
-        self.shared(segment)
-            .or_else(|| Some(self.keep(segment, self.pool.try_reserve(bytes)?)))
+    /// Shares the charge of a part of an object, or takes a new one if that is free.
+    pub(super) fn try_pin(&self, part: CacheKey, bytes: u64) -> Option<Arc<Reservation>> {
+        self.shared(part)
+            .or_else(|| Some(self.keep(part, self.pool.try_reserve(bytes)?)))
     }
 
-    fn shared(&self, segment: SegmentId) -> Option<Arc<Reservation>> {
-        self.pinned.lock().get(&segment)?.upgrade()
+    fn shared(&self, part: CacheKey) -> Option<Arc<Reservation>> {
+        self.pinned.lock().get(&part)?.upgrade()
     }
 
-    fn keep(&self, segment: SegmentId, charge: Reservation) -> Arc<Reservation> {
+    fn keep(&self, part: CacheKey, charge: Reservation) -> Arc<Reservation> {
         let mut pinned = self.pinned.lock();
-        if let Some(theirs) = pinned.get(&segment).and_then(Weak::upgrade) {
+        if let Some(theirs) = pinned.get(&part).and_then(Weak::upgrade) {
             return theirs;
         }
         if pinned.len() == pinned.capacity() {
             pinned.retain(|_, pin| pin.strong_count() > 0);
         }
         let pin = Arc::new(charge);
-        pinned.insert(segment, Arc::downgrade(&pin));
+        pinned.insert(part, Arc::downgrade(&pin));
         pin
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use esker_model::{ClusterEpoch, IncarnationId, SegmentKind};
+    use esker_model::{ClusterEpoch, IncarnationId, SegmentId, SegmentKind};
     use uuid::Uuid;
 
     use super::*;
     use crate::budget::Budget;
 
-    fn id(seq: u64) -> SegmentId {
-        SegmentId {
-            kind: SegmentKind::Ingest,
+    fn id(position: u64) -> CacheKey {
+        let segment = SegmentId {
+            kind: SegmentKind::Archive,
             epoch: ClusterEpoch(1),
             incarnation: IncarnationId(Uuid::from_u128(1)),
-            seq,
-        }
+            seq: 1,
+        };
+        CacheKey::chunk(segment, position)
     }
 
     #[tokio::test]

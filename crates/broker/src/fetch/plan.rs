@@ -1,7 +1,8 @@
 //! Planning: which extents hold the records that a reader wants.
 //!
-//! The hot index is asked first; for all partitions of a request that it does not cover, one call asks
-//! the metastore. What holds for an answer:
+//! The hot index is asked first, then what earlier plans said of archived records; for all partitions of a
+//! request that neither covers, one call asks the metastore. Of archived records it asks for much more than the
+//! reader wants now: one plan leads it a long way. What holds for an answer:
 //!
 //! - its extents lie end to end, and the first holds the wanted offset: nothing is skipped;
 //! - it shows nothing above the high watermark (the last stable offset for those who read committed
@@ -21,7 +22,7 @@ use esker_model::limits::{PLAN_EXTENTS_MAX, QUERY_PARTITIONS_MAX};
 use esker_protocol::ErrorCode;
 use tracing::warn;
 
-use super::hot_index::{Known, bytes_from};
+use super::hot_index::{Known, bytes_from, enough};
 use crate::{Broker, errors};
 
 /// Queries for one offset before its reader is sent away.
@@ -34,6 +35,10 @@ const ATTEMPT_PAUSE: Duration = Duration::from_millis(5);
 /// partitions that [`EXTENTS_PER_PARTITION_MIN`] for each are more.
 const REQUEST_EXTENTS_MAX: usize = 65_536;
 const EXTENTS_PER_PARTITION_MIN: usize = 2;
+
+/// The metastore is asked for at least so many bytes where records may be archived, so that what it says is
+/// remembered, and a request needs plans for so few partitions that each may have [`PLAN_EXTENTS_MAX`] extents.
+const HISTORY_PLAN_BYTES: u64 = 256 << 20;
 
 /// What a reader wants of one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,11 +98,44 @@ pub(super) fn in_index(
     fresh_only: bool,
     extents_max: usize,
 ) -> Option<Found> {
-    let known = broker
+    let mut known = broker
         .hot_index
         .lookup(wanted.partition, wanted.from, wanted.bytes_max, extents_max)?;
+    if known.extents.is_none() {
+        known.extents = in_history(broker, wanted, known.head, extents_max);
+    }
     let fresh = !fresh_only || broker.heads.is_fresh(known.confirmed);
     covered(wanted, known, fresh)
+}
+
+/// What earlier plans said of archived records, and where those end what the index knows behind them. `None` if
+/// that is less than the reader wants, though there is more: it might wait for it.
+fn in_history(broker: &Broker, wanted: &Wanted, head: Head, extents_max: usize) -> Option<Vec<Extent>> {
+    let end = wanted.end(head);
+    if wanted.from >= end {
+        return None;
+    }
+    let Wanted {
+        partition,
+        from,
+        bytes_max,
+        ..
+    } = *wanted;
+    let mut extents = broker.history.lookup(partition, from, bytes_max, extents_max)?;
+    let so_far = extents.last()?.end_offset;
+    let bytes: u64 = extents.iter().map(|extent| bytes_from(extent, from)).sum();
+    if bytes < bytes_max && extents.len() < extents_max && so_far < end {
+        let (bytes_left, extents_left) = (bytes_max - bytes, extents_max - extents.len());
+        let recent = broker
+            .hot_index
+            .lookup(partition, so_far, bytes_left, extents_left)?
+            .extents?;
+        if recent.first()?.base_offset != so_far {
+            return None;
+        }
+        extents.extend(recent);
+    }
+    Some(extents)
 }
 
 fn covered(wanted: &Wanted, known: Known, fresh: bool) -> Option<Found> {
@@ -156,12 +194,7 @@ async fn ask(
         for part in open.chunks(QUERY_PARTITIONS_MAX) {
             let requests: Vec<_> = part
                 .iter()
-                .map(|at| PlanRequest {
-                    partition: wanted[*at].partition,
-                    from: wanted[*at].from,
-                    bytes_max: wanted[*at].bytes_max.max(1),
-                    extents_max,
-                })
+                .map(|at| request(broker, &wanted[*at], extents_max))
                 .collect();
             let read_at = broker.seams.clock.now();
             let plans = match broker.metastore.plan(&requests).await {
@@ -183,7 +216,7 @@ async fn ask(
             for (at, plan) in part.iter().zip(plans) {
                 let head = visible_head(broker, &wanted[*at], &plan, read_at, seen);
                 answers[*at] = match head {
-                    Ok(head) => judge(&wanted[*at], head, plan.extents, seen),
+                    Ok(head) => judge(&wanted[*at], head, plan.extents, extents_max, seen),
                     Err(error) => Some(Err(error)),
                 };
             }
@@ -193,6 +226,20 @@ async fn ask(
         .into_iter()
         .map(|answer| answer.unwrap_or(Err(ErrorCode::KafkaStorageError)))
         .collect()
+}
+
+/// What the metastore is asked.
+fn request(broker: &Broker, wanted: &Wanted, extents_max: usize) -> PlanRequest {
+    let known = broker.hot_index.head(wanted.partition);
+    let remembered =
+        extents_max == PLAN_EXTENTS_MAX && known.is_none_or(|(head, _)| wanted.from < head.archived_to);
+    let bytes_min = if remembered { HISTORY_PLAN_BYTES } else { 1 };
+    PlanRequest {
+        partition: wanted.partition,
+        from: wanted.from,
+        bytes_max: wanted.bytes_max.max(bytes_min),
+        extents_max,
+    }
 }
 
 /// The circumstances of a query.
@@ -213,12 +260,15 @@ fn visible_head(
 ) -> Result<Head, ErrorCode> {
     let Some(head) = plan.head else {
         broker.hot_index.forget(wanted.partition);
+        broker.history.forget(wanted.partition);
         return Err(ErrorCode::UnknownTopicOrPartition);
     };
     if seen.gate_open {
-        return Ok(broker
+        let head = broker
             .hot_index
-            .absorb(wanted.partition, &plan.extents, head, read_at));
+            .absorb(wanted.partition, &plan.extents, head, read_at);
+        broker.history.remember(wanted.partition, &plan.extents);
+        return Ok(head);
     }
     // What was visible before stays so.
     match broker.hot_index.head(wanted.partition) {
@@ -232,6 +282,7 @@ fn judge(
     wanted: &Wanted,
     head: Head,
     mut extents: Vec<Extent>,
+    extents_max: usize,
     seen: Seen,
 ) -> Option<Result<Found, ErrorCode>> {
     if wanted.from < head.log_start || wanted.from > head.next_offset {
@@ -251,6 +302,8 @@ fn judge(
     }
     // Above the visible high watermark lies only what a closed gate hides.
     extents.truncate(extents.partition_point(|extent| extent.end_offset <= head.next_offset));
+    // A gap behind what is wanted is met by whoever wants what lies there.
+    extents.truncate(enough(&extents, wanted.from, wanted.bytes_max, extents_max));
     let whole = contiguous_from(&extents, wanted.from);
     if (whole < extents.len() || whole == 0) && !seen.last_attempt {
         return None;

@@ -1,8 +1,11 @@
 //! Reading: the bytes of extents.
 //!
 //! Segments that this agent wrote a moment ago are in memory; others come out of the cache, which fetches
-//! each whole object from the bucket at most once however many ask, and verifies its checksums. Everything
-//! is a slice of memory that is there already.
+//! each part of an object at most once from the bucket however many ask, and verifies its checksums: an
+//! ingest segment as a whole, of an archive segment one chunk. Everything is a slice of memory that is there
+//! already.
+//!
+//! A part that is gone, damaged or out of reach fails the extents that lie in it, and no others.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,9 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use esker_metastore::Extent;
+use esker_metastore::{ChunkRange, Extent};
 use esker_model::SegmentId;
+use esker_model::seams::BoxFuture;
 use esker_storage::StoreError;
+use esker_storage::bucket::Bucket;
 use esker_storage::cache::CacheKey;
 use futures::{StreamExt, stream};
 use tracing::{error, warn};
@@ -20,11 +25,57 @@ use tracing::{error, warn};
 use crate::Broker;
 use crate::budget::Reservation;
 
-/// Segments that one request reads at a time.
+/// Parts of objects that one request reads at a time.
 const READS_MAX: usize = 8;
 
 /// No read begins later than this after a request's first.
 const READ_PATIENCE: Duration = Duration::from_secs(15);
+
+/// What is loaded at once: a whole ingest segment, or one chunk of an archive segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ObjectPart {
+    /// Its name among all that is loaded.
+    pub key: CacheKey,
+    /// What it takes in memory.
+    pub bytes: u64,
+    segment: SegmentId,
+    chunk: Option<ChunkRange>,
+}
+
+impl ObjectPart {
+    /// The part in which an extent lies.
+    pub(super) fn of(extent: &Extent) -> Self {
+        match extent.chunk {
+            None => Self {
+                key: CacheKey::whole(extent.segment),
+                bytes: extent.object_bytes,
+                segment: extent.segment,
+                chunk: None,
+            },
+            Some(chunk) => Self {
+                key: CacheKey::chunk(extent.segment, chunk.position),
+                bytes: u64::from(chunk.bytes),
+                segment: extent.segment,
+                chunk: Some(chunk),
+            },
+        }
+    }
+
+    /// Reads and verifies it.
+    pub(super) fn read(self, bucket: Bucket) -> BoxFuture<'static, Result<Bytes, StoreError>> {
+        Box::pin(async move {
+            match self.chunk {
+                None => bucket.get_segment(&self.segment).await,
+                Some(chunk) => {
+                    let end = chunk.position.saturating_add(u64::from(chunk.bytes));
+                    bucket
+                        .get_chunk(&self.segment, chunk.position..end, chunk.crc)
+                        .await
+                }
+            }
+        })
+    }
+}
 
 /// Where bytes came from: the label of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,66 +123,69 @@ pub(super) async fn read_extent(
     {
         return Ok((slices, None));
     }
-    let pin = broker.pins.pin(extent.segment, extent.object_bytes).await;
+    let part = ObjectPart::of(extent);
+    let pin = broker.pins.pin(part.key, part.bytes).await;
     let pin = pin.map_err(|_| ReadError::Unavailable)?;
-    let (object, _) = load(broker, extent.segment).await?;
-    Ok((vec![cut(&object, extent)?], Some(pin)))
+    let (loaded, _) = load(broker, part).await?;
+    Ok((vec![cut(&loaded, extent)?], Some(pin)))
 }
 
-/// Segments by id.
-pub(super) type Loaded = BTreeMap<SegmentId, Result<(Bytes, Source), ReadError>>;
+/// What was loaded.
+pub(super) type Loaded = BTreeMap<CacheKey, Result<(Bytes, Source), ReadError>>;
 
 /// An extent's bytes: the slices given, or cut out of what was loaded.
 pub(super) fn place(extent: Extent, slices: Option<Vec<Bytes>>, loaded: &Loaded) -> ReadExtent {
-    let bytes = match (slices, loaded.get(&extent.segment)) {
+    let bytes = match (slices, loaded.get(&ObjectPart::of(&extent).key)) {
         (Some(slices), _) => Ok((slices, Source::Memory)),
-        (None, Some(Ok((object, source)))) => cut(object, &extent).map(|slice| (vec![slice], *source)),
+        (None, Some(Ok((part, source)))) => cut(part, &extent).map(|slice| (vec![slice], *source)),
         (None, Some(Err(error))) => Err(*error),
         (None, None) => Err(ReadError::Unavailable),
     };
     ReadExtent { extent, bytes }
 }
 
-fn cut(object: &Bytes, extent: &Extent) -> Result<Bytes, ReadError> {
-    let end = extent
-        .position
-        .checked_add(extent.bytes)
-        .filter(|end| *end <= object.len() as u64);
-    match end {
-        Some(end) => Ok(object.slice(extent.position as usize..end as usize)),
+fn cut(part: &Bytes, extent: &Extent) -> Result<Bytes, ReadError> {
+    let part_begins = extent.chunk.map_or(0, |chunk| chunk.position);
+    let range = extent.position.checked_sub(part_begins).and_then(|begin| {
+        let end = begin.checked_add(extent.bytes)?;
+        (end <= part.len() as u64).then_some(begin as usize..end as usize)
+    });
+    match range {
+        Some(range) => Ok(part.slice(range)),
         None => {
-            error!(segment = %extent.segment, "an extent reaches beyond its segment");
+            error!(segment = %extent.segment, part_begins, "an extent reaches beyond its segment or chunk");
             Err(ReadError::Corrupt)
         }
     }
 }
 
-/// Reads segments, some at a time.
-pub(super) async fn load_all(broker: &Broker, segments: Vec<SegmentId>) -> Loaded {
+/// Reads parts of objects, some at a time.
+pub(super) async fn load_all(broker: &Broker, parts: Vec<ObjectPart>) -> Loaded {
     let deadline = broker.seams.clock.now().plus(READ_PATIENCE);
-    stream::iter(segments)
-        .map(|segment| async move {
+    stream::iter(parts)
+        .map(|part| async move {
             if broker.seams.clock.now() >= deadline {
-                return (segment, Err(ReadError::Unavailable));
+                return (part.key, Err(ReadError::Unavailable));
             }
-            (segment, load(broker, segment).await)
+            (part.key, load(broker, part).await)
         })
         .buffer_unordered(READS_MAX)
         .collect()
         .await
 }
 
-/// One whole segment, from the cache or through it.
-async fn load(broker: &Broker, segment: SegmentId) -> Result<(Bytes, Source), ReadError> {
+/// One part, from the cache or through it.
+async fn load(broker: &Broker, part: ObjectPart) -> Result<(Bytes, Source), ReadError> {
     let fetched = Arc::new(AtomicBool::new(false));
     let fetch = {
-        let (bucket, fetched) = (broker.bucket.clone(), Arc::clone(&fetched));
+        let (read, fetched) = (part.read(broker.bucket.clone()), Arc::clone(&fetched));
         Box::pin(async move {
             fetched.store(true, Ordering::Relaxed);
-            bucket.get_segment(&segment).await
+            read.await
         })
     };
-    match broker.cache.get(CacheKey::whole(segment), fetch).await {
+    let (segment, position) = (part.segment, part.key.position);
+    match broker.cache.get(part.key, fetch).await {
         Ok(bytes) => {
             let source = if fetched.load(Ordering::Relaxed) {
                 Source::Store
@@ -142,11 +196,11 @@ async fn load(broker: &Broker, segment: SegmentId) -> Result<(Bytes, Source), Re
         }
         Err(StoreError::NotFound { .. }) => Err(ReadError::Missing),
         Err(err @ StoreError::Corrupt { .. }) => {
-            error!(%segment, %err, "a segment is corrupt");
+            error!(%segment, position, %err, "a segment is corrupt");
             Err(ReadError::Corrupt)
         }
         Err(err) => {
-            warn!(%segment, %err, "cannot read a segment");
+            warn!(%segment, position, %err, "cannot read a segment");
             Err(ReadError::Unavailable)
         }
     }

@@ -123,11 +123,21 @@ impl HeadWatch {
 
     /// Has partitions polled for a moment although nobody waits for them.
     pub(crate) fn note(&self, partitions: impl Iterator<Item = PartitionKey>) {
-        let until = self.clock.now().plus(INTEREST);
+        self.note_for(partitions, INTEREST);
+    }
+
+    /// Has the heads of partitions looked at once although nobody waits for them.
+    pub(crate) fn note_once(&self, partitions: impl Iterator<Item = PartitionKey>) {
+        self.note_for(partitions, POLL_INTERVAL.saturating_mul(2));
+    }
+
+    fn note_for(&self, partitions: impl Iterator<Item = PartitionKey>, interest_for: Duration) {
+        let until = self.clock.now().plus(interest_for);
         let mut interest = self.interest.lock();
         let mut any = false;
         for partition in partitions {
-            interest.entry(partition).or_default().until = Some(until);
+            let entry = interest.entry(partition).or_default();
+            entry.until = entry.until.max(Some(until));
             any = true;
         }
         drop(interest);

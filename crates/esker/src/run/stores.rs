@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use esker_broker::authorizer::AllowAll;
 use esker_broker::budget::Budget;
+use esker_broker::fetch::HistoryApart;
 use esker_broker::{Broker, BrokerConfig, Dependencies, StartError};
 use esker_metastore::postgres::{self, PostgresConfig, PostgresMetastore};
 use esker_metastore::sqlite::SqliteMetastore;
@@ -84,10 +85,16 @@ pub(super) async fn connect(settings: &Settings, state: &State, opened: Opened) 
         seams: state.seams().clone(),
         metastore,
         bucket: opened.bucket,
-        cache: Arc::new(MokaCache::new(Budget::cache_bytes(settings.memory_bytes))),
+        cache: Arc::new(cache(settings.memory_bytes)),
         authorizer: Arc::new(AllowAll),
         metrics: state.broker_metrics(),
     })
+}
+
+fn cache(memory_bytes: u64) -> HistoryApart<MokaCache> {
+    let history = Budget::history_cache_bytes(memory_bytes);
+    let recent = Budget::cache_bytes(memory_bytes) - history;
+    HistoryApart::new(MokaCache::new(recent), MokaCache::new(history))
 }
 
 async fn connect_postgres(

@@ -136,13 +136,15 @@ fn latest(a: Head, b: Head) -> Head {
     }
 }
 
-/// The longest part without a gap at the end of `extents`, nothing above `end`.
+/// The longest part at the end of `extents` that has no gap and nothing archived, nothing above `end`. Where
+/// archived records lie is remembered elsewhere: here they would push out those that consumers at the tail want.
 fn contiguous_tail(extents: &[Extent], end: i64) -> &[Extent] {
     let extents = &extents[..extents.partition_point(|extent| extent.end_offset <= end)];
     let breaks = extents
         .windows(2)
         .rposition(|pair| pair[0].end_offset != pair[1].base_offset);
-    &extents[breaks.map_or(0, |at| at + 1)..]
+    let archived = extents.iter().rposition(|extent| extent.chunk.is_some());
+    &extents[breaks.max(archived).map_or(0, |at| at + 1)..]
 }
 
 fn growth(before: Head, after: Head, incoming: &[Extent]) -> Growth {

@@ -275,5 +275,17 @@ pub(crate) fn bytes_from(extent: &Extent, from: i64) -> u64 {
     (u128::from(extent.bytes) * left / records) as u64
 }
 
+/// How many of these contiguous extents a reader from `from` on is shown: at least one, then until `bytes_max` or
+/// `extents_max` is reached.
+pub(crate) fn enough(extents: &[Extent], from: i64, bytes_max: u64, extents_max: usize) -> usize {
+    let mut bytes = 0;
+    let wanted = |(at, extent): &(usize, &Extent)| {
+        let wanted = *at == 0 || (bytes < bytes_max && *at < extents_max);
+        bytes += bytes_from(extent, from);
+        wanted
+    };
+    extents.iter().enumerate().take_while(wanted).count()
+}
+
 const _: () = assert!(log::PARTITION_EXTENTS_MAX <= EXTENTS_MAX / SHARDS / 2);
 const _: () = assert!(SHARDS == 16, "the shard is the top four bits of the hash");

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use esker_metastore::ChunkRange;
 use esker_model::{ClusterEpoch, IncarnationId, SegmentId, SegmentKind};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -208,6 +209,25 @@ fn a_gap_drops_the_older_part_and_a_query_fills_it_in_front() {
         .map(|e| e.base_offset)
         .collect();
     assert_eq!(bases, [5, 8]);
+}
+
+#[test]
+fn archived_extents_are_not_taken_for_recent_ones() {
+    let index = index(EXTENTS_MAX);
+    let chunk = ChunkRange {
+        position: 0,
+        bytes: 100,
+        crc: 0,
+    };
+    let archived = Extent {
+        chunk: Some(chunk),
+        ..extent(0, 5, 1)
+    };
+    index.publish(key(0), &[archived, extent(5, 7, 2), extent(7, 9, 3)], head(9));
+    let found = |from| index.lookup(key(0), from, u64::MAX, 100).unwrap().extents;
+    assert_eq!((found(0), found(5).unwrap().len()), (None, 2));
+    index.publish(key(0), &[archived], head(9));
+    assert_eq!((index.extents(), found(5).unwrap().len()), (2, 2));
 }
 
 #[test]

@@ -64,19 +64,34 @@ fn bases(found: Option<Result<Found, ErrorCode>>) -> Vec<i64> {
 #[test]
 fn a_plan_must_cover_the_offset_and_have_no_gap() {
     let whole = vec![extent(0, 5), extent(5, 9)];
-    assert_eq!(bases(judge(&wanted(3), head(0, 9), whole, OPEN)), [0, 5]);
+    assert_eq!(
+        bases(judge(&wanted(3), head(0, 9), whole, PLAN_EXTENTS_MAX, OPEN)),
+        [0, 5]
+    );
     let gap = vec![extent(0, 5), extent(6, 9)];
-    assert_eq!(judge(&wanted(3), head(0, 9), gap.clone(), OPEN), None);
-    assert_eq!(judge(&wanted(5), head(0, 9), vec![extent(6, 9)], OPEN), None);
-    assert_eq!(judge(&wanted(5), head(0, 9), vec![], OPEN), None);
+    assert_eq!(
+        judge(&wanted(3), head(0, 9), gap.clone(), PLAN_EXTENTS_MAX, OPEN),
+        None
+    );
+    assert_eq!(
+        judge(&wanted(5), head(0, 9), vec![extent(6, 9)], PLAN_EXTENTS_MAX, OPEN),
+        None
+    );
+    assert_eq!(
+        judge(&wanted(5), head(0, 9), vec![], PLAN_EXTENTS_MAX, OPEN),
+        None
+    );
     // In the end what is contiguous is served, and a hole is an error that clients repeat.
     let last = Seen {
         last_attempt: true,
         ..OPEN
     };
-    assert_eq!(bases(judge(&wanted(3), head(0, 9), gap, last)), [0]);
     assert_eq!(
-        judge(&wanted(5), head(0, 9), vec![extent(6, 9)], last),
+        bases(judge(&wanted(3), head(0, 9), gap, PLAN_EXTENTS_MAX, last)),
+        [0]
+    );
+    assert_eq!(
+        judge(&wanted(5), head(0, 9), vec![extent(6, 9)], PLAN_EXTENTS_MAX, last),
         Some(Err(ErrorCode::KafkaStorageError))
     );
 }
@@ -85,7 +100,7 @@ fn a_plan_must_cover_the_offset_and_have_no_gap() {
 fn out_of_range_is_claimed_only_by_who_may() {
     for from in [-1, 1, 10] {
         let claim = |seen| {
-            judge(&wanted(from), head(2, 9), vec![], seen)
+            judge(&wanted(from), head(2, 9), vec![], PLAN_EXTENTS_MAX, seen)
                 .unwrap()
                 .unwrap_err()
         };
@@ -113,7 +128,10 @@ fn out_of_range_is_claimed_only_by_who_may() {
             ErrorCode::NotLeaderOrFollower
         );
     }
-    assert_eq!(bases(judge(&wanted(9), head(2, 9), vec![], OPEN)), [0; 0]);
+    assert_eq!(
+        bases(judge(&wanted(9), head(2, 9), vec![], PLAN_EXTENTS_MAX, OPEN)),
+        [0; 0]
+    );
 }
 
 #[test]
@@ -124,9 +142,18 @@ fn nothing_above_what_the_gate_let_through_is_shown() {
         ..OPEN
     };
     let plan = vec![extent(0, 5), extent(5, 9), extent(9, 12)];
-    assert_eq!(bases(judge(&wanted(4), head(0, 9), plan, seen)), [0, 5]);
     assert_eq!(
-        bases(judge(&wanted(9), head(0, 9), vec![extent(9, 12)], seen)),
+        bases(judge(&wanted(4), head(0, 9), plan, PLAN_EXTENTS_MAX, seen)),
+        [0, 5]
+    );
+    assert_eq!(
+        bases(judge(
+            &wanted(9),
+            head(0, 9),
+            vec![extent(9, 12)],
+            PLAN_EXTENTS_MAX,
+            seen
+        )),
         [0; 0]
     );
 }
@@ -142,9 +169,18 @@ fn committed_readers_stop_at_the_last_stable_offset() {
         ..wanted(0)
     };
     let plan = vec![extent(0, 5), extent(5, 9)];
-    assert_eq!(bases(judge(&committed, head, plan.clone(), OPEN)), [0]);
     assert_eq!(
-        bases(judge(&Wanted { from: 7, ..committed }, head, plan.clone(), OPEN)),
+        bases(judge(&committed, head, plan.clone(), PLAN_EXTENTS_MAX, OPEN)),
+        [0]
+    );
+    assert_eq!(
+        bases(judge(
+            &Wanted { from: 7, ..committed },
+            head,
+            plan.clone(),
+            PLAN_EXTENTS_MAX,
+            OPEN
+        )),
         [0; 0]
     );
     let known = Known {
@@ -171,4 +207,22 @@ fn the_index_answers_only_what_it_covers() {
     // That nothing is there has to be fresh if the client will not wait.
     assert!(covered(&wanted(9), known(None), false).is_none());
     assert!(covered(&wanted(4), known(Some(vec![extent(2, 9)])), false).is_some());
+}
+
+#[test]
+fn a_reader_is_shown_as_much_as_it_wants_of_a_long_plan() {
+    let plan = vec![extent(0, 5), extent(5, 10), extent(10, 15), extent(16, 20)];
+    let shown = |bytes_max, extents_max| {
+        let wanted = Wanted {
+            bytes_max,
+            ..wanted(0)
+        };
+        judge(&wanted, head(0, 20), plan.clone(), extents_max, OPEN)
+    };
+    assert_eq!(bases(shown(1, 100)), [0]);
+    assert_eq!(bases(shown(101, 100)), [0, 5]);
+    assert_eq!(bases(shown(1000, 2)), [0, 5]);
+    // The gap matters to those who want what lies behind it.
+    assert_eq!(bases(shown(300, 100)), [0, 5, 10]);
+    assert_eq!(shown(301, 100), None);
 }
