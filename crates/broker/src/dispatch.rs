@@ -153,6 +153,7 @@ impl Session {
             }
             Request::CreateTopics(request) => answer_with!(topics::create::handle, request),
             Request::DeleteTopics(request) => answer_with!(topics::delete::handle, request),
+            Request::DeleteRecords(request) => answer_with!(topics::delete_records::handle, request),
             Request::CreatePartitions(request) => answer_with!(topics::create_partitions::handle, request),
             Request::DescribeConfigs(request) => answer_with!(topics::describe_configs::handle, request),
             Request::AlterConfigs(request) => answer_with!(topics::alter_configs::handle, request),

@@ -40,6 +40,7 @@ client_requests! {
     ApiVersionsRequest => ApiVersionsResponse = API_VERSIONS;
     CreateTopicsRequest => CreateTopicsResponse = CREATE_TOPICS;
     DeleteTopicsRequest => DeleteTopicsResponse = DELETE_TOPICS;
+    DeleteRecordsRequest => DeleteRecordsResponse = DELETE_RECORDS;
     InitProducerIdRequest => InitProducerIdResponse = INIT_PRODUCER_ID;
     OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse = OFFSET_FOR_LEADER_EPOCH;
     DescribeConfigsRequest => DescribeConfigsResponse = DESCRIBE_CONFIGS;

@@ -63,6 +63,7 @@ requests! {
     ApiVersions(ApiVersionsRequest) = API_VERSIONS;
     CreateTopics(CreateTopicsRequest) = CREATE_TOPICS;
     DeleteTopics(DeleteTopicsRequest) = DELETE_TOPICS;
+    DeleteRecords(DeleteRecordsRequest) = DELETE_RECORDS;
     InitProducerId(InitProducerIdRequest) = INIT_PRODUCER_ID;
     OffsetForLeaderEpoch(OffsetForLeaderEpochRequest) = OFFSET_FOR_LEADER_EPOCH;
     DescribeConfigs(DescribeConfigsRequest) = DESCRIBE_CONFIGS;

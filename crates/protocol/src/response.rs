@@ -107,6 +107,7 @@ responses! {
     ApiVersions(ApiVersionsResponse) = API_VERSIONS;
     CreateTopics(CreateTopicsResponse) = CREATE_TOPICS;
     DeleteTopics(DeleteTopicsResponse) = DELETE_TOPICS;
+    DeleteRecords(DeleteRecordsResponse) = DELETE_RECORDS;
     InitProducerId(InitProducerIdResponse) = INIT_PRODUCER_ID;
     OffsetForLeaderEpoch(OffsetForLeaderEpochResponse) = OFFSET_FOR_LEADER_EPOCH;
     DescribeConfigs(DescribeConfigsResponse) = DESCRIBE_CONFIGS;

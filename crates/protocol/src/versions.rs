@@ -17,6 +17,7 @@ pub mod api_key {
     pub const API_VERSIONS: i16 = 18;
     pub const CREATE_TOPICS: i16 = 19;
     pub const DELETE_TOPICS: i16 = 20;
+    pub const DELETE_RECORDS: i16 = 21;
     pub const INIT_PRODUCER_ID: i16 = 22;
     pub const OFFSET_FOR_LEADER_EPOCH: i16 = 23;
     pub const DESCRIBE_CONFIGS: i16 = 32;
@@ -70,6 +71,7 @@ const ROWS: &[Row] = &[
     row(api_key::API_VERSIONS, 0, 4, 3, "ApiVersions"),
     row(api_key::CREATE_TOPICS, 2, 7, 5, "CreateTopics"),
     row(api_key::DELETE_TOPICS, 1, 6, 4, "DeleteTopics"),
+    row(api_key::DELETE_RECORDS, 0, 2, 2, "DeleteRecords"),
     row(api_key::INIT_PRODUCER_ID, 0, 5, 2, "InitProducerId"),
     row(api_key::OFFSET_FOR_LEADER_EPOCH, 2, 4, 4, "OffsetForLeaderEpoch"),
     row(api_key::DESCRIBE_CONFIGS, 1, 4, 4, "DescribeConfigs"),

@@ -111,6 +111,7 @@ pub(crate) fn encode(header: &RequestHeader, request: &Request) -> Bytes {
         Request::ApiVersions(request) => of(header, request),
         Request::CreateTopics(request) => of(header, request),
         Request::DeleteTopics(request) => of(header, request),
+        Request::DeleteRecords(request) => of(header, request),
         Request::InitProducerId(request) => of(header, request),
         Request::OffsetForLeaderEpoch(request) => of(header, request),
         Request::DescribeConfigs(request) => of(header, request),

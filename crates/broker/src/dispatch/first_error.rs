@@ -33,6 +33,7 @@ first_error! {
     ProduceResponse: |r| r.responses.iter().flat_map(|topic| topic.partition_responses.iter().map(|p| p.error_code));
     ListOffsetsResponse: |r| r.topics.iter().flat_map(|topic| topic.partitions.iter().map(|p| p.error_code));
     OffsetForLeaderEpochResponse: |r| r.topics.iter().flat_map(|topic| topic.partitions.iter().map(|p| p.error_code));
+    DeleteRecordsResponse: |r| r.topics.iter().flat_map(|topic| topic.partitions.iter().map(|p| p.error_code));
     MetadataResponse: |r| r.topics.iter().map(|topic| topic.error_code);
     DescribeTopicPartitionsResponse: |r| r.topics.iter().map(|topic| topic.error_code);
     CreateTopicsResponse: |r| r.topics.iter().map(|topic| topic.error_code);

@@ -188,7 +188,7 @@ async fn answer(broker: &Broker, asked: &[(PartitionKey, Question)], committed_o
 }
 
 /// The heads of partitions as the primary has them, if they may be told.
-pub(super) async fn current_heads(
+pub(crate) async fn current_heads(
     broker: &Broker,
     partitions: &[PartitionKey],
 ) -> Vec<Result<Head, ErrorCode>> {

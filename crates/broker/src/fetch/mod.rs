@@ -35,7 +35,7 @@ mod pins;
 mod plan;
 mod read;
 mod read_ahead;
-mod resolve;
+pub(crate) mod resolve;
 mod share;
 mod wait;
 

@@ -1,4 +1,5 @@
-//! From the names in a request to partitions: what Fetch, ListOffsets and OffsetForLeaderEpoch share.
+//! From the names in a request to partitions: what Fetch, ListOffsets, OffsetForLeaderEpoch and
+//! DeleteRecords share.
 //!
 //! A topic or partition that this agent does not know is looked for in the metastore before it becomes
 //! an answer, once per request however many are missing: one look shows all that existed when the
@@ -17,13 +18,13 @@ use crate::{Broker, errors};
 
 /// How a request names a topic.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum TopicRef<'a> {
+pub(crate) enum TopicRef<'a> {
     Name(&'a str),
     Id(Uuid),
 }
 
 /// Looks topics up for one request.
-pub(super) struct Resolver<'a> {
+pub(crate) struct Resolver<'a> {
     broker: &'a Broker,
     context: &'a RequestContext,
     operation: Operation,
@@ -32,7 +33,7 @@ pub(super) struct Resolver<'a> {
 }
 
 impl<'a> Resolver<'a> {
-    pub(super) fn new(broker: &'a Broker, context: &'a RequestContext, operation: Operation) -> Self {
+    pub(crate) fn new(broker: &'a Broker, context: &'a RequestContext, operation: Operation) -> Self {
         Self {
             broker,
             context,
@@ -42,7 +43,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// A topic that the client may see.
-    pub(super) async fn topic(&mut self, wanted: TopicRef<'_>) -> Result<Arc<TopicState>, ErrorCode> {
+    pub(crate) async fn topic(&mut self, wanted: TopicRef<'_>) -> Result<Arc<TopicState>, ErrorCode> {
         if let TopicRef::Name(name) = wanted {
             // Who may not see a topic is not told whether it exists.
             self.authorize(name)?;
@@ -60,7 +61,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// A partition of a topic.
-    pub(super) async fn partition(
+    pub(crate) async fn partition(
         &mut self,
         topic: &TopicState,
         index: i32,

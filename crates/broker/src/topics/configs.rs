@@ -18,6 +18,12 @@ pub struct TopicConfig {
     pub timestamp_after_max_ms: i64,
     /// `cleanup.policy` includes `compact`: records need keys.
     pub compact: bool,
+    /// `cleanup.policy` includes `delete`: old records go.
+    pub delete: bool,
+    /// `retention.ms`; `None`: records stay however old they are.
+    pub retention_ms: Option<i64>,
+    /// `retention.bytes` of each partition; `None`: records stay however many there are.
+    pub retention_bytes: Option<u64>,
     /// `esker.validate.compressed` is `full`: compressed batches are opened and checked.
     pub validate_compressed: bool,
 }
@@ -31,15 +37,23 @@ impl TopicConfig {
                 .and_then(|value| value.trim().parse().ok())
                 .unwrap_or(default)
         }
+        let policy = |policy: &str| {
+            let set = set.get("cleanup.policy").map_or("delete", String::as_str);
+            set.split(',').any(|part| part.trim() == policy)
+        };
+        let retention_ms = number(set, "retention.ms", 604_800_000_i64);
+        let retention_bytes = number(set, "retention.bytes", -1_i64);
         let is = |name: &str, value: &str| set.get(name).is_some_and(|set| set.trim() == value);
         Self {
             max_message_bytes: number(set, "max.message.bytes", 1_048_588),
             log_append_time: is("message.timestamp.type", "LogAppendTime"),
             timestamp_before_max_ms: number(set, "message.timestamp.before.max.ms", i64::MAX),
             timestamp_after_max_ms: number(set, "message.timestamp.after.max.ms", 3_600_000),
-            compact: set
-                .get("cleanup.policy")
-                .is_some_and(|policy| policy.split(',').any(|part| part.trim() == "compact")),
+            compact: policy("compact"),
+            delete: policy("delete"),
+            // Below 0: without limit.
+            retention_ms: (retention_ms >= 0).then_some(retention_ms),
+            retention_bytes: u64::try_from(retention_bytes).ok(),
             validate_compressed: is("esker.validate.compressed", "full"),
         }
     }
@@ -67,6 +81,8 @@ mod tests {
             ("message.timestamp.before.max.ms", "5"),
             ("message.timestamp.after.max.ms", "6"),
             ("cleanup.policy", "delete, compact"),
+            ("retention.ms", "7"),
+            ("retention.bytes", "8"),
             ("esker.validate.compressed", "full"),
         ];
         let set = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -76,6 +92,9 @@ mod tests {
             timestamp_before_max_ms: 5,
             timestamp_after_max_ms: 6,
             compact: true,
+            delete: true,
+            retention_ms: Some(7),
+            retention_bytes: Some(8),
             validate_compressed: true,
         };
         assert_eq!(TopicConfig::of(&set.into()), expected);

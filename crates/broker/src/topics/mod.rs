@@ -17,6 +17,7 @@ pub mod configs;
 pub(crate) mod create;
 pub(crate) mod create_partitions;
 pub(crate) mod delete;
+pub(crate) mod delete_records;
 pub(crate) mod describe_configs;
 pub(crate) mod describe_partitions;
 pub(crate) mod incremental_alter_configs;

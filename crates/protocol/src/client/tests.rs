@@ -33,6 +33,7 @@ fn every_request_arrives() {
     arrives::<ApiVersionsRequest>();
     arrives::<CreateTopicsRequest>();
     arrives::<DeleteTopicsRequest>();
+    arrives::<DeleteRecordsRequest>();
     arrives::<InitProducerIdRequest>();
     arrives::<OffsetForLeaderEpochRequest>();
     arrives::<DescribeConfigsRequest>();

@@ -8,7 +8,7 @@ use super::schema::{BOOL, I8, I16, I32, I64, Kind, Schema, UUID, always, between
 use crate::messages::{
     alter_configs_request as alter, api_versions_request as api_versions,
     create_partitions_request as partitions, create_topics_request as create,
-    delete_topics_request as delete, describe_cluster_request as cluster,
+    delete_records_request as records, delete_topics_request as delete, describe_cluster_request as cluster,
     describe_configs_request as describe, describe_topic_partitions_request as topic_partitions,
     fetch_request as fetch, find_coordinator_request as find,
     incremental_alter_configs_request as incremental, init_producer_id_request as init,
@@ -31,6 +31,7 @@ pub(super) fn request_schema(key: i16) -> Option<&'static Schema> {
         api_key::API_VERSIONS => &API_VERSIONS,
         api_key::CREATE_TOPICS => &CREATE_TOPICS,
         api_key::DELETE_TOPICS => &DELETE_TOPICS,
+        api_key::DELETE_RECORDS => &DELETE_RECORDS,
         api_key::INIT_PRODUCER_ID => &INIT_PRODUCER_ID,
         api_key::OFFSET_FOR_LEADER_EPOCH => &OFFSET_FOR_LEADER_EPOCH,
         api_key::DESCRIBE_CONFIGS => &DESCRIBE_CONFIGS,
@@ -144,6 +145,14 @@ static DELETE_TOPICS: Schema = {
         until(5, TEXTS),
         always(I32),
     ])
+};
+
+static DELETE_RECORDS: Schema = {
+    const PARTITION: Schema = Schema::of::<records::DeleteRecordsPartition>(&[always(I32), always(I64)]);
+    const TOPIC: Schema =
+        Schema::of::<records::DeleteRecordsTopic>(&[always(Text), always(Array(&Struct(&PARTITION)))]);
+    // Topics, timeout.
+    Schema::of::<records::DeleteRecordsRequest>(&[always(Array(&Struct(&TOPIC))), always(I32)])
 };
 
 static INIT_PRODUCER_ID: Schema =

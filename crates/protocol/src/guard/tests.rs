@@ -58,7 +58,7 @@ fn encode(request: &Request, version: i16) -> Vec<u8> {
         };
     }
     each! {
-        Produce Fetch ListOffsets Metadata FindCoordinator ApiVersions CreateTopics DeleteTopics InitProducerId
+        Produce Fetch ListOffsets Metadata FindCoordinator ApiVersions CreateTopics DeleteTopics DeleteRecords InitProducerId
         OffsetForLeaderEpoch DescribeConfigs AlterConfigs CreatePartitions IncrementalAlterConfigs DescribeCluster
         DescribeTopicPartitions
     }
@@ -78,7 +78,7 @@ fn consumed(key: i16, version: i16, body: &[u8]) -> Option<usize> {
     let decoded = each! {
         PRODUCE ProduceRequest FETCH FetchRequest LIST_OFFSETS ListOffsetsRequest METADATA MetadataRequest
         FIND_COORDINATOR FindCoordinatorRequest API_VERSIONS ApiVersionsRequest CREATE_TOPICS CreateTopicsRequest
-        DELETE_TOPICS DeleteTopicsRequest INIT_PRODUCER_ID InitProducerIdRequest
+        DELETE_TOPICS DeleteTopicsRequest DELETE_RECORDS DeleteRecordsRequest INIT_PRODUCER_ID InitProducerIdRequest
         OFFSET_FOR_LEADER_EPOCH OffsetForLeaderEpochRequest DESCRIBE_CONFIGS DescribeConfigsRequest
         ALTER_CONFIGS AlterConfigsRequest CREATE_PARTITIONS CreatePartitionsRequest
         INCREMENTAL_ALTER_CONFIGS IncrementalAlterConfigsRequest DESCRIBE_CLUSTER DescribeClusterRequest

@@ -41,6 +41,7 @@ fn every_response_round_trips() {
     round_trips::<ApiVersionsRequest>();
     round_trips::<CreateTopicsRequest>();
     round_trips::<DeleteTopicsRequest>();
+    round_trips::<DeleteRecordsRequest>();
     round_trips::<InitProducerIdRequest>();
     round_trips::<OffsetForLeaderEpochRequest>();
     round_trips::<DescribeConfigsRequest>();

@@ -40,6 +40,7 @@ fn table_agrees_with_the_message_crate() {
     agrees::<m::ApiVersionsRequest>();
     agrees::<m::CreateTopicsRequest>();
     agrees::<m::DeleteTopicsRequest>();
+    agrees::<m::DeleteRecordsRequest>();
     agrees::<m::InitProducerIdRequest>();
     agrees::<m::OffsetForLeaderEpochRequest>();
     agrees::<m::DescribeConfigsRequest>();
@@ -48,7 +49,7 @@ fn table_agrees_with_the_message_crate() {
     agrees::<m::IncrementalAlterConfigsRequest>();
     agrees::<m::DescribeClusterRequest>();
     agrees::<m::DescribeTopicPartitionsRequest>();
-    assert_eq!(ROWS.len(), 16);
+    assert_eq!(ROWS.len(), 17);
 }
 
 #[test]
