@@ -21,7 +21,7 @@ use crate::produce::{ProducePath, RecentSegments};
 use crate::producers::ProducerIds;
 use crate::throttled_log::ThrottledLog;
 use crate::topics::Catalog;
-use crate::upkeep;
+use crate::upkeep::{self, Upkeep};
 
 pub use crate::membership::{StartError, StopReason};
 
@@ -102,8 +102,20 @@ impl Broker {
         let produce = ProducePath::start(&config, &on, &member, &gate, &hot_index, &recent);
         let heads = HeadWatch::start(&on, &member, &gate, &hot_index);
         if config.roles.iter().any(|role| role == upkeep::ROLE) {
-            let work = upkeep::run(Arc::clone(&member), Arc::clone(&on.metastore), on.seams.clone());
-            on.seams.spawner.spawn("upkeep", Box::pin(work));
+            let upkeep = Upkeep {
+                member: Arc::clone(&member),
+                metastore: Arc::clone(&on.metastore),
+                bucket: on.bucket.clone(),
+                cache: Arc::clone(&on.cache),
+                recent: Arc::clone(&recent),
+                catalog: Arc::clone(&catalog),
+                seams: on.seams.clone(),
+                metrics: on.metrics.archive.clone(),
+                interval: config.archive_interval,
+                grace: config.archive_grace,
+                round_bytes: Budget::archive_round_bytes(config.memory_bytes),
+            };
+            upkeep.start();
         }
         Ok(Arc::new(Self {
             pins: SegmentPins::new(Arc::clone(&budget.fetch)),

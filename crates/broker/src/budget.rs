@@ -49,6 +49,11 @@ const _: () = assert!(HISTORY_CACHE_PARTS < CACHE_PARTS);
 /// What part of `memory_bytes` a compressed batch may become when it is opened.
 const OPENED_PART: u64 = 8;
 
+/// What part of `memory_bytes` a round of archiving holds beside the budget, and the most that it holds: the longer the
+/// stretches of a partition in it, the better they are read.
+const ARCHIVE_PART: u64 = 8;
+const ARCHIVE_ROUND_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
 /// The smallest budget that an agent starts with.
 pub const MEMORY_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
@@ -95,6 +100,12 @@ impl Budget {
             cache_bytes: Self::cache_bytes(memory_bytes),
             history_cache_bytes: Self::history_cache_bytes(memory_bytes),
         }
+    }
+
+    /// Bytes of ingest segments in one round of archiving. Not charged to a share: only an agent that does this work
+    /// at the moment needs them.
+    pub fn archive_round_bytes(memory_bytes: u64) -> u64 {
+        (memory_bytes.max(MEMORY_BYTES_MIN) / ARCHIVE_PART).min(ARCHIVE_ROUND_BYTES_MAX)
     }
 
     /// The cache's share of `memory_bytes`.

@@ -37,6 +37,11 @@ pub struct BrokerConfig {
     pub num_partitions: i32,
     /// How long [`crate::Broker::drain`] may take.
     pub shutdown_grace: Duration,
+    /// Ingest segments that are older than this are archived; sooner if there are enough for a round.
+    pub archive_interval: Duration,
+    /// How long an ingest segment whose records were archived stays in the bucket: longer than the longest Fetch
+    /// that was planned before.
+    pub archive_grace: Duration,
 }
 
 /// One listener. Each has its name, its protocol and the address that its clients are told.
@@ -71,6 +76,8 @@ impl Default for BrokerConfig {
             auto_create_topics: false,
             num_partitions: 1,
             shutdown_grace: Duration::from_secs(30),
+            archive_interval: Duration::from_secs(5 * 60),
+            archive_grace: Duration::from_secs(10 * 60),
         }
     }
 }

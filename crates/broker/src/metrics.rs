@@ -1,5 +1,9 @@
 //! What an agent counts. Names are part of the interface; times are in seconds, sizes in bytes.
 
+mod archive;
+
+pub use archive::ArchiveMetrics;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -90,6 +94,8 @@ pub struct BrokerMetrics {
     pub connections_closed: Family<ClosedLabels, Counter>,
     /// Segments sealed.
     pub segments: Counter,
+    /// Archiving.
+    pub archive: ArchiveMetrics,
 }
 
 fn seconds() -> Histogram {
@@ -114,6 +120,7 @@ impl Default for BrokerMetrics {
             connections_refused: Family::default(),
             connections_closed: Family::default(),
             segments: Counter::default(),
+            archive: ArchiveMetrics::default(),
         }
     }
 }
@@ -190,5 +197,6 @@ impl BrokerMetrics {
             self.connections_closed.clone(),
         );
         registry.register("esker_segments", "Segments sealed", self.segments.clone());
+        self.archive.register(registry);
     }
 }

@@ -15,7 +15,7 @@ use esker_protocol::batch::{BATCH_HEADER_BYTES, Batch, BatchError, BatchHeader, 
 
 /// The stored bytes are not what the extent says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Damage {
+pub(crate) enum Damage {
     /// A batch cannot be read.
     #[error("offset {offset}: {error}")]
     Batch {
@@ -37,7 +37,7 @@ pub(super) enum Damage {
 }
 
 /// The batches of an extent, one after the other.
-pub(super) struct ExtentBatches<'a> {
+pub(crate) struct ExtentBatches<'a> {
     slices: &'a [Bytes],
     /// Bytes of the first slice that were passed.
     passed: usize,
@@ -48,7 +48,7 @@ pub(super) struct ExtentBatches<'a> {
 }
 
 /// One stored batch with the offset it has in its partition.
-pub(super) struct StoredBatch {
+pub(crate) struct StoredBatch {
     /// Its header as it goes to readers: with its real base offset; the leader epoch is the stored one.
     pub header: BatchHeader,
     /// Its bytes as they are stored.
@@ -57,7 +57,7 @@ pub(super) struct StoredBatch {
 
 impl<'a> ExtentBatches<'a> {
     /// `slices` are exactly the bytes of `extent`.
-    pub(super) fn new(extent: &'a Extent, slices: &'a [Bytes]) -> Self {
+    pub(crate) fn new(extent: &'a Extent, slices: &'a [Bytes]) -> Self {
         let bytes_left = slices.iter().map(|slice| slice.len() as u64).sum();
         Self {
             slices,
@@ -171,7 +171,7 @@ impl<'a> ExtentBatches<'a> {
     }
 
     /// The next batch if `wanted` says so, else it stays.
-    pub(super) fn next_if(
+    pub(crate) fn next_if(
         &mut self,
         wanted: impl FnOnce(&BatchHeader) -> bool,
     ) -> Result<Option<StoredBatch>, Damage> {
@@ -198,7 +198,7 @@ impl StoredBatch {
     }
 
     /// The batch in one piece, for opening it. Offsets of its records are real ones.
-    pub(super) fn into_batch(self) -> Batch {
+    pub(crate) fn into_batch(self) -> Batch {
         let bytes = match <[Bytes; 1]>::try_from(self.slices) {
             Ok([whole]) => whole,
             Err(parts) => parts.concat().into(),

@@ -19,7 +19,7 @@
 
 mod asked;
 mod assemble;
-mod batches;
+pub(crate) mod batches;
 #[cfg(feature = "benching")]
 pub(crate) mod benching;
 mod by_time;

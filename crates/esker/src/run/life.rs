@@ -175,5 +175,6 @@ fn broker_config(settings: &Settings, listeners: &[Arc<ListenerConfig>]) -> Brok
         auto_create_topics: settings.auto_create_topics,
         num_partitions: settings.num_partitions,
         shutdown_grace: settings.shutdown_grace,
+        ..BrokerConfig::default()
     }
 }

@@ -1,7 +1,4 @@
-//! Background work that any agent with the role `upkeep` does, so that the metastore stays small.
-//!
-//! Every job may be done by several agents at once and may stop at any point: each step is one call that
-//! is right by itself. A failed step is left to the next round.
+//! Forgetting producers that were idle for a day.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +8,6 @@ use esker_model::seams::Seams;
 use tracing::{debug, info};
 
 use crate::membership::Membership;
-
-/// The role that an agent needs for this work.
-pub(crate) const ROLE: &str = "upkeep";
 
 /// A producer that appended nothing to a partition for so long is forgotten there
 /// (`producer.id.expiration.ms`).
@@ -29,7 +23,7 @@ const FORGET_AT_ONCE: u32 = 5_000;
 const BREATH: Duration = Duration::from_millis(200);
 
 /// Does the work until the incarnation ends.
-pub(crate) async fn run(member: Arc<Membership>, metastore: Arc<dyn Metastore>, seams: Seams) {
+pub(super) async fn run(member: Arc<Membership>, metastore: Arc<dyn Metastore>, seams: Seams) {
     loop {
         // Agents that started together do not work together.
         let pause = ROUND / 2 + seams.rng.jitter(ROUND);

@@ -1,0 +1,228 @@
+//! Chains and archive segments from random extents: nothing is lost, moved or doubled.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use esker_metastore::Extent;
+use esker_model::seams::{Rng, SeededRng};
+use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId, SegmentKind, TopicKey, TopicUuid};
+use esker_protocol::batch::{BatchHeader, PATCH_BYTES};
+use esker_protocol::records::BatchBuilder;
+use esker_storage::segment::archive;
+use uuid::Uuid;
+
+use super::gather::{self, NoBytes};
+use super::pack::{self, OBJECT_PARTITIONS_MAX, Packed};
+
+fn id(kind: SegmentKind, seq: u64) -> SegmentId {
+    SegmentId {
+        kind,
+        epoch: ClusterEpoch(3),
+        incarnation: IncarnationId(Uuid::from_u128(1)),
+        seq,
+    }
+}
+
+/// Ingest segments in memory, and the extents of their records.
+#[derive(Default)]
+struct Ingest {
+    objects: BTreeMap<SegmentId, Vec<u8>>,
+    found: Vec<(PartitionKey, Extent)>,
+    ends: BTreeMap<PartitionKey, i64>,
+}
+
+impl Ingest {
+    fn append(&mut self, rng: &SeededRng, partition: PartitionKey, segment: u64) {
+        let segment = id(SegmentKind::Ingest, segment);
+        let object = self.objects.entry(segment).or_default();
+        let position = object.len() as u64;
+        let end = self.ends.entry(partition).or_insert(100);
+        let base_offset = *end;
+        for _ in 0..1 + rng.below(3) {
+            let mut batch = BatchBuilder::new();
+            let records = 1 + rng.below(3) as i32;
+            for _ in 0..records {
+                let value = vec![7; rng.below(900) as usize];
+                batch = batch.record(rng.below(1_000) as i64, None, Some(&value), &[]);
+            }
+            object.extend(batch.build().unwrap());
+            *end += i64::from(records);
+        }
+        self.found.push((
+            partition,
+            Extent {
+                base_offset,
+                end_offset: *end,
+                segment,
+                object_bytes: 0,
+                chunk: None,
+                position,
+                bytes: object.len() as u64 - position,
+                max_timestamp: 1_000,
+                producer: None,
+                transactional: false,
+            },
+        ));
+    }
+
+    fn read(&self, extent: &Extent) -> Result<Vec<Bytes>, NoBytes> {
+        let from = extent.position as usize;
+        let object = &self.objects[&extent.segment];
+        Ok(vec![Bytes::copy_from_slice(
+            &object[from..from + extent.bytes as usize],
+        )])
+    }
+
+    fn pack(
+        &mut self,
+        bytes_max: u64,
+        read: impl Fn(&Self, &Extent) -> Result<Vec<Bytes>, NoBytes>,
+    ) -> Vec<Packed> {
+        self.found
+            .sort_by_key(|(partition, extent)| (*partition, extent.base_offset));
+        let chains = gather::chains(&self.found, topic, |extent| read(self, extent));
+        let mut seq = 0;
+        let name = || {
+            seq += 1;
+            id(SegmentKind::Archive, seq)
+        };
+        pack::pack(chains, bytes_max, name).unwrap()
+    }
+}
+
+/// Ids whose order is another than that of the keys; the last topic was deleted.
+fn topic(key: TopicKey) -> Option<TopicUuid> {
+    (key.0 < 4).then(|| TopicUuid(Uuid::from_u128(100 - key.0 as u128)))
+}
+
+fn random(rng: &SeededRng) -> Ingest {
+    let mut ingest = Ingest::default();
+    for segment in 1..=1 + rng.below(6) {
+        for _ in 0..rng.below(20) {
+            let partition = PartitionKey {
+                topic: TopicKey(1 + rng.below(4) as i32),
+                partition: rng.below(3) as i32,
+            };
+            ingest.append(rng, partition, segment);
+        }
+    }
+    ingest
+}
+
+/// The batches in these bytes, which carry their offsets: base offset, end offset, and all that is not patched.
+fn batches(mut bytes: &[u8]) -> Vec<(i64, i64, Vec<u8>)> {
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let header = BatchHeader::parse(bytes).unwrap();
+        let (batch, rest) = bytes.split_at(header.total_bytes());
+        found.push((
+            header.base_offset,
+            header.next_offset(),
+            batch[PATCH_BYTES..].to_vec(),
+        ));
+        bytes = rest;
+    }
+    found
+}
+
+/// Reads what was packed as a reader does, and compares with what went in.
+fn same_records(ingest: &Ingest, packed: &[Packed]) {
+    let mut ends: BTreeMap<PartitionKey, i64> = BTreeMap::new();
+    let mut archived: BTreeMap<PartitionKey, Vec<Vec<u8>>> = BTreeMap::new();
+    for one in packed {
+        let object = one.object.as_ref().unwrap();
+        let whole: Bytes = object.payload.concat().into();
+        let footer = archive::verify(&whole).unwrap();
+        assert_eq!(footer.parts.len(), one.partitions.len());
+        assert!(one.partitions.is_sorted_by_key(|moved| moved.partition));
+        for moved in &one.partitions {
+            let end = ends.entry(moved.partition).or_insert(100);
+            for extent in &moved.extents {
+                assert_eq!(extent.base_offset, *end);
+                let chunk = extent.chunk.unwrap();
+                let from = extent.position as usize;
+                let bytes = &whole[from..from + extent.bytes as usize];
+                assert!(chunk.position <= extent.position);
+                assert!(extent.position + extent.bytes <= chunk.position + u64::from(chunk.bytes));
+                for (base, next, rest) in batches(bytes) {
+                    assert_eq!(base, *end);
+                    *end = next;
+                    archived.entry(moved.partition).or_default().push(rest);
+                }
+                assert_eq!(extent.end_offset, *end);
+            }
+        }
+    }
+    let mut expected: BTreeMap<PartitionKey, Vec<Vec<u8>>> = BTreeMap::new();
+    for (partition, extent) in ingest.found.iter().filter(|(key, _)| topic(key.topic).is_some()) {
+        for (_, _, rest) in batches(&ingest.read(extent).unwrap().concat()) {
+            expected.entry(*partition).or_default().push(rest);
+        }
+    }
+    assert_eq!(archived, expected);
+}
+
+#[test]
+fn what_goes_in_comes_out() {
+    for seed in 0..150 {
+        let rng = SeededRng::new(seed);
+        let mut ingest = random(&rng);
+        let bytes_max = [1, 2_000, 20_000, 1 << 20][rng.below(4) as usize];
+        let packed = ingest.pack(bytes_max, Ingest::read);
+        same_records(&ingest, &packed);
+        assert!(
+            packed
+                .iter()
+                .all(|one| one.bytes <= bytes_max.max(4_000) && one.holes == 0)
+        );
+    }
+}
+
+#[test]
+fn an_object_that_is_read_later_cuts_chains_and_one_that_is_gone_ends_them_with_a_hole() {
+    for seed in 0..50 {
+        let rng = SeededRng::new(seed);
+        let mut ingest = random(&rng);
+        for (gone, why) in [(2, NoBytes::Later), (3, NoBytes::Never)] {
+            let packed = ingest.pack(1 << 20, |ingest, extent| match extent.segment.seq {
+                seq if seq == gone => Err(why),
+                _ => ingest.read(extent),
+            });
+            for (partition, end) in &ingest.ends {
+                let extents = packed.iter().flat_map(|one| &one.partitions);
+                let extents: Vec<_> = extents
+                    .filter(|moved| moved.partition == *partition)
+                    .flat_map(|moved| &moved.extents)
+                    .collect();
+                let first = ingest
+                    .found
+                    .iter()
+                    .find(|(key, extent)| key == partition && extent.segment.seq == gone);
+                let reached = extents.last().map_or(100, |extent| extent.end_offset);
+                match first {
+                    _ if topic(partition.topic).is_none() => assert!(extents.is_empty()),
+                    None => assert_eq!(reached, *end),
+                    Some((_, extent)) if why == NoBytes::Later => assert_eq!(reached, extent.base_offset),
+                    Some((_, extent)) => assert_eq!(extents.last(), Some(&extent)),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_archive_segment_has_a_bounded_number_of_partitions() {
+    let rng = SeededRng::new(7);
+    let mut ingest = Ingest::default();
+    for partition in 0..OBJECT_PARTITIONS_MAX as i32 + 5 {
+        let partition = PartitionKey {
+            topic: TopicKey(1),
+            partition,
+        };
+        ingest.append(&rng, partition, 1);
+    }
+    let packed = ingest.pack(1 << 30, Ingest::read);
+    same_records(&ingest, &packed);
+    let counts: Vec<_> = packed.iter().map(|one| one.partitions.len()).collect();
+    assert_eq!(counts, [OBJECT_PARTITIONS_MAX, 5]);
+}
