@@ -35,6 +35,10 @@ pub const READ_MAX: Duration = Duration::from_secs(120);
 /// Until an agent that was cut off is itself again: renewed its registration, forgot its last backoff.
 const CALM: Duration = Duration::from_secs(8);
 
+/// How often, and how far apart, agents are looked at until they are idle.
+const IDLE_LOOKS: u32 = 200;
+const IDLE_LOOK: Duration = Duration::from_millis(100);
+
 /// So long after the last fault nothing is under way any more that was begun before.
 const SETTLED: Duration = Duration::from_secs(40);
 
@@ -214,6 +218,7 @@ async fn simulate(setup: &Setup) -> Result<(Arc<World>, u64), String> {
     read_everything(&world, &cast, &agents).await;
     // What the last replies held is let go, and readers that went away while they waited are noticed.
     tokio::time::sleep(CALM).await;
+    all_idle(&agents).await;
     agents.iter().for_each(|agent| agent.tell_memory(true));
     reviving.abort();
     let living: Vec<_> = agents.iter().filter_map(|agent| agent.incarnation()).collect();
@@ -248,6 +253,16 @@ async fn create_topics(world: &World, setup: &Setup) -> Result<(), String> {
         world.record.topic(&topic.name, topic.uuid.0);
     }
     Ok(())
+}
+
+/// Waits until no agent has anything in memory but its cache, for a while: upkeep goes on.
+async fn all_idle(agents: &[Arc<Agent>]) {
+    for _ in 0..IDLE_LOOKS {
+        if agents.iter().all(|agent| agent.is_idle()) {
+            return;
+        }
+        tokio::time::sleep(IDLE_LOOK).await;
+    }
 }
 
 /// Looks at every agent's memory now and then.

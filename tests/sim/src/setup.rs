@@ -143,6 +143,9 @@ fn agents(draw: &Draw) -> Vec<AgentPlan> {
     let segment_bytes = draw.one_of(&[4 << 10, 16 << 10, 64 << 10, 256 << 10, 8 << 20]);
     let flush_interval = Duration::from_millis(draw.one_of(&[0, 0, 20, 100, 100, 400]));
     let exact_clocks = draw.chance(40);
+    let archive = draw
+        .chance(60)
+        .then(|| (draw.ms(500, 15_000), draw.ms(0, 12_000)));
     (0..count)
         .map(|n| AgentPlan {
             name: format!("agent-{n}"),
@@ -150,6 +153,7 @@ fn agents(draw: &Draw) -> Vec<AgentPlan> {
             flush_interval,
             memory_bytes: 64 << 20,
             cache_bytes: draw.one_of(&[256 << 10, 4 << 20, 16 << 20]),
+            archive,
             drift_ppm: if exact_clocks {
                 0
             } else {

@@ -14,7 +14,7 @@ use esker_protocol::limits::DECOMPRESSED_BYTES_MAX;
 use esker_protocol::records::{BatchBuilder, BuildError, RecordReader, decompress};
 
 /// Timestamps begin here: so near to 1970 that no clock of an agent calls them future.
-pub const TIMESTAMP_BASE_MS: i64 = 1_000_000;
+pub const TIMESTAMP_BASE_MS: i64 = 1_767_200_000_000;
 /// Milliseconds between two records of a client, on average.
 pub const TIMESTAMP_STEP_MS: i64 = 4;
 /// One record in so many has no key.

@@ -34,6 +34,9 @@ use crate::net::{Connection, Door};
 /// Wait before a process tries again to begin an incarnation.
 const START_AGAIN: Duration = Duration::from_secs(1);
 
+/// Longer than any run.
+const NEVER: Duration = Duration::from_secs(1_000_000);
+
 /// How long a client waits for a connection to somebody whom it cannot reach.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -81,6 +84,8 @@ pub struct AgentPlan {
     pub memory_bytes: u64,
     /// What its cache may weigh.
     pub cache_bytes: u64,
+    /// After which time records are archived, and after which what they were read from goes; never, if there is none.
+    pub archive: Option<(Duration, Duration)>,
     /// How much its monotonic clock gains.
     pub drift_ppm: i64,
     /// How far its wall clock is off.
@@ -186,7 +191,9 @@ impl Agent {
     fn close(&self, open: Option<Open>) {
         if let Some(Open { life, reads, .. }) = open {
             self.world.record.ended(life);
-            for (key, times) in reads.take(self.cache_bytes()) {
+            let again = reads.take(self.cache_bytes());
+            // Archiving reads what is not in the cache, and leaves it out.
+            for (key, times) in again.into_iter().filter(|_| self.plan.archive.is_none()) {
                 self.world.record.note(What::ReadAgain { life, key, times });
             }
         }
@@ -283,6 +290,20 @@ impl Agent {
         });
     }
 
+    /// Whether it holds nothing but its cache, after what it keeps for readers was given up.
+    pub fn is_idle(&self) -> bool {
+        let broker = self
+            .state
+            .lock()
+            .open
+            .as_ref()
+            .map(|open| Arc::clone(&open.broker));
+        let Some(broker) = broker else { return true };
+        broker.give_up_recent();
+        let memory = broker.memory();
+        memory.iter().all(|one| one.r#use == "cache" || one.used == 0)
+    }
+
     /// Tells the history how much memory is in use: always if `idle`, else if it is more than allowed.
     pub fn tell_memory(&self, idle: bool) {
         let open = {
@@ -367,6 +388,13 @@ impl Agent {
             flush_interval: self.plan.flush_interval,
             memory_bytes: self.plan.memory_bytes,
             auto_create_topics: false,
+            roles: match self.plan.archive {
+                // An agent that has much to archive does not wait.
+                None => vec!["serve".into()],
+                Some(_) => vec!["serve".into(), "upkeep".into()],
+            },
+            archive_interval: self.plan.archive.map_or(NEVER, |(interval, _)| interval),
+            archive_grace: self.plan.archive.map_or(NEVER, |(_, grace)| grace),
             ..BrokerConfig::default()
         }
     }

@@ -17,6 +17,7 @@ mod trace;
 pub mod weather;
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -25,7 +26,7 @@ use esker_metastore::sqlite::SqliteMetastore;
 use esker_metastore::{MetastoreError, MetastoreMetrics, Topics};
 use esker_model::seams::{Rng, SeededRng};
 use object_store::memory::InMemory;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
 use crate::record::Recorder;
@@ -47,6 +48,8 @@ pub struct World {
     pub trace: Trace,
     /// Segments that agents read whole from the bucket.
     pub segment_reads: AtomicU64,
+    /// Objects that agents deleted: a put that was under way may bring one back.
+    pub deleted: Mutex<BTreeSet<String>>,
     clock: WorldClock,
     database: Arc<SqliteMetastore>,
     objects: Arc<InMemory>,
@@ -67,6 +70,7 @@ impl World {
             weather: RwLock::new(weather),
             trace: Trace::default(),
             segment_reads: AtomicU64::new(0),
+            deleted: Mutex::default(),
             clock,
             database: Arc::new(database),
             objects: Arc::new(InMemory::new()),

@@ -46,8 +46,10 @@ impl World {
     /// Lists the bucket, as a restore does after it waited, and tells which records are there.
     pub async fn list_for_restore(&self) -> Result<(), String> {
         let mut records = Vec::new();
-        for (_, object) in self.segments().await? {
-            records.append(&mut records_of(&object)?);
+        for kind in [SegmentKind::Ingest, SegmentKind::Archive] {
+            for (_, object) in self.segments(kind).await? {
+                records.append(&mut records_of(kind, &object)?);
+            }
         }
         self.record.note(What::Restorable { records });
         Ok(())
@@ -57,8 +59,12 @@ impl World {
     /// nor tombstoned. Changes what it looks at: the run has to be over.
     pub async fn audit(&self, living: &[(IncarnationId, ClusterEpoch)]) -> Result<(), String> {
         let epochs: BTreeSet<_> = living.iter().copied().collect();
-        for (id, _) in self.segments().await? {
+        for (id, _) in self.segments(SegmentKind::Ingest).await? {
             if !epochs.contains(&(id.incarnation, id.epoch)) {
+                continue;
+            }
+            // Its records were archived; a late put is for the sweep.
+            if self.deleted.lock().contains(&segment::object_key(&id)) {
                 continue;
             }
             // A commit of nothing: whoever is settled already refuses it.
@@ -87,7 +93,8 @@ impl World {
     /// Deletes objects of fenced incarnations that nothing refers to; returns how many. Whoever is fenced
     /// cannot make anything refer to them any more.
     pub async fn sweep(&self) -> Result<usize, String> {
-        let segments = self.segments().await?;
+        let mut segments = self.segments(SegmentKind::Ingest).await?;
+        segments.extend(self.segments(SegmentKind::Archive).await?);
         let writers: BTreeSet<_> = segments.iter().map(|(id, _)| id.incarnation).collect();
         let writers: Vec<_> = writers.into_iter().collect();
         // Nobody is silent for so long: this only asks who is fenced already.
@@ -134,9 +141,9 @@ impl World {
             .collect())
     }
 
-    async fn segments(&self) -> Result<Vec<(SegmentId, Bytes)>, String> {
+    async fn segments(&self, kind: SegmentKind) -> Result<Vec<(SegmentId, Bytes)>, String> {
         let objects = Arc::clone(self.objects());
-        let prefix = Path::from(segment::folder(SegmentKind::Ingest));
+        let prefix = Path::from(segment::folder(kind));
         let listed: Vec<_> = objects
             .list(Some(&prefix))
             .try_collect()
@@ -153,21 +160,34 @@ impl World {
     }
 }
 
-fn records_of(object: &Bytes) -> Result<Vec<Records>, String> {
-    let footer =
-        segment::verify(object).map_err(|err| format!("a segment in the bucket is corrupt: {err}"))?;
-    let mut records = Vec::new();
-    for run in &footer.runs {
-        let mut at = run.position as usize;
-        for batch in &run.batches {
-            let end = at + batch.bytes as usize;
-            let read = payload::read(object.slice(at..end), 0);
-            if let Some(damage) = read.damage {
-                return Err(format!("a batch in the bucket is damaged: {}", damage.why));
-            }
-            records.extend(read.seen.iter().map(|seen| seen.records));
-            at = end;
+/// The records in an object, which is verified.
+fn records_of(kind: SegmentKind, object: &Bytes) -> Result<Vec<Records>, String> {
+    let corrupt = |err| format!("a segment in the bucket is corrupt: {err}");
+    let ranges: Vec<(u64, u64)> = match kind {
+        SegmentKind::Ingest => {
+            let footer = segment::verify(object).map_err(corrupt)?;
+            let ranges = footer.runs.iter().map(|run| {
+                let bytes = run.batches.iter().map(|batch| u64::from(batch.bytes)).sum();
+                (run.position, bytes)
+            });
+            ranges.collect()
         }
+        SegmentKind::Archive => {
+            let footer = segment::archive::verify(object).map_err(corrupt)?;
+            footer
+                .parts
+                .iter()
+                .map(|part| (part.position, part.bytes()))
+                .collect()
+        }
+    };
+    let mut records = Vec::new();
+    for (position, bytes) in ranges {
+        let read = payload::read(object.slice(position as usize..(position + bytes) as usize), 0);
+        if let Some(damage) = read.damage {
+            return Err(format!("a batch in the bucket is damaged: {}", damage.why));
+        }
+        records.extend(read.seen.iter().map(|seen| seen.records));
     }
     Ok(records)
 }

@@ -334,7 +334,14 @@ impl ObjectStore for ProcessStore {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.world.objects().delete_stream(locations)
+        let world = Arc::clone(&self.world);
+        let note = move |location: Result<Path>| {
+            if let Ok(location) = &location {
+                world.deleted.lock().insert(location.to_string());
+            }
+            location
+        };
+        self.world.objects().delete_stream(locations.map(note).boxed())
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
