@@ -175,6 +175,7 @@ fn broker_config(settings: &Settings, listeners: &[Arc<ListenerConfig>]) -> Brok
         auto_create_topics: settings.auto_create_topics,
         num_partitions: settings.num_partitions,
         shutdown_grace: settings.shutdown_grace,
-        ..BrokerConfig::default()
+        archive_interval: settings.archive_interval,
+        archive_grace: settings.archive_grace,
     }
 }

@@ -35,6 +35,8 @@ pub(crate) use names::{Fallback, Mode, SETTINGS, Setting};
 /// Longest `flush_interval_ms` and `shutdown_grace_seconds`.
 const FLUSH_INTERVAL_MS_MAX: u64 = 60_000;
 const SHUTDOWN_GRACE_SECONDS_MAX: u64 = 3_600;
+/// Longest `archive_interval_ms` and `archive_grace_ms`: a day.
+const ARCHIVE_MS_MAX: u64 = 86_400_000;
 /// Longest name of a node, cluster or zone, in bytes.
 const NAME_BYTES_MAX: usize = 200;
 /// What an agent can do.
@@ -85,6 +87,8 @@ pub(crate) struct Settings {
     pub(crate) roles: Vec<String>,
     pub(crate) segment_bytes: u64,
     pub(crate) flush_interval: Duration,
+    pub(crate) archive_interval: Duration,
+    pub(crate) archive_grace: Duration,
     pub(crate) memory_bytes: u64,
     pub(crate) auto_create_topics: bool,
     pub(crate) num_partitions: i32,
@@ -117,6 +121,16 @@ impl Settings {
             flush_interval: Duration::from_millis(
                 layers
                     .parse("flush_interval_ms", |v| number(v, 0, FLUSH_INTERVAL_MS_MAX))?
+                    .unwrap_or_default(),
+            ),
+            archive_interval: Duration::from_millis(
+                layers
+                    .parse("archive_interval_ms", |v| number(v, 1, ARCHIVE_MS_MAX))?
+                    .unwrap_or_default(),
+            ),
+            archive_grace: Duration::from_millis(
+                layers
+                    .parse("archive_grace_ms", |v| number(v, 0, ARCHIVE_MS_MAX))?
                     .unwrap_or_default(),
             ),
             memory_bytes,

@@ -230,6 +230,22 @@ pub(crate) const SETTINGS: &[Setting] = &[
         agent: Value("100"),
     },
     Setting {
+        name: "archive_interval_ms",
+        value: "MILLISECONDS",
+        heading: WORK,
+        help: "Uploaded segments older than this are rewritten by partition; sooner when much waits",
+        dev: Value("300000"),
+        agent: Value("300000"),
+    },
+    Setting {
+        name: "archive_grace_ms",
+        value: "MILLISECONDS",
+        heading: WORK,
+        help: "How long objects stay in the bucket that nothing needs any more",
+        dev: Value("600000"),
+        agent: Value("600000"),
+    },
+    Setting {
         name: "memory_bytes",
         value: "SIZE",
         heading: WORK,
