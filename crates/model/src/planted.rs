@@ -52,11 +52,15 @@ pub enum Mistake {
     ErrorWithOffset,
     /// What was read from the bucket is not verified.
     SkipChecksum,
+    /// A segment is released although records in it are not archived.
+    ReleaseTooEarly,
+    /// Archiving passes over what cannot be read for now, and goes on behind it.
+    ArchiveWithGaps,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 23] = [
+    pub const ALL: [Mistake; 25] = [
         Self::AckBeforeCommit,
         Self::SkipFence,
         Self::LookThenGiveUp,
@@ -80,6 +84,8 @@ impl Mistake {
         Self::ListFromIndex,
         Self::ErrorWithOffset,
         Self::SkipChecksum,
+        Self::ReleaseTooEarly,
+        Self::ArchiveWithGaps,
     ];
 }
 

@@ -113,6 +113,8 @@ impl Agent {
             .args(["--advertised-addr", &self.kafka.to_string()])
             .args(["--admin-addr", &self.admin.to_string()])
             .args(["--memory-bytes", &settings.memory_bytes.to_string()])
+            // Short, so that a run sees many rounds of archiving and removing.
+            .args(["--archive-interval-ms", "10000", "--archive-grace-ms", "20000"])
             .args(["--shutdown-grace-seconds", &DRAIN_GRACE.as_secs().to_string()])
             .envs(settings.environment.iter().cloned());
         command

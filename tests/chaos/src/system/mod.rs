@@ -23,22 +23,23 @@ use esker_harness::stop::Stop;
 
 /// How many agents there are.
 pub(crate) const AGENTS: usize = 3;
-/// The topics, with their partitions and configs: the two that are checked, and one for loads.
+/// The topics, with their partitions and configs: the two that are checked, which keep records that were old when they
+/// were sent, and one for loads, which does not.
 pub(crate) const TOPICS: [Topic; 3] = [
     Topic {
         name: "chaos",
         partitions: 12,
-        configs: &[],
+        configs: &["retention.ms=-1"],
     },
     Topic {
         name: "chaos-append-time",
         partitions: 4,
-        configs: &["message.timestamp.type=LogAppendTime"],
+        configs: &["message.timestamp.type=LogAppendTime", "retention.ms=-1"],
     },
     Topic {
         name: LOAD_TOPIC,
         partitions: 1,
-        configs: &[],
+        configs: &["retention.ms=60000"],
     },
 ];
 /// What loads write to; nobody reads it.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use esker_protocol::StrBytes;
 use esker_protocol::batch::Batches;
-use esker_protocol::messages::create_topics_request::CreatableTopic;
+use esker_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use esker_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use esker_protocol::messages::{BrokerId, CreateTopicsRequest, FetchRequest, TopicName};
 use esker_protocol::records::OpenBatch;
@@ -135,8 +135,14 @@ impl Drop for Bystander {
 }
 
 pub(crate) fn create_topic(at: SocketAddr, name: &str, partitions: i32) {
+    // Records that were old when they were sent stay.
+    let text = StrBytes::from_static_str;
+    let config = CreatableTopicConfig::default()
+        .with_name(text("retention.ms"))
+        .with_value(Some(text("-1")));
     let topic = CreatableTopic::default()
         .with_name(TopicName(StrBytes::from_string(name.to_owned())))
+        .with_configs(vec![config])
         .with_num_partitions(partitions)
         .with_replication_factor(1);
     let request = CreateTopicsRequest::default()

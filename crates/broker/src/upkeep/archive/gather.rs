@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use esker_metastore::Extent;
+use esker_model::planted::{Mistake, planted};
 use esker_model::{PartitionKey, TopicKey, TopicUuid};
 use esker_storage::segment::archive::ArchivedBatch;
 use tracing::error;
@@ -61,6 +62,7 @@ pub(super) fn chains(
             }
             match read(extent).and_then(|slices| batches(extent, &slices)) {
                 Ok(batches) => chain.batches.extend(batches),
+                Err(NoBytes::Later) if planted(Mistake::ArchiveWithGaps) => {}
                 Err(NoBytes::Later) => break,
                 Err(NoBytes::Never) => {
                     chain.hole = Some(*extent);
