@@ -33,6 +33,7 @@ fn check_reply(header: &RequestHeader, reply: &Bytes) {
         api_key::API_VERSIONS => drop(read::<m::ApiVersionsRequest>(header, reply)),
         api_key::CREATE_TOPICS => drop(read::<m::CreateTopicsRequest>(header, reply)),
         api_key::DELETE_TOPICS => drop(read::<m::DeleteTopicsRequest>(header, reply)),
+        api_key::DELETE_RECORDS => drop(read::<m::DeleteRecordsRequest>(header, reply)),
         api_key::INIT_PRODUCER_ID => drop(read::<m::InitProducerIdRequest>(header, reply)),
         api_key::OFFSET_FOR_LEADER_EPOCH => drop(read::<m::OffsetForLeaderEpochRequest>(header, reply)),
         api_key::DESCRIBE_CONFIGS => drop(read::<m::DescribeConfigsRequest>(header, reply)),

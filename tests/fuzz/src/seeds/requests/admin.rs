@@ -7,6 +7,7 @@ use esker_protocol::messages::create_partitions_request::{
 use esker_protocol::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
 };
+use esker_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use esker_protocol::messages::delete_topics_request::DeleteTopicState;
 use esker_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use esker_protocol::messages::describe_topic_partitions_request::{Cursor, TopicRequest};
@@ -14,8 +15,8 @@ use esker_protocol::messages::incremental_alter_configs_request as incremental;
 use esker_protocol::messages::metadata_request::MetadataRequestTopic;
 use esker_protocol::messages::{
     AlterConfigsRequest, ApiVersionsRequest, BrokerId, CreatePartitionsRequest, CreateTopicsRequest,
-    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeTopicPartitionsRequest,
-    FindCoordinatorRequest, IncrementalAlterConfigsRequest, MetadataRequest,
+    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+    DescribeTopicPartitionsRequest, FindCoordinatorRequest, IncrementalAlterConfigsRequest, MetadataRequest,
 };
 
 use super::{Requests, name, text};
@@ -32,6 +33,7 @@ pub(super) fn add(requests: &mut Requests) {
     requests.add("", api_versions);
     requests.add("", create_topics);
     requests.add("", delete_topics);
+    requests.add("", delete_records);
     requests.add("", create_partitions);
     requests.add("", describe_configs);
     requests.add("", alter_configs);
@@ -127,6 +129,23 @@ fn delete_topics(version: i16) -> DeleteTopicsRequest {
         ]),
         _ => request.with_topic_names(vec![name("created"), name("none")]),
     }
+}
+
+fn delete_records(_: i16) -> DeleteRecordsRequest {
+    let partition = |index, offset| {
+        DeleteRecordsPartition::default()
+            .with_partition_index(index)
+            .with_offset(offset)
+    };
+    let plain = DeleteRecordsTopic::default()
+        .with_name(name(PLAIN.name))
+        .with_partitions(vec![partition(0, 1), partition(1, -1), partition(0, i64::MAX)]);
+    let compact = DeleteRecordsTopic::default()
+        .with_name(name(COMPACT.name))
+        .with_partitions(vec![partition(0, 0)]);
+    DeleteRecordsRequest::default()
+        .with_topics(vec![plain, compact])
+        .with_timeout_ms(5000)
 }
 
 fn create_partitions(version: i16) -> CreatePartitionsRequest {
