@@ -14,7 +14,7 @@ use esker_protocol::messages::offset_for_leader_epoch_request::{
     OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 use esker_protocol::messages::{ListOffsetsRequest, OffsetForLeaderEpochRequest, TopicName};
-use esker_storage::segment::object_key;
+use esker_storage::keys::object_key;
 use fetch_support::{Client, Cluster, Fetch, batch, offsets};
 use tokio::time::sleep;
 

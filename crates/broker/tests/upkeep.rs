@@ -218,7 +218,7 @@ async fn what_cannot_be_read_is_a_hole_and_the_rest_goes_on() {
         };
         world.metastore.plan(&[plan]).await.unwrap()[0].extents[0]
     };
-    let key = esker_storage::segment::object_key(&lost.segment);
+    let key = esker_storage::keys::object_key(&lost.segment);
     world.bucket.delete(&key).await.unwrap();
     let archiver = archiving(&world, "x", Duration::from_secs(60)).await;
     until_archived(&world).await;

@@ -21,6 +21,15 @@ pub struct PartitionKey {
     pub partition: i32,
 }
 
+/// One partition of one topic as the bucket names it: what [`PartitionKey`] is inside one metastore.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LogId {
+    /// The topic.
+    pub topic: TopicUuid,
+    /// The partition's index, from 0.
+    pub partition: i32,
+}
+
 /// The node id that Kafka clients see. It belongs to an agent's name, not to its incarnation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct NodeId(pub i32);
@@ -50,8 +59,10 @@ pub struct ProducerEpoch(pub i16);
 pub enum SegmentKind {
     /// A closed hot segment.
     Ingest,
-    /// Written by archiving.
+    /// Written by archiving: parts of many partitions.
     Archive,
+    /// Written by merging: an archive segment with records of one partition, listed in that one's manifest.
+    Merged(LogId),
 }
 
 /// A segment. Its object key follows from these four and is never bound to other bytes.
@@ -65,6 +76,51 @@ pub struct SegmentId {
     pub incarnation: IncarnationId,
     /// Its number among those of its kind and incarnation, from 1; ingest segments count in the order of sealing.
     pub seq: u64,
+}
+
+/// An immutable list of a partition's merged segments, or the older part of one. Its object key follows from these
+/// four and is never bound to other bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ManifestId {
+    /// Whose segments it lists.
+    pub log: LogId,
+    /// The cluster epoch in which it was written.
+    pub epoch: ClusterEpoch,
+    /// The incarnation that wrote it.
+    pub incarnation: IncarnationId,
+    /// Its number among the manifests of that incarnation, from 1.
+    pub seq: u64,
+}
+
+/// An object of the bucket that its writer may not be there to remove.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ObjectId {
+    /// A segment.
+    Segment(SegmentId),
+    /// A manifest.
+    Manifest(ManifestId),
+}
+
+impl ObjectId {
+    /// The incarnation that wrote it: only that one can make anything refer to it.
+    pub fn incarnation(&self) -> IncarnationId {
+        match self {
+            Self::Segment(id) => id.incarnation,
+            Self::Manifest(id) => id.incarnation,
+        }
+    }
+
+    /// Whose it is, if it belongs to one partition.
+    pub fn log(&self) -> Option<LogId> {
+        match self {
+            Self::Manifest(id) => Some(id.log),
+            Self::Segment(SegmentId {
+                kind: SegmentKind::Merged(log),
+                ..
+            }) => Some(*log),
+            Self::Segment(_) => None,
+        }
+    }
 }
 
 macro_rules! display_inner {
@@ -96,6 +152,18 @@ impl fmt::Display for IncarnationId {
 impl fmt::Display for PartitionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.topic, self.partition)
+    }
+}
+
+impl fmt::Display for LogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic, self.partition)
+    }
+}
+
+impl fmt::Display for ManifestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.epoch, self.incarnation, self.seq)
     }
 }
 

@@ -14,6 +14,6 @@ pub mod seams;
 pub mod sequence;
 
 pub use ids::{
-    ClusterEpoch, ClusterId, IncarnationId, NodeId, PartitionKey, ProducerEpoch, ProducerId, SegmentId,
-    SegmentKind, TopicKey, TopicUuid,
+    ClusterEpoch, ClusterId, IncarnationId, LogId, ManifestId, NodeId, ObjectId, PartitionKey, ProducerEpoch,
+    ProducerId, SegmentId, SegmentKind, TopicKey, TopicUuid,
 };

@@ -15,9 +15,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use esker_model::seams::{Rng, Seams, SeededRng};
 use esker_model::{ClusterEpoch, IncarnationId, SegmentId, SegmentKind, TopicUuid};
-use esker_storage::segment::{
-    Batch, Receipts, Run, Sealed, SegmentWriter, crc32c_combine, object_key, verify,
-};
+use esker_storage::keys::object_key;
+use esker_storage::segment::{Batch, Receipts, Run, Sealed, SegmentWriter, crc32c_combine, verify};
 use esker_storage::{Bucket, BucketOptions, StoreMetrics, open};
 use futures::StreamExt;
 

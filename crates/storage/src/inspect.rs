@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 use esker_model::sequence::{Outcome, Piece, Refusal};
-use esker_model::{SegmentId, SegmentKind};
+use esker_model::{ObjectId, SegmentId};
 
 use crate::cluster_file::{CLUSTER_FILE, ClusterFile};
+use crate::keys::{self, ObjectKind};
 use crate::segment::archive::{self, ArchiveFooter, Part, Place};
 use crate::segment::{self, Footer, Receipt, RunExtent, SegmentError, Tail};
 
@@ -22,8 +23,9 @@ pub fn describe(key: &str, object: &Bytes) -> String {
             }
             Err(err) => line(&mut out, &format!("a damaged segment: {err}")),
             Ok(tail) => match tail.kind {
-                SegmentKind::Ingest => describe_ingest(key, &tail, object, &mut out),
-                SegmentKind::Archive => describe_archive(key, &tail, object, &mut out),
+                ObjectKind::Ingest => describe_ingest(key, &tail, object, &mut out),
+                ObjectKind::Archive | ObjectKind::Merged => describe_archive(key, &tail, object, &mut out),
+                ObjectKind::Manifest => line(&mut out, "a manifest"),
             },
         }
     }
@@ -126,19 +128,19 @@ fn describe_place(place: &Place) -> String {
 
 /// What every segment has; `damage` is what is wrong with it, if anything is.
 fn describe_whole(key: &str, id: &SegmentId, tail: &Tail, damage: Option<SegmentError>, out: &mut String) {
-    let kind = match id.kind {
-        SegmentKind::Ingest => "ingest",
-        SegmentKind::Archive => "archive",
-    };
+    let kind = ObjectKind::from(id.kind);
     let (seq, incarnation, epoch) = (id.seq, id.incarnation, id.epoch);
     line(
         out,
-        &format!("{kind} segment {seq} of incarnation {incarnation}, cluster epoch {epoch}"),
+        &format!("{kind} {seq} of incarnation {incarnation}, cluster epoch {epoch}"),
     );
-    if let Some(named) = segment::parse_key(key)
-        && named != *id
+    if let Some(named) = keys::parse_key(key)
+        && named != ObjectId::Segment(*id)
     {
-        line(out, &format!("MISPLACED: its key names segment {named}"));
+        line(
+            out,
+            &format!("MISPLACED: its own key is {}", keys::object_key(id)),
+        );
     }
     match damage {
         None => line(out, "all checksums are right"),

@@ -8,6 +8,7 @@
 //! * [`segment`]: the bytes of an ingest segment (`docs/format.md`): written, read, verified.
 //! * [`cluster_file`]: `cluster.json`, the bucket's identity.
 //! * [`cache`]: segments in memory, fetched once however many ask.
+//! * [`keys`]: what objects are called.
 //! * [`inspect`]: any object in words.
 //!
 //! Nothing here knows a topic's name, an offset's meaning or SQL.
@@ -17,6 +18,7 @@ pub mod cache;
 pub mod cluster_file;
 pub mod error;
 pub mod inspect;
+pub mod keys;
 pub mod local;
 pub mod metrics;
 mod open;

@@ -6,10 +6,11 @@ mod support;
 use bytes::Bytes;
 use esker_model::{ClusterEpoch, SegmentId, SegmentKind, TopicUuid};
 use esker_storage::inspect::describe;
+use esker_storage::keys::{ObjectKind, object_key};
 use esker_storage::segment::archive::{
     ArchiveWriter, ArchivedBatch, CHUNK_BYTES_MAX, INDEX_BYTES, SHARED_CHUNK_BYTES, SealedArchive, verify,
 };
-use esker_storage::segment::{self, SegmentError, TAIL_BYTES, object_key};
+use esker_storage::segment::{self, SegmentError, TAIL_BYTES};
 use proptest::prelude::*;
 use support::golden::{golden, matches_golden};
 use support::segments::{batch_bytes, segment_id};
@@ -185,10 +186,10 @@ fn kinds_are_not_taken_for_each_other() {
     let archive = whole(&small());
     assert_eq!(
         segment::verify(&archive),
-        Err(SegmentError::Kind(SegmentKind::Archive))
+        Err(SegmentError::Kind(ObjectKind::Archive))
     );
     let ingest = support::segments::whole(&support::segments::large(1, 1_000, 100));
-    assert_eq!(verify(&ingest), Err(SegmentError::Kind(SegmentKind::Ingest)));
+    assert_eq!(verify(&ingest), Err(SegmentError::Kind(ObjectKind::Ingest)));
 }
 
 #[test]
@@ -209,7 +210,7 @@ fn no_flipped_bit_and_no_cut_goes_unnoticed() {
 
 /// A footer of the test's own making behind a payload of 492 bytes.
 fn with_footer(footer: &[u8]) -> Bytes {
-    support::segments::with_footer(SegmentKind::Archive, &tiny()[..492], footer)
+    support::segments::with_footer(ObjectKind::Archive, &tiny()[..492], footer)
 }
 
 fn tiny() -> Bytes {

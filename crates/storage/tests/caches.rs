@@ -109,10 +109,7 @@ async fn a_caller_that_leaves_does_not_stop_the_others(cache: &Arc<dyn SegmentCa
 async fn parts_are_apart(cache: &Arc<dyn SegmentCache>) {
     let loads = Loads::default();
     for part in 0..3 {
-        let key = CacheKey {
-            segment: segment_id(9),
-            position: part,
-        };
+        let key = CacheKey::chunk(segment_id(9), part);
         let bytes = filled(part as usize + 1);
         assert_eq!(cache.get(key, load(&loads, Ok(bytes.clone()))).await, Ok(bytes));
     }

@@ -4,10 +4,10 @@
 mod support;
 
 use bytes::Bytes;
-use esker_model::SegmentKind;
 use esker_storage::inspect::describe;
+use esker_storage::keys::{ObjectKind, object_key};
 use esker_storage::segment::{
-    Batch, Footer, InvalidRun, Receipts, SegmentError, SegmentWriter, TAIL_BYTES, Tail, object_key, verify,
+    Batch, Footer, InvalidRun, Receipts, SegmentError, SegmentWriter, TAIL_BYTES, Tail, verify,
 };
 use proptest::prelude::*;
 use support::golden::{golden, matches_golden};
@@ -119,7 +119,7 @@ fn runs_that_cannot_be_stored_are_refused() {
 
 /// A footer of the test's own making behind a payload of 70 bytes.
 fn with_footer(footer: &[u8]) -> Bytes {
-    support::segments::with_footer(SegmentKind::Ingest, &batch_bytes(1, 70), footer)
+    support::segments::with_footer(ObjectKind::Ingest, &batch_bytes(1, 70), footer)
 }
 
 fn section(tag: u16, flags: u16, body: &[u8]) -> Vec<u8> {

@@ -1,12 +1,12 @@
-//! One cache out of two: chunks of archive segments are kept apart from ingest segments.
+//! One cache out of two: chunks of archive segments, and manifests, are kept apart from ingest segments.
 //!
 //! What holds: whoever reads history from its beginning pushes nothing out that consumers at the tail are about to
 //! ask for, nor the other way round. A key belongs to one of the two, so all that holds of a cache holds here.
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use esker_model::SegmentKind;
 use esker_model::seams::BoxFuture;
+use esker_model::{ObjectId, SegmentId, SegmentKind};
 use esker_storage::StoreError;
 use esker_storage::cache::{CacheKey, SegmentCache};
 
@@ -23,9 +23,12 @@ impl<C: SegmentCache> HistoryApart<C> {
     }
 
     fn of(&self, key: &CacheKey) -> &C {
-        match key.segment.kind {
-            SegmentKind::Archive => &self.history,
-            SegmentKind::Ingest => &self.recent,
+        match key.object {
+            ObjectId::Segment(SegmentId {
+                kind: SegmentKind::Ingest,
+                ..
+            }) => &self.recent,
+            ObjectId::Segment(_) | ObjectId::Manifest(_) => &self.history,
         }
     }
 }
@@ -60,7 +63,7 @@ impl<C: SegmentCache> SegmentCache for HistoryApart<C> {
 
 #[cfg(test)]
 mod tests {
-    use esker_model::{ClusterEpoch, IncarnationId, SegmentId};
+    use esker_model::{ClusterEpoch, IncarnationId};
     use esker_storage::cache::LruCache;
     use uuid::Uuid;
 

@@ -9,7 +9,8 @@ use esker_model::SegmentId;
 use esker_model::limits::PRODUCE_AGE_MAX;
 use esker_model::planted::{Mistake, planted};
 use esker_storage::StoreError;
-use esker_storage::segment::{self, Sealed};
+use esker_storage::keys;
+use esker_storage::segment::Sealed;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::warn;
 
@@ -35,7 +36,7 @@ pub(super) async fn upload(
     done: oneshot::Sender<Uploaded>,
 ) {
     let deadline = stages.seams.clock.now().plus(PRODUCE_AGE_MAX);
-    let key = segment::object_key(&id);
+    let key = keys::object_key(&id);
     let leaked = planted(Mistake::LeakBudget).then(|| object.payload.clone());
     let uploaded = match stages
         .bucket

@@ -9,7 +9,7 @@ use esker_metastore::{Archives, MetastoreError};
 use esker_model::SegmentId;
 use esker_storage::StoreError;
 use esker_storage::bucket::Bucket;
-use esker_storage::segment::object_key;
+use esker_storage::keys::object_key;
 use futures::{StreamExt, stream};
 
 /// Segments of one call; a full call is followed by another.

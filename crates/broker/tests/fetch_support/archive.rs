@@ -7,8 +7,8 @@ use bytes::Bytes;
 use esker_metastore::{ChunkRange, Extent, Topic};
 use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId, SegmentKind};
 use esker_protocol::batch::BatchHeader;
+use esker_storage::keys::object_key;
 use esker_storage::segment::archive::{ArchiveWriter, ArchivedBatch};
-use esker_storage::segment::object_key;
 
 use super::{Cluster, MoodyMetastore};
 

@@ -40,8 +40,9 @@ use esker_protocol::messages::{FetchRequest, FetchResponse, ProduceRequest, Topi
 use esker_protocol::records::{BatchBuilder, OpenBatch};
 use esker_storage::bucket::Bucket;
 use esker_storage::cache::LruCache;
+use esker_storage::keys::object_key;
 use esker_storage::metrics::Op;
-use esker_storage::segment::{Batch, Receipts, Run, Sealed, SegmentWriter, object_key};
+use esker_storage::segment::{Batch, Receipts, Run, Sealed, SegmentWriter};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 pub use metastore::MoodyMetastore;

@@ -186,6 +186,7 @@ pub(super) fn kind_number(kind: SegmentKind) -> i16 {
     match kind {
         SegmentKind::Ingest => 0,
         SegmentKind::Archive => 1,
+        SegmentKind::Merged(_) => 2,
     }
 }
 

@@ -94,12 +94,17 @@ pub(super) fn partition(row: &Row<'_>) -> Result<PartitionKey> {
     })
 }
 
+fn misplaced(segment: &SegmentId) -> MetastoreError {
+    MetastoreError::Corrupt(format!("the merged segment {segment} is listed in a manifest"))
+}
+
 /// Inserts an archived extent.
 pub(super) fn insert_archived(tx: &Transaction<'_>, key: PartitionKey, extent: &Extent) -> Result<()> {
     let segment = &extent.segment;
     let kind = match segment.kind {
         SegmentKind::Ingest => INGEST,
         SegmentKind::Archive => ARCHIVE,
+        SegmentKind::Merged(_) => return Err(misplaced(segment)),
     };
     tx.prepare_cached(
         "INSERT INTO archive_extent (topic, partition, base_offset, end_offset, kind, epoch, incarnation, seq,

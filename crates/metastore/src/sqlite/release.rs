@@ -29,6 +29,7 @@ fn release_one(tx: &Transaction<'_>, segment: &SegmentId) -> Result<bool> {
             "UPDATE archive_segment SET state = 3, released_ms = ?3
              WHERE incarnation = ?1 AND seq = ?2 AND state = 1",
         ),
+        SegmentKind::Merged(_) => return Ok(false),
     };
     let seq = int(segment.seq)?;
     let key = incarnation(&segment.incarnation);
@@ -98,6 +99,7 @@ pub(super) fn forget_segments(tx: &Transaction<'_>, segments: &[SegmentId]) -> R
             SegmentKind::Archive => {
                 "DELETE FROM archive_segment WHERE incarnation = ?1 AND seq = ?2 AND state = 3"
             }
+            SegmentKind::Merged(_) => continue,
         };
         tx.prepare_cached(forget)?
             .execute(params![incarnation(&segment.incarnation), int(segment.seq)?])?;

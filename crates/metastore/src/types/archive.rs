@@ -44,6 +44,7 @@ impl ArchiveRequest {
         let ours = |extent: &Extent| match extent.segment.kind {
             SegmentKind::Ingest => extent.chunk.is_none(),
             SegmentKind::Archive => extent.segment.incarnation == self.incarnation && extent.chunk.is_some(),
+            SegmentKind::Merged(_) => false,
         };
         match partition.extents.iter().find(|extent| !ours(extent)) {
             None => Ok(()),

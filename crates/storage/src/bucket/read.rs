@@ -13,7 +13,7 @@ use super::attempt::attempt_time;
 use super::{Bucket, OBJECT_BYTES_MAX, ObjectInfo};
 use crate::error::StoreError;
 use crate::metrics::Op;
-use crate::segment;
+use crate::{keys, segment};
 
 /// What an attempt is allowed to read when the size is not known beforehand.
 const UNKNOWN_BYTES: u64 = 16 * 1024 * 1024;
@@ -96,7 +96,7 @@ impl Bucket {
     /// segment that its key names. `NotFound` and `Corrupt` are told apart; `Corrupt` is said only after
     /// several reads, because consumers take it for the end.
     pub async fn get_segment(&self, id: &SegmentId) -> Result<Bytes, StoreError> {
-        let key = segment::object_key(id);
+        let key = keys::object_key(id);
         let mut reads = 0;
         loop {
             let object = self.get(&key).await?;
@@ -112,7 +112,7 @@ impl Bucket {
     /// Reads a chunk of an archive segment, given in bytes, and verifies it. `NotFound` and `Corrupt` as of
     /// [`Bucket::get_segment`].
     pub async fn get_chunk(&self, id: &SegmentId, range: Range<u64>, crc: u32) -> Result<Bytes, StoreError> {
-        let key = segment::object_key(id);
+        let key = keys::object_key(id);
         let mut reads = 0;
         loop {
             let chunk = self.get_range(&key, range.clone()).await?;

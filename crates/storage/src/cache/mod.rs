@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use esker_model::planted::{Mistake, planted};
 use esker_model::seams::BoxFuture;
-use esker_model::{IncarnationId, SegmentId};
+use esker_model::{IncarnationId, ManifestId, ObjectId, SegmentId};
 
 pub use self::lru::LruCache;
 pub use self::moka::MokaCache;
@@ -27,9 +27,9 @@ const ENTRY_BYTES: u64 = 200;
 /// Part of an object. Never used again for other bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CacheKey {
-    /// The segment.
-    pub segment: SegmentId,
-    /// Where in it the part begins. Ingest segments are kept whole: 0.
+    /// The object.
+    pub object: ObjectId,
+    /// Where in it the part begins. Ingest segments and manifests are kept whole: 0.
     pub position: u64,
 }
 
@@ -40,12 +40,23 @@ impl CacheKey {
         if planted(Mistake::CacheKeyTooShort) {
             segment.incarnation = IncarnationId(uuid::Uuid::nil());
         }
-        Self { segment, position: 0 }
+        Self::chunk(segment, 0)
     }
 
     /// The chunk of an archive segment that begins there.
     pub fn chunk(segment: SegmentId, position: u64) -> Self {
-        Self { segment, position }
+        Self {
+            object: ObjectId::Segment(segment),
+            position,
+        }
+    }
+
+    /// A manifest.
+    pub fn manifest(id: ManifestId) -> Self {
+        Self {
+            object: ObjectId::Manifest(id),
+            position: 0,
+        }
     }
 }
 

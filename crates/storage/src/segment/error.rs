@@ -1,6 +1,6 @@
 //! Why bytes are not a segment.
 
-use esker_model::SegmentKind;
+use crate::keys::ObjectKind;
 
 /// Why an object could not be read as a segment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,9 +17,9 @@ pub enum SegmentError {
     /// Written by a later release.
     #[error("format version {0} is not known to this release")]
     UnknownVersion(u16),
-    /// A segment of another kind.
-    #[error("it is a segment of another kind: {0:?}")]
-    Kind(SegmentKind),
+    /// An object of another kind.
+    #[error("it is another kind of object: {0}")]
+    Kind(ObjectKind),
     /// The object is longer or shorter than its tail says.
     #[error("{actual} bytes long, but the tail says {stated}")]
     Length {

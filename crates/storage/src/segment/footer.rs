@@ -10,6 +10,7 @@ use super::receipts::{self, Receipts};
 use super::run::{Run, RunExtent};
 use super::section::{self, SectionTag};
 use super::tail::Tail;
+use crate::keys::ObjectKind;
 
 /// What a footer says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +34,9 @@ impl Footer {
 
     /// Reads a footer that was fetched by itself: the `tail.footer_bytes` bytes before the tail.
     pub fn read_after_tail(tail: &Tail, footer: &[u8]) -> Result<Self, SegmentError> {
-        tail.must_be(SegmentKind::Ingest)?;
+        tail.must_be(ObjectKind::Ingest)?;
         let mut sections = section::read(tail, footer)?;
-        let id = section::decode_identity(sections.required(SectionTag::Identity)?, tail.kind)?;
+        let id = section::decode_identity(sections.required(SectionTag::Identity)?, SegmentKind::Ingest)?;
         let runs = extents::decode(sections.required(SectionTag::Extents)?, tail.payload_bytes())?;
         let receipts = sections.take(SectionTag::Receipts)?;
         let receipts = receipts.map(receipts::decode).transpose()?;

@@ -1,10 +1,9 @@
 //! The last 32 bytes of every segment. Whoever has them can check and read the rest.
 
-use bytes::Bytes;
-use esker_model::SegmentKind;
-
 use super::codec::{Decoder, Encoder};
 use super::error::SegmentError;
+use crate::keys::ObjectKind;
+use bytes::Bytes;
 
 /// Bytes of a tail.
 pub const TAIL_BYTES: usize = 32;
@@ -13,6 +12,8 @@ pub const FORMAT_VERSION: u16 = 1;
 /// Kinds of objects. Numbers are never used again.
 const KIND_INGEST: u16 = 1;
 const KIND_ARCHIVE: u16 = 2;
+const KIND_MERGED: u16 = 3;
+const KIND_MANIFEST: u16 = 4;
 /// The last four bytes.
 const MAGIC: [u8; 4] = *b"ESKR";
 /// Bytes that the tail's own checksum covers.
@@ -22,7 +23,7 @@ const COVERED: usize = 24;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tail {
     /// What the object is.
-    pub kind: SegmentKind,
+    pub kind: ObjectKind,
     /// Size of the object, this tail included.
     pub object_bytes: u64,
     /// Size of the footer, which ends where the tail begins.
@@ -43,8 +44,10 @@ impl Tail {
         out.u32(self.payload_crc);
         out.u16(FORMAT_VERSION);
         out.u16(match self.kind {
-            SegmentKind::Ingest => KIND_INGEST,
-            SegmentKind::Archive => KIND_ARCHIVE,
+            ObjectKind::Ingest => KIND_INGEST,
+            ObjectKind::Archive => KIND_ARCHIVE,
+            ObjectKind::Merged => KIND_MERGED,
+            ObjectKind::Manifest => KIND_MANIFEST,
         });
         out.u32(crc32c::crc32c(&out.0));
         out.bytes(&MAGIC);
@@ -73,8 +76,10 @@ impl Tail {
             return Err(SegmentError::UnknownVersion(version));
         }
         let kind = match kind {
-            KIND_INGEST => SegmentKind::Ingest,
-            KIND_ARCHIVE => SegmentKind::Archive,
+            KIND_INGEST => ObjectKind::Ingest,
+            KIND_ARCHIVE => ObjectKind::Archive,
+            KIND_MERGED => ObjectKind::Merged,
+            KIND_MANIFEST => ObjectKind::Manifest,
             _ => return Err(SegmentError::NotASegment),
         };
         let besides_payload = u64::from(footer_bytes) + TAIL_BYTES as u64;
@@ -111,7 +116,7 @@ impl Tail {
     }
 
     /// An error unless the object is of that kind.
-    pub(super) fn must_be(&self, kind: SegmentKind) -> Result<(), SegmentError> {
+    pub(super) fn must_be(&self, kind: ObjectKind) -> Result<(), SegmentError> {
         if self.kind == kind {
             Ok(())
         } else {

@@ -1,13 +1,14 @@
 //! Sealing: from runs to the bytes of an object, without copying a record.
 
 use bytes::Bytes;
-use esker_model::{SegmentId, SegmentKind};
+use esker_model::SegmentId;
 
 use super::error::InvalidRun;
 use super::receipts::Receipts;
 use super::run::Run;
 use super::tail::{TAIL_BYTES, Tail};
 use super::{crc, footer};
+use crate::keys::ObjectKind;
 
 /// Where a run lies in the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +97,7 @@ impl SegmentWriter {
         let mut payload = self.payload;
         let tail = append_end(
             &mut payload,
-            self.id.kind,
+            self.id.kind.into(),
             self.payload_bytes,
             self.payload_crc,
             footer,
@@ -114,7 +115,7 @@ impl SegmentWriter {
 /// Appends footer and tail to a payload of so many bytes; returns the tail.
 pub(super) fn append_end(
     payload: &mut Vec<Bytes>,
-    kind: SegmentKind,
+    kind: ObjectKind,
     payload_bytes: u64,
     payload_crc: u32,
     footer: Vec<u8>,

@@ -5,6 +5,7 @@ use esker_model::sequence::{Outcome, Piece, Refusal};
 use esker_model::{
     ClusterEpoch, IncarnationId, ProducerEpoch, ProducerId, SegmentId, SegmentKind, TopicUuid,
 };
+use esker_storage::keys::ObjectKind;
 use esker_storage::segment::{
     Batch, Receipt, Receipts, Run, RunProducer, Sealed, SegmentWriter, TAIL_BYTES, Tail,
 };
@@ -146,7 +147,7 @@ pub fn large(seq: u64, bytes: usize, batch: usize) -> Sealed {
 }
 
 /// An object with this payload and a footer of the test's own making, with right checksums.
-pub fn with_footer(kind: SegmentKind, payload: &[u8], footer: &[u8]) -> Bytes {
+pub fn with_footer(kind: ObjectKind, payload: &[u8], footer: &[u8]) -> Bytes {
     let tail = Tail {
         kind,
         object_bytes: (payload.len() + footer.len() + TAIL_BYTES) as u64,

@@ -3,10 +3,9 @@
 use bytes::Bytes;
 use esker_model::sequence::{Outcome, Piece, Refusal};
 use esker_model::{ProducerEpoch, ProducerId, SegmentId, SegmentKind, TopicUuid};
+use esker_storage::keys::object_key;
 use esker_storage::segment::archive::{ArchiveWriter, ArchivedBatch};
-use esker_storage::segment::{
-    Batch, Receipt, Receipts, Run, RunProducer, SegmentWriter, TAIL_BYTES, Tail, object_key,
-};
+use esker_storage::segment::{Batch, Receipt, Receipts, Run, RunProducer, SegmentWriter, TAIL_BYTES, Tail};
 use uuid::Uuid;
 
 use super::{batches, seed};

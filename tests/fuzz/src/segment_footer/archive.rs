@@ -1,7 +1,7 @@
 //! Archive segments, and their footers by themselves.
 
 use bytes::Bytes;
-use esker_model::SegmentKind;
+use esker_storage::keys::ObjectKind;
 use esker_storage::segment::archive::{ArchiveFooter, verify};
 use esker_storage::segment::{TAIL_BYTES, Tail};
 
@@ -22,7 +22,7 @@ pub(super) fn check_archive(object: &Bytes, said: &str) {
 /// A footer behind a payload of so many bytes.
 pub(super) fn check_archive_footer(payload_bytes: u64, footer: &[u8]) {
     let tail = Tail {
-        kind: SegmentKind::Archive,
+        kind: ObjectKind::Archive,
         object_bytes: payload_bytes + (footer.len() + TAIL_BYTES) as u64,
         footer_bytes: u32::try_from(footer.len()).unwrap(),
         footer_crc: crc32c::crc32c(footer),

@@ -1,7 +1,7 @@
 //! Footers, by themselves and within a segment whose payload is what they describe.
 
 use bytes::Bytes;
-use esker_model::SegmentKind;
+use esker_storage::keys::ObjectKind;
 use esker_storage::segment::{Footer, RunExtent, TAIL_BYTES, Tail, verify};
 
 use super::stated::stated_payload_bytes;
@@ -18,7 +18,7 @@ pub(super) const CRC_FROM: usize = 21;
 pub(super) fn check_footer(footer: &[u8]) {
     let payload_bytes = stated_payload_bytes(footer);
     let tail = Tail {
-        kind: SegmentKind::Ingest,
+        kind: ObjectKind::Ingest,
         object_bytes: payload_bytes
             .saturating_add(footer.len() as u64)
             .saturating_add(TAIL_BYTES as u64),

@@ -8,7 +8,8 @@ mod stated;
 use bytes::Bytes;
 use esker_model::seams::Seams;
 use esker_model::{ClusterEpoch, IncarnationId, SegmentId, SegmentKind};
-use esker_storage::segment::{Footer, SegmentError, TAIL_BYTES, Tail, object_key, parse_key, verify};
+use esker_storage::keys::{key_of, parse_key};
+use esker_storage::segment::{Footer, SegmentError, TAIL_BYTES, Tail, verify};
 use esker_storage::{Bucket, cluster_file, inspect};
 use uuid::Uuid;
 
@@ -144,6 +145,6 @@ fn check_key(key: &[u8]) {
         return;
     };
     if let Some(id) = parse_key(key) {
-        assert_eq!(object_key(&id), key);
+        assert_eq!(key_of(&id), key);
     }
 }

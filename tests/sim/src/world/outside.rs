@@ -9,8 +9,9 @@ use esker_history::event::Records;
 use esker_metastore::{
     Agents, CommitRequest, Commits, MetastoreError, PlanRequest, Reads, SegmentCommit, Topics,
 };
-use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId, SegmentKind};
+use esker_model::{ClusterEpoch, IncarnationId, ObjectId, PartitionKey, SegmentId, SegmentKind};
 use esker_storage::cluster_file::CLUSTER_FILE;
+use esker_storage::keys::{self, ObjectKind};
 use esker_storage::segment;
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -18,6 +19,9 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use super::World;
 use crate::clients::payload;
+
+/// The kinds of segments.
+const SEGMENTS: [ObjectKind; 3] = [ObjectKind::Ingest, ObjectKind::Archive, ObjectKind::Merged];
 
 impl World {
     /// Raises the cluster epoch in the bucket, as a restore does first; false if no cluster was founded yet.
@@ -46,9 +50,9 @@ impl World {
     /// Lists the bucket, as a restore does after it waited, and tells which records are there.
     pub async fn list_for_restore(&self) -> Result<(), String> {
         let mut records = Vec::new();
-        for kind in [SegmentKind::Ingest, SegmentKind::Archive] {
-            for (_, object) in self.segments(kind).await? {
-                records.append(&mut records_of(kind, &object)?);
+        for kind in SEGMENTS {
+            for (id, object) in self.segments(kind).await? {
+                records.append(&mut records_of(id.kind, &object)?);
             }
         }
         self.record.note(What::Restorable { records });
@@ -59,12 +63,12 @@ impl World {
     /// nor tombstoned. Changes what it looks at: the run has to be over.
     pub async fn audit(&self, living: &[(IncarnationId, ClusterEpoch)]) -> Result<(), String> {
         let epochs: BTreeSet<_> = living.iter().copied().collect();
-        for (id, _) in self.segments(SegmentKind::Ingest).await? {
+        for (id, _) in self.segments(ObjectKind::Ingest).await? {
             if !epochs.contains(&(id.incarnation, id.epoch)) {
                 continue;
             }
             // Its records were archived; a late put is for the sweep.
-            if self.deleted.lock().contains(&segment::object_key(&id)) {
+            if self.deleted.lock().contains(&keys::object_key(&id)) {
                 continue;
             }
             // A commit of nothing: whoever is settled already refuses it.
@@ -82,7 +86,7 @@ impl World {
                 Err(MetastoreError::AlreadySettled) => {}
                 Err(MetastoreError::Fenced) => {}
                 Ok(_) => self.record.note(What::Unsettled {
-                    key: segment::object_key(&id),
+                    key: keys::object_key(&id),
                 }),
                 Err(err) => return Err(format!("cannot look for segment {id}: {err}")),
             }
@@ -93,8 +97,8 @@ impl World {
     /// Deletes objects of fenced incarnations that nothing refers to; returns how many. Whoever is fenced
     /// cannot make anything refer to them any more.
     pub async fn sweep(&self) -> Result<usize, String> {
-        let mut segments = self.segments(SegmentKind::Ingest).await?;
-        segments.extend(self.segments(SegmentKind::Archive).await?);
+        let mut segments = self.segments(ObjectKind::Ingest).await?;
+        segments.extend(self.segments(ObjectKind::Archive).await?);
         let writers: BTreeSet<_> = segments.iter().map(|(id, _)| id.incarnation).collect();
         let writers: Vec<_> = writers.into_iter().collect();
         // Nobody is silent for so long: this only asks who is fenced already.
@@ -104,7 +108,7 @@ impl World {
         let mut swept = 0;
         for (id, _) in segments {
             if fenced.contains(&id.incarnation) && !referred.contains(&id) {
-                let path = Path::from(segment::object_key(&id));
+                let path = Path::from(keys::object_key(&id));
                 self.objects()
                     .delete(&path)
                     .await
@@ -141,9 +145,9 @@ impl World {
             .collect())
     }
 
-    async fn segments(&self, kind: SegmentKind) -> Result<Vec<(SegmentId, Bytes)>, String> {
+    async fn segments(&self, kind: ObjectKind) -> Result<Vec<(SegmentId, Bytes)>, String> {
         let objects = Arc::clone(self.objects());
-        let prefix = Path::from(segment::folder(kind));
+        let prefix = Path::from(kind.folder());
         let listed: Vec<_> = objects
             .list(Some(&prefix))
             .try_collect()
@@ -152,7 +156,9 @@ impl World {
         let mut segments = Vec::with_capacity(listed.len());
         for meta in listed {
             let key = meta.location.to_string();
-            let id = segment::parse_key(&key).ok_or_else(|| format!("a key that nobody writes: {key}"))?;
+            let Some(ObjectId::Segment(id)) = keys::parse_key(&key) else {
+                return Err(format!("a key that nobody writes: {key}"));
+            };
             let found = objects.get(&meta.location).await.map_err(|err| err.to_string())?;
             segments.push((id, found.bytes().await.map_err(|err| err.to_string())?));
         }
@@ -172,7 +178,7 @@ fn records_of(kind: SegmentKind, object: &Bytes) -> Result<Vec<Records>, String>
             });
             ranges.collect()
         }
-        SegmentKind::Archive => {
+        SegmentKind::Archive | SegmentKind::Merged(_) => {
             let footer = segment::archive::verify(object).map_err(corrupt)?;
             footer
                 .parts

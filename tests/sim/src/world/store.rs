@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use esker_model::SegmentKind;
-use esker_storage::segment;
+use esker_storage::keys::ObjectKind;
 use futures::stream::{self, BoxStream, StreamExt};
 use object_store::path::Path;
 use object_store::{
@@ -28,7 +27,7 @@ use super::weather::StoreWeather;
 use super::{World, mix};
 
 const STORE: &str = "simulated";
-const INGEST: &str = segment::folder(SegmentKind::Ingest);
+const INGEST: &str = ObjectKind::Ingest.folder();
 
 /// How long an answer stays away that never comes: longer than anybody waits.
 const FOR_EVER: Duration = Duration::from_secs(600);

@@ -26,7 +26,8 @@ use esker_metastore::{ArchiveRequest, Extent, MetastoreError};
 use esker_model::{SegmentId, SegmentKind};
 use esker_storage::StoreError;
 use esker_storage::cache::CacheKey;
-use esker_storage::segment::{InvalidRun, object_key};
+use esker_storage::keys::object_key;
+use esker_storage::segment::InvalidRun;
 use futures::{StreamExt, stream};
 use tracing::{debug, error, info, warn};
 

@@ -124,6 +124,7 @@ impl Archives for Reference {
                     let rows = &mut state.archive_segments;
                     rows.retain(|key, row| !forget(key, row.released_ms));
                 }
+                SegmentKind::Merged(_) => {}
             }
         }
         Ok(())
@@ -183,7 +184,9 @@ impl State {
     pub(super) fn release_one(&mut self, id: SegmentId, now_ms: i64) -> bool {
         let holds = |log: &Log| match id.kind {
             SegmentKind::Ingest => log.extents.iter().any(|extent| extent.segment == id),
-            SegmentKind::Archive => log.archived.iter().any(|extent| extent.segment == id),
+            SegmentKind::Archive | SegmentKind::Merged(_) => {
+                log.archived.iter().any(|extent| extent.segment == id)
+            }
         };
         if self.logs.values().any(holds) {
             return false;
@@ -202,6 +205,7 @@ impl State {
                     row.released_ms.get_or_insert(now_ms);
                 }
             }
+            SegmentKind::Merged(_) => {}
         }
         true
     }

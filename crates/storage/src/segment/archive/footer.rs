@@ -9,6 +9,7 @@ use super::super::error::SegmentError;
 use super::super::section::{self, SectionTag};
 use super::super::tail::Tail;
 use super::index::{Chunk, IndexEntry, Part};
+use crate::keys::ObjectKind;
 
 /// Smallest sizes of a chunk, of a part and of an index entry: bounds for counts.
 const CHUNK_BYTES_MIN: usize = 1 + 4;
@@ -37,14 +38,26 @@ impl ArchiveFooter {
 
     /// Reads a footer: the `tail.footer_bytes` bytes before the tail.
     pub fn read_after_tail(tail: &Tail, footer: &[u8]) -> Result<Self, SegmentError> {
-        tail.must_be(SegmentKind::Archive)?;
+        if tail.kind != ObjectKind::Merged {
+            tail.must_be(ObjectKind::Archive)?;
+        }
         let mut sections = section::read(tail, footer)?;
         let payload_bytes = tail.payload_bytes();
-        let id = section::decode_identity(sections.required(SectionTag::Identity)?, tail.kind)?;
+        let identity = sections.required(SectionTag::Identity)?;
         let chunks = decode_chunks(sections.required(SectionTag::Chunks)?, payload_bytes)?;
         let parts = decode_parts(sections.required(SectionTag::Parts)?, payload_bytes)?;
+        let kind = match (tail.kind, parts.as_slice()) {
+            (ObjectKind::Merged, [part]) => SegmentKind::Merged(part.log()),
+            (ObjectKind::Merged, _) => {
+                return Err(SegmentError::Malformed {
+                    section: "parts",
+                    what: "a merged segment is of one partition",
+                });
+            }
+            _ => SegmentKind::Archive,
+        };
         Ok(Self {
-            id,
+            id: section::decode_identity(identity, kind)?,
             chunks,
             parts,
             skipped: sections.unknown()?,

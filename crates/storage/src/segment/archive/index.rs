@@ -1,6 +1,6 @@
 //! Where records lie in an archive segment: parts, their sparse index, and chunks.
 
-use esker_model::TopicUuid;
+use esker_model::{LogId, TopicUuid};
 
 /// Consecutive bytes of an archive segment, read and verified together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,14 @@ pub struct Place {
 }
 
 impl Part {
+    /// Whose it is.
+    pub fn log(&self) -> LogId {
+        LogId {
+            topic: self.topic,
+            partition: self.partition,
+        }
+    }
+
     /// Offset after its last record.
     pub fn end_offset(&self) -> i64 {
         let offsets: u64 = self.index.iter().map(|entry| entry.offsets).sum();

@@ -2,7 +2,7 @@
 //! their own CRC covers; everything else is shared with the memory that they were read into.
 
 use bytes::{Bytes, BytesMut};
-use esker_model::{ClusterEpoch, SegmentId, TopicUuid};
+use esker_model::{ClusterEpoch, LogId, SegmentId, SegmentKind, TopicUuid};
 
 use super::super::crc::{self, UNCOVERED, crc32c_combine};
 use super::super::error::InvalidRun;
@@ -129,7 +129,7 @@ impl ArchiveWriter {
         let mut payload = self.payload;
         let tail = append_end(
             &mut payload,
-            self.id.kind,
+            self.id.kind.into(),
             self.payload_bytes,
             self.payload_crc,
             footer,
@@ -186,6 +186,10 @@ impl ArchiveWriter {
             .is_some_and(|last| (last.topic, last.partition) >= (topic, partition))
         {
             return Err(InvalidRun("its partition does not come after the one before"));
+        }
+        let another = LogId { topic, partition };
+        if matches!(self.id.kind, SegmentKind::Merged(log) if log != another) {
+            return Err(InvalidRun("a merged segment is of one partition"));
         }
         if batches.is_empty() || partition < 0 || base_offset < 0 {
             return Err(InvalidRun("it has no batches, or a negative partition or offset"));
