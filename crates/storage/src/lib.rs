@@ -6,6 +6,7 @@
 //!   what Esker stands on.
 //! * [`local`]: a crash-safe store on a directory, for one machine.
 //! * [`segment`]: the bytes of an ingest segment (`docs/format.md`): written, read, verified.
+//! * [`manifest`]: the bytes of a manifest, and what is found by it.
 //! * [`cluster_file`]: `cluster.json`, the bucket's identity.
 //! * [`cache`]: segments in memory, fetched once however many ask.
 //! * [`keys`]: what objects are called.
@@ -20,6 +21,7 @@ pub mod error;
 pub mod inspect;
 pub mod keys;
 pub mod local;
+pub mod manifest;
 pub mod metrics;
 mod open;
 pub mod preflight;

@@ -4,7 +4,7 @@
 mod support;
 
 use bytes::Bytes;
-use esker_model::{ClusterEpoch, SegmentId, SegmentKind, TopicUuid};
+use esker_model::{ClusterEpoch, LogId, SegmentId, SegmentKind, TopicUuid};
 use esker_storage::inspect::describe;
 use esker_storage::keys::{ObjectKind, object_key};
 use esker_storage::segment::archive::{
@@ -74,6 +74,62 @@ fn todays_writer_makes_the_golden_bytes_and_todays_reader_reads_them() {
         "v1-archive.txt",
         describe(&object_key(&sealed.id), &stored).as_bytes(),
     );
+}
+
+/// One partition's records.
+fn merged() -> SealedArchive {
+    let log = LogId {
+        topic: TOPIC,
+        partition: 3,
+    };
+    let mut writer = ArchiveWriter::new(SegmentId {
+        kind: SegmentKind::Merged(log),
+        ..segment_id(10)
+    });
+    let small = [batch(1, 1, 70), batch(2, 10, 300)];
+    writer.push(TOPIC, 3, 1 << 40, &small).unwrap();
+    writer.seal()
+}
+
+#[test]
+fn a_merged_segment_has_golden_bytes_and_is_of_one_partition() {
+    let sealed = merged();
+    let key = object_key(&sealed.id);
+    matches_golden("v1-merged.segment", &whole(&sealed));
+    let stored = Bytes::from(std::fs::read(golden("v1-merged.segment")).unwrap());
+    let footer = verify(&stored).unwrap();
+    assert_eq!(footer.id, sealed.id);
+    assert_eq!((&footer.chunks, &footer.parts), (&sealed.chunks, &sealed.parts));
+    let said = describe(&key, &stored);
+    matches_golden("v1-merged.txt", said.as_bytes());
+    assert!(!said.contains("MISPLACED"));
+    // Neither another partition's key nor that of an archive segment with the same number.
+    for other in [key.replace("/00003/", "/00004/"), object_key(&archive_id(10))] {
+        let said = describe(&other, &stored);
+        assert!(
+            said.contains(&format!("MISPLACED: its own key is {key}\n")),
+            "{said}"
+        );
+    }
+    let mut writer = ArchiveWriter::new(sealed.id);
+    assert!(writer.push(TOPIC, 4, 0, &[batch(1, 1, 70)]).is_err());
+}
+
+#[test]
+fn a_merged_segment_of_many_partitions_or_none_is_refused() {
+    let object = tiny();
+    let (payload, footer) = object[..object.len() - TAIL_BYTES].split_at(492);
+    let as_kind = |kind| verify(&support::segments::with_footer(kind, payload, footer));
+    assert!(as_kind(ObjectKind::Archive).is_ok());
+    let refused = Err(SegmentError::Malformed {
+        section: "parts",
+        what: "a merged segment is of one partition",
+    });
+    assert_eq!(as_kind(ObjectKind::Merged), refused);
+    let none = whole(&ArchiveWriter::new(archive_id(1)).seal());
+    let footer = &none[..none.len() - TAIL_BYTES];
+    let merged = support::segments::with_footer(ObjectKind::Merged, b"", footer);
+    assert_eq!(verify(&merged), refused);
 }
 
 #[test]

@@ -12,7 +12,8 @@ use esker_storage::segment::TAIL_BYTES;
 use esker_storage::{Bucket, BucketOptions, StoreError, StoreMetrics, cluster_file, open_with, preflight};
 use support::http_stub::{Answer, Stub, code, say};
 use support::s3_server::{S3Server, environment, free_port};
-use support::{options, skip};
+use support::segments::segment_id;
+use support::{manifests, options, skip};
 
 const KEY: &str = "ingest/1/x";
 
@@ -188,6 +189,46 @@ async fn reads_are_repeated_and_cut_off() {
     assert!(result.unwrap_err().is_transient());
     // The first attempt leaves time for a second: it may have met a dead connection.
     assert_eq!(bucket.metrics().requests(Op::Get, "timeout"), 2);
+}
+
+#[tokio::test]
+async fn what_may_have_been_damaged_on_its_way_is_read_again() {
+    let say = |status, headers, body: &[u8]| Answer::Say {
+        status,
+        headers,
+        body: body.to_vec(),
+    };
+    let whole = "etag: \"e\"\r\nlast-modified: Tue, 01 Jul 2025 00:00:00 GMT\r\n";
+    let range =
+        "etag: \"e\"\r\nlast-modified: Tue, 01 Jul 2025 00:00:00 GMT\r\ncontent-range: bytes 0-4/9\r\n";
+    let manifest = manifests::everything();
+    let right = manifest.encode().unwrap().payload;
+    let mut wrong = right.to_vec();
+    wrong[50] ^= 1;
+
+    let answers = [&wrong, &wrong, &right[..]].map(|body| say(200, whole, body));
+    let (server, bucket) = stub(answers).await;
+    assert_eq!(bucket.get_manifest(&manifest.id).await, Ok(right));
+    assert_eq!(server.requests().len(), 3);
+
+    let (server, bucket) = stub([say(200, whole, &wrong)]).await;
+    let err = bucket.get_manifest(&manifest.id).await.unwrap_err();
+    assert!(matches!(err, StoreError::Corrupt { .. }), "{err}");
+    assert_eq!(server.requests().len(), 3, "three reads, and no more");
+
+    let (segments, bucket) = stub([say(200, whole, b"hello")]).await;
+    let err = bucket.get_segment(&segment_id(1)).await.unwrap_err();
+    assert!(matches!(err, StoreError::Corrupt { .. }), "{err}");
+    assert_eq!(segments.requests().len(), 3);
+
+    let crc = crc32c::crc32c(b"hello");
+    let (chunks, bucket) = stub([b"hallo", b"hello"].map(|body| say(206, range, body))).await;
+    let id = manifests::merged_id(1);
+    assert_eq!(bucket.get_chunk(&id, 0..5, crc).await.unwrap(), "hello");
+    assert_eq!(chunks.requests().len(), 2);
+    let err = bucket.get_chunk(&id, 0..5, crc + 1).await.unwrap_err();
+    assert!(err.to_string().contains("the chunk at 0"), "{err}");
+    assert_eq!(chunks.requests().len(), 5);
 }
 
 /// What people get to read, and whether waiting may help.

@@ -4,14 +4,15 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
-use esker_model::SegmentId;
 use esker_model::planted::{Mistake, planted};
+use esker_model::{ManifestId, ObjectId, SegmentId};
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
 use tracing::warn;
 
 use super::attempt::attempt_time;
 use super::{Bucket, OBJECT_BYTES_MAX, ObjectInfo};
 use crate::error::StoreError;
+use crate::manifest::Manifest;
 use crate::metrics::Op;
 use crate::{keys, segment};
 
@@ -97,37 +98,63 @@ impl Bucket {
     /// several reads, because consumers take it for the end.
     pub async fn get_segment(&self, id: &SegmentId) -> Result<Bytes, StoreError> {
         let key = keys::object_key(id);
+        let check = |object: &Bytes| {
+            let footer = segment::verify(object).map_err(|err| StoreError::corrupt(&key, &err))?;
+            is_named(&key, ObjectId::Segment(footer.id), ObjectId::Segment(*id))
+        };
+        self.get_right(&key, None, check).await
+    }
+
+    /// Reads a manifest whole and verifies all of it, and that it is the one that its key names. `NotFound` and `Corrupt`
+    /// as of [`Bucket::get_segment`].
+    pub async fn get_manifest(&self, id: &ManifestId) -> Result<Bytes, StoreError> {
+        let key = keys::manifest_key(id);
+        let check = |object: &Bytes| {
+            let manifest = Manifest::decode(object).map_err(|err| StoreError::corrupt(&key, &err))?;
+            is_named(&key, ObjectId::Manifest(manifest.id), ObjectId::Manifest(*id))
+        };
+        self.get_right(&key, None, check).await
+    }
+
+    /// Reads a chunk of an archive segment or a merged one, given in bytes, and verifies it. `NotFound` and `Corrupt` as
+    /// of [`Bucket::get_segment`].
+    pub async fn get_chunk(&self, id: &SegmentId, range: Range<u64>, crc: u32) -> Result<Bytes, StoreError> {
+        let key = keys::object_key(id);
+        let start = range.start;
+        let check = |chunk: &Bytes| {
+            if crc32c::crc32c(chunk) == crc {
+                return Ok(());
+            }
+            Err(StoreError::Corrupt {
+                key: key.clone(),
+                what: format!("the checksum of the chunk at {start} does not match"),
+            })
+        };
+        self.get_right(&key, Some(range), check).await
+    }
+
+    /// Reads an object, or a range of it, until it is right. What `check` says is believed only after several reads.
+    async fn get_right(
+        &self,
+        key: &str,
+        range: Option<Range<u64>>,
+        check: impl Fn(&Bytes) -> Result<(), StoreError>,
+    ) -> Result<Bytes, StoreError> {
         let mut reads = 0;
         loop {
-            let object = self.get(&key).await?;
+            let bytes = match &range {
+                None => self.get(key).await?,
+                Some(range) => self.get_range(key, range.clone()).await?,
+            };
             reads += 1;
-            match verify_segment(&key, id, &object) {
-                Ok(()) => return Ok(object),
+            if planted(Mistake::SkipChecksum) {
+                return Ok(bytes);
+            }
+            match check(&bytes) {
+                Ok(()) => return Ok(bytes),
                 Err(err) if reads == CORRUPT_READS => return Err(err),
                 Err(err) => warn!(%err, "reading it again: it may have been damaged on its way"),
             }
-        }
-    }
-
-    /// Reads a chunk of an archive segment, given in bytes, and verifies it. `NotFound` and `Corrupt` as of
-    /// [`Bucket::get_segment`].
-    pub async fn get_chunk(&self, id: &SegmentId, range: Range<u64>, crc: u32) -> Result<Bytes, StoreError> {
-        let key = keys::object_key(id);
-        let mut reads = 0;
-        loop {
-            let chunk = self.get_range(&key, range.clone()).await?;
-            reads += 1;
-            if crc32c::crc32c(&chunk) == crc || planted(Mistake::SkipChecksum) {
-                return Ok(chunk);
-            }
-            let err = StoreError::Corrupt {
-                key: key.clone(),
-                what: format!("the checksum of the chunk at {} does not match", range.start),
-            };
-            if reads == CORRUPT_READS {
-                return Err(err);
-            }
-            warn!(%err, "reading it again: it may have been damaged on its way");
         }
     }
 
@@ -168,16 +195,17 @@ impl Bucket {
     }
 }
 
-fn verify_segment(key: &str, id: &SegmentId, object: &Bytes) -> Result<(), StoreError> {
-    if planted(Mistake::SkipChecksum) {
+/// An error unless an object is the one that its key names.
+fn is_named(key: &str, held: ObjectId, named: ObjectId) -> Result<(), StoreError> {
+    if held == named {
         return Ok(());
     }
-    match segment::verify(object) {
-        Ok(footer) if footer.id == *id => Ok(()),
-        Ok(footer) => Err(StoreError::Corrupt {
-            key: key.to_owned(),
-            what: format!("it holds segment {}", footer.id),
-        }),
-        Err(err) => Err(StoreError::corrupt(key, &err)),
-    }
+    let what = match held {
+        ObjectId::Segment(id) => format!("it holds segment {id}"),
+        ObjectId::Manifest(id) => format!("it holds manifest {id} of {}", id.log),
+    };
+    Err(StoreError::Corrupt {
+        key: key.to_owned(),
+        what,
+    })
 }

@@ -4,43 +4,43 @@ use super::error::SegmentError;
 
 /// Appends numbers to a buffer.
 #[derive(Default)]
-pub(super) struct Encoder(pub(super) Vec<u8>);
+pub(crate) struct Encoder(pub(crate) Vec<u8>);
 
 impl Encoder {
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
 
-    pub(super) fn u8(&mut self, value: u8) {
+    pub(crate) fn u8(&mut self, value: u8) {
         self.0.push(value);
     }
 
-    pub(super) fn i16(&mut self, value: i16) {
+    pub(crate) fn i16(&mut self, value: i16) {
         self.bytes(&value.to_be_bytes());
     }
 
-    pub(super) fn u16(&mut self, value: u16) {
+    pub(crate) fn u16(&mut self, value: u16) {
         self.bytes(&value.to_be_bytes());
     }
 
-    pub(super) fn i32(&mut self, value: i32) {
+    pub(crate) fn i32(&mut self, value: i32) {
         self.bytes(&value.to_be_bytes());
     }
 
-    pub(super) fn u32(&mut self, value: u32) {
+    pub(crate) fn u32(&mut self, value: u32) {
         self.bytes(&value.to_be_bytes());
     }
 
-    pub(super) fn i64(&mut self, value: i64) {
+    pub(crate) fn i64(&mut self, value: i64) {
         self.bytes(&value.to_be_bytes());
     }
 
-    pub(super) fn u64(&mut self, value: u64) {
+    pub(crate) fn u64(&mut self, value: u64) {
         self.bytes(&value.to_be_bytes());
     }
 
     /// Seven bits per byte, lowest first; the top bit says that more follow.
-    pub(super) fn varint(&mut self, mut value: u64) {
+    pub(crate) fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
             value >>= 7;
@@ -50,29 +50,29 @@ impl Encoder {
 }
 
 /// Takes numbers from a section's body.
-pub(super) struct Decoder<'a> {
+pub(crate) struct Decoder<'a> {
     rest: &'a [u8],
     section: &'static str,
 }
 
 impl<'a> Decoder<'a> {
     /// Reads `bytes`; errors name `section`.
-    pub(super) fn new(bytes: &'a [u8], section: &'static str) -> Self {
+    pub(crate) fn new(bytes: &'a [u8], section: &'static str) -> Self {
         Self { rest: bytes, section }
     }
 
-    pub(super) fn malformed(&self, what: &'static str) -> SegmentError {
+    pub(crate) fn malformed(&self, what: &'static str) -> SegmentError {
         SegmentError::Malformed {
             section: self.section,
             what,
         }
     }
 
-    pub(super) fn remaining(&self) -> usize {
+    pub(crate) fn remaining(&self) -> usize {
         self.rest.len()
     }
 
-    pub(super) fn take(&mut self, bytes: usize) -> Result<&'a [u8], SegmentError> {
+    pub(crate) fn take(&mut self, bytes: usize) -> Result<&'a [u8], SegmentError> {
         match self.rest.split_at_checked(bytes) {
             Some((taken, rest)) => {
                 self.rest = rest;
@@ -82,7 +82,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], SegmentError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], SegmentError> {
         match self.rest.split_first_chunk() {
             Some((taken, rest)) => {
                 self.rest = rest;
@@ -92,35 +92,35 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    pub(super) fn u8(&mut self) -> Result<u8, SegmentError> {
+    pub(crate) fn u8(&mut self) -> Result<u8, SegmentError> {
         Ok(u8::from_be_bytes(self.array()?))
     }
 
-    pub(super) fn i16(&mut self) -> Result<i16, SegmentError> {
+    pub(crate) fn i16(&mut self) -> Result<i16, SegmentError> {
         Ok(i16::from_be_bytes(self.array()?))
     }
 
-    pub(super) fn u16(&mut self) -> Result<u16, SegmentError> {
+    pub(crate) fn u16(&mut self) -> Result<u16, SegmentError> {
         Ok(u16::from_be_bytes(self.array()?))
     }
 
-    pub(super) fn i32(&mut self) -> Result<i32, SegmentError> {
+    pub(crate) fn i32(&mut self) -> Result<i32, SegmentError> {
         Ok(i32::from_be_bytes(self.array()?))
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32, SegmentError> {
+    pub(crate) fn u32(&mut self) -> Result<u32, SegmentError> {
         Ok(u32::from_be_bytes(self.array()?))
     }
 
-    pub(super) fn i64(&mut self) -> Result<i64, SegmentError> {
+    pub(crate) fn i64(&mut self) -> Result<i64, SegmentError> {
         Ok(i64::from_be_bytes(self.array()?))
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, SegmentError> {
+    pub(crate) fn u64(&mut self) -> Result<u64, SegmentError> {
         Ok(u64::from_be_bytes(self.array()?))
     }
 
-    pub(super) fn varint(&mut self) -> Result<u64, SegmentError> {
+    pub(crate) fn varint(&mut self) -> Result<u64, SegmentError> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.u8()?;
@@ -137,7 +137,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A number of things that take at least `bytes_each` bytes each: never more than could follow.
-    pub(super) fn count(&mut self, bytes_each: usize) -> Result<usize, SegmentError> {
+    pub(crate) fn count(&mut self, bytes_each: usize) -> Result<usize, SegmentError> {
         let count = self.varint()?;
         match usize::try_from(count) {
             Ok(count) if count <= self.remaining() / bytes_each.max(1) => Ok(count),
@@ -146,7 +146,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A size or count from 1 to `max`.
-    pub(super) fn positive(&mut self, max: u64) -> Result<u64, SegmentError> {
+    pub(crate) fn positive(&mut self, max: u64) -> Result<u64, SegmentError> {
         match self.varint()? {
             0 => Err(self.malformed("a size is zero")),
             value if value <= max => Ok(value),
@@ -154,7 +154,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    pub(super) fn end(self) -> Result<(), SegmentError> {
+    pub(crate) fn end(self) -> Result<(), SegmentError> {
         if self.rest.is_empty() {
             Ok(())
         } else {

@@ -1,8 +1,8 @@
-//! Why bytes are not a segment.
+//! Why bytes are not a segment, or not a manifest.
 
 use crate::keys::ObjectKind;
 
-/// Why an object could not be read as a segment.
+/// Why an object could not be read as a segment or as a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SegmentError {
     /// Shorter than a tail.

@@ -36,12 +36,12 @@ impl Footer {
     pub fn read_after_tail(tail: &Tail, footer: &[u8]) -> Result<Self, SegmentError> {
         tail.must_be(ObjectKind::Ingest)?;
         let mut sections = section::read(tail, footer)?;
-        let id = section::decode_identity(sections.required(SectionTag::Identity)?, SegmentKind::Ingest)?;
+        let identity = section::decode_identity(sections.required(SectionTag::Identity)?)?;
         let runs = extents::decode(sections.required(SectionTag::Extents)?, tail.payload_bytes())?;
         let receipts = sections.take(SectionTag::Receipts)?;
         let receipts = receipts.map(receipts::decode).transpose()?;
         Ok(Self {
-            id,
+            id: identity.segment(SegmentKind::Ingest),
             runs,
             receipts: receipts.unwrap_or_default(),
             skipped: sections.unknown()?,

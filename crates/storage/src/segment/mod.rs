@@ -12,15 +12,15 @@
 //! more than a small multiple of the bytes it was given.
 
 pub mod archive;
-mod codec;
+pub(crate) mod codec;
 mod crc;
 mod error;
 mod extents;
 mod footer;
 mod receipts;
 mod run;
-mod section;
-mod tail;
+pub(crate) mod section;
+pub(crate) mod tail;
 mod write;
 
 pub use crc::crc32c_combine;

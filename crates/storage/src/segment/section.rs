@@ -4,7 +4,7 @@
 //! A reader skips a section that it does not know, unless it is marked as required: then the segment was
 //! written by a later release and must not be read by this one.
 
-use esker_model::{ClusterEpoch, IncarnationId, SegmentId, SegmentKind};
+use esker_model::{ClusterEpoch, IncarnationId, LogId, ManifestId, SegmentId, SegmentKind};
 use uuid::Uuid;
 
 use super::codec::{Decoder, Encoder};
@@ -17,7 +17,7 @@ const REQUIRED: u16 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum SectionTag {
-    /// Whose segment this is. Required.
+    /// Whose object this is. Required.
     Identity = 1,
     /// The runs of an ingest segment. Required there.
     Extents = 2,
@@ -31,10 +31,12 @@ pub enum SectionTag {
     Parts = 6,
     /// Reserved for the ranges of aborted transactions in an archive segment: neither written nor read yet.
     Aborted = 7,
+    /// What a manifest lists. Required there.
+    Manifest = 8,
 }
 
 impl SectionTag {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Identity => "identity",
             Self::Extents => "extents",
@@ -43,12 +45,13 @@ impl SectionTag {
             Self::Chunks => "chunks",
             Self::Parts => "parts",
             Self::Aborted => "aborted",
+            Self::Manifest => "manifest",
         }
     }
 }
 
 /// The sections of a footer that nobody took yet.
-pub(super) struct Sections<'a>(Vec<Section<'a>>);
+pub(crate) struct Sections<'a>(Vec<Section<'a>>);
 
 struct Section<'a> {
     tag: u16,
@@ -57,7 +60,7 @@ struct Section<'a> {
 }
 
 /// Verifies a footer's checksum and takes it apart.
-pub(super) fn read<'a>(tail: &Tail, footer: &'a [u8]) -> Result<Sections<'a>, SegmentError> {
+pub(crate) fn read<'a>(tail: &Tail, footer: &'a [u8]) -> Result<Sections<'a>, SegmentError> {
     if footer.len() as u64 != u64::from(tail.footer_bytes) {
         return Err(SegmentError::FooterLength(tail.footer_bytes));
     }
@@ -81,7 +84,7 @@ pub(super) fn read<'a>(tail: &Tail, footer: &'a [u8]) -> Result<Sections<'a>, Se
 
 impl<'a> Sections<'a> {
     /// Takes the body of a section, if it is there.
-    pub(super) fn take(&mut self, tag: SectionTag) -> Result<Option<&'a [u8]>, SegmentError> {
+    pub(crate) fn take(&mut self, tag: SectionTag) -> Result<Option<&'a [u8]>, SegmentError> {
         let found = |section: &Section<'_>| section.tag == tag as u16;
         let Some(at) = self.0.iter().position(found) else {
             return Ok(None);
@@ -94,12 +97,12 @@ impl<'a> Sections<'a> {
     }
 
     /// Takes the body of a section that must be there.
-    pub(super) fn required(&mut self, tag: SectionTag) -> Result<&'a [u8], SegmentError> {
+    pub(crate) fn required(&mut self, tag: SectionTag) -> Result<&'a [u8], SegmentError> {
         self.take(tag)?.ok_or(SegmentError::MissingSection(tag.name()))
     }
 
     /// The tags of what nobody took: those that may be skipped.
-    pub(super) fn unknown(self) -> Result<Vec<u16>, SegmentError> {
+    pub(crate) fn unknown(self) -> Result<Vec<u16>, SegmentError> {
         let tag = |section: Section<'_>| match section.required {
             true => Err(SegmentError::UnknownSection(section.tag)),
             false => Ok(section.tag),
@@ -109,12 +112,12 @@ impl<'a> Sections<'a> {
 }
 
 /// Writes a section that readers must know.
-pub(super) fn required(out: &mut Encoder, tag: SectionTag, body: impl FnOnce(&mut Encoder)) {
+pub(crate) fn required(out: &mut Encoder, tag: SectionTag, body: impl FnOnce(&mut Encoder)) {
     section(out, tag as u16, REQUIRED, body);
 }
 
 /// Writes a section that readers may skip.
-pub(super) fn optional(out: &mut Encoder, tag: SectionTag, body: impl FnOnce(&mut Encoder)) {
+pub(crate) fn optional(out: &mut Encoder, tag: SectionTag, body: impl FnOnce(&mut Encoder)) {
     section(out, tag as u16, 0, body);
 }
 
@@ -128,8 +131,59 @@ fn section(out: &mut Encoder, tag: u16, flags: u16, body: impl FnOnce(&mut Encod
     out.0[length_at..length_at + 4].copy_from_slice(&bytes.to_be_bytes());
 }
 
-/// Writes whose segment it is.
-pub(super) fn encode_identity(id: &SegmentId, out: &mut Encoder) {
+/// What an id says besides what its object is.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity {
+    pub(crate) epoch: ClusterEpoch,
+    pub(crate) incarnation: IncarnationId,
+    pub(crate) seq: u64,
+}
+
+impl Identity {
+    /// The segment of that kind.
+    pub(crate) fn segment(self, kind: SegmentKind) -> SegmentId {
+        SegmentId {
+            kind,
+            epoch: self.epoch,
+            incarnation: self.incarnation,
+            seq: self.seq,
+        }
+    }
+
+    /// The manifest of that partition.
+    pub(crate) fn manifest(self, log: LogId) -> ManifestId {
+        ManifestId {
+            log,
+            epoch: self.epoch,
+            incarnation: self.incarnation,
+            seq: self.seq,
+        }
+    }
+}
+
+impl From<&SegmentId> for Identity {
+    fn from(id: &SegmentId) -> Self {
+        Self {
+            epoch: id.epoch,
+            incarnation: id.incarnation,
+            seq: id.seq,
+        }
+    }
+}
+
+impl From<&ManifestId> for Identity {
+    fn from(id: &ManifestId) -> Self {
+        Self {
+            epoch: id.epoch,
+            incarnation: id.incarnation,
+            seq: id.seq,
+        }
+    }
+}
+
+/// Writes whose object it is.
+pub(crate) fn encode_identity(id: impl Into<Identity>, out: &mut Encoder) {
+    let id = id.into();
     required(out, SectionTag::Identity, |out| {
         out.i32(id.epoch.0);
         out.bytes(id.incarnation.0.as_bytes());
@@ -137,11 +191,10 @@ pub(super) fn encode_identity(id: &SegmentId, out: &mut Encoder) {
     });
 }
 
-/// Reads whose segment it is, if it is one of that kind.
-pub(super) fn decode_identity(body: &[u8], kind: SegmentKind) -> Result<SegmentId, SegmentError> {
+/// Reads whose object it is.
+pub(crate) fn decode_identity(body: &[u8]) -> Result<Identity, SegmentError> {
     let mut from = Decoder::new(body, "identity");
-    let id = SegmentId {
-        kind,
+    let id = Identity {
         epoch: ClusterEpoch(from.i32()?),
         incarnation: IncarnationId(Uuid::from_bytes(from.array()?)),
         seq: from.u64()?,

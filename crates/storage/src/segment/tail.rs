@@ -1,4 +1,4 @@
-//! The last 32 bytes of every segment. Whoever has them can check and read the rest.
+//! The last 32 bytes of every segment and manifest. Whoever has them can check and read the rest.
 
 use super::codec::{Decoder, Encoder};
 use super::error::SegmentError;
@@ -110,13 +110,13 @@ impl Tail {
     }
 
     /// The footer's bytes in the whole object, whose length was checked ([`Tail::of_object`]).
-    pub(super) fn footer<'a>(&self, object: &'a [u8]) -> &'a [u8] {
+    pub(crate) fn footer<'a>(&self, object: &'a [u8]) -> &'a [u8] {
         let start = self.payload_bytes() as usize;
         &object[start..start + self.footer_bytes as usize]
     }
 
     /// An error unless the object is of that kind.
-    pub(super) fn must_be(&self, kind: ObjectKind) -> Result<(), SegmentError> {
+    pub(crate) fn must_be(&self, kind: ObjectKind) -> Result<(), SegmentError> {
         if self.kind == kind {
             Ok(())
         } else {

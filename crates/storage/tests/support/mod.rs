@@ -10,6 +10,7 @@
 
 pub mod golden;
 pub mod http_stub;
+pub mod manifests;
 pub mod s3_server;
 pub mod segments;
 pub mod store_kit;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use esker_model::seams::Instant;
 use esker_model::{ClusterEpoch, ClusterId};
 use esker_storage::cluster_file::{self, ClusterFile};
-use esker_storage::keys::object_key;
+use esker_storage::keys::{manifest_key, object_key};
 use esker_storage::metrics::Op;
 use esker_storage::segment::{Receipts, TAIL_BYTES, verify};
 use esker_storage::{Bucket, ObjectInfo, StoreError, preflight};
@@ -14,7 +14,7 @@ use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
 use std::time::Duration;
 
-use super::segments;
+use super::{manifests, segments};
 
 pub struct Size {
     /// Objects for the check of long listings: more than one page, unless the store is too slow.
@@ -38,6 +38,7 @@ pub async fn all(bucket: &Bucket, size: &Size) {
     listings(bucket, size).await;
     one_winner(bucket, size.races).await;
     segments_are_verified(bucket).await;
+    manifests_are_verified(bucket).await;
     one_cluster_file(bucket).await;
 }
 
@@ -249,6 +250,44 @@ async fn segments_are_verified(bucket: &Bucket) {
         bucket.get_segment(&misplaced).await,
         Err(StoreError::Corrupt { .. })
     ));
+}
+
+async fn manifests_are_verified(bucket: &Bucket) {
+    let right = manifests::everything();
+    let named = |seq| {
+        let id = manifests::manifest_id(seq);
+        (id, manifest_key(&id))
+    };
+    assert!(bucket.get_manifest(&right.id).await.unwrap_err().is_not_found());
+    let encoded = right.encode().unwrap();
+    let payload = vec![encoded.payload.clone()];
+    bucket
+        .put_new(&manifest_key(&right.id), payload, encoded.tail, soon(bucket))
+        .await
+        .unwrap();
+    assert_eq!(bucket.get_manifest(&right.id).await, Ok(encoded.payload.clone()));
+
+    let (damaged_id, key) = named(31);
+    let mut damaged = manifests::everything();
+    damaged.id = damaged_id;
+    let mut damaged = damaged.encode().unwrap().payload.to_vec();
+    damaged[100] ^= 1;
+    put(bucket, &key, &damaged.into()).await.unwrap();
+    let (misplaced, key) = named(32);
+    put(bucket, &key, &encoded.payload).await.unwrap();
+    let (ingest, key) = named(33);
+    let sealed = segments::seal(segments::segment_id(33), vec![], Receipts::default());
+    put(bucket, &key, &segments::whole(&sealed)).await.unwrap();
+    for (id, why) in [
+        (damaged_id, "checksum"),
+        (misplaced, "it holds manifest 3/"),
+        (ingest, "another kind"),
+    ] {
+        match bucket.get_manifest(&id).await {
+            Err(StoreError::Corrupt { what, .. }) => assert!(what.contains(why), "{what}"),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 async fn one_cluster_file(bucket: &Bucket) {

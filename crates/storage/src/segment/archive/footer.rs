@@ -43,7 +43,7 @@ impl ArchiveFooter {
         }
         let mut sections = section::read(tail, footer)?;
         let payload_bytes = tail.payload_bytes();
-        let identity = sections.required(SectionTag::Identity)?;
+        let identity = section::decode_identity(sections.required(SectionTag::Identity)?)?;
         let chunks = decode_chunks(sections.required(SectionTag::Chunks)?, payload_bytes)?;
         let parts = decode_parts(sections.required(SectionTag::Parts)?, payload_bytes)?;
         let kind = match (tail.kind, parts.as_slice()) {
@@ -57,7 +57,7 @@ impl ArchiveFooter {
             _ => SegmentKind::Archive,
         };
         Ok(Self {
-            id: section::decode_identity(identity, kind)?,
+            id: identity.segment(kind),
             chunks,
             parts,
             skipped: sections.unknown()?,

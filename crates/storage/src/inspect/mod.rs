@@ -1,10 +1,12 @@
 //! Any object of the bucket, in words.
 
+mod manifest;
+
 use std::fmt::Write;
 
 use bytes::Bytes;
+use esker_model::ObjectId;
 use esker_model::sequence::{Outcome, Piece, Refusal};
-use esker_model::{ObjectId, SegmentId};
 
 use crate::cluster_file::{CLUSTER_FILE, ClusterFile};
 use crate::keys::{self, ObjectKind};
@@ -25,7 +27,7 @@ pub fn describe(key: &str, object: &Bytes) -> String {
             Ok(tail) => match tail.kind {
                 ObjectKind::Ingest => describe_ingest(key, &tail, object, &mut out),
                 ObjectKind::Archive | ObjectKind::Merged => describe_archive(key, &tail, object, &mut out),
-                ObjectKind::Manifest => line(&mut out, "a manifest"),
+                ObjectKind::Manifest => manifest::describe_manifest(key, &tail, object, &mut out),
             },
         }
     }
@@ -55,7 +57,13 @@ fn describe_ingest(key: &str, tail: &Tail, object: &Bytes, out: &mut String) {
         Ok(footer) => footer,
         Err(err) => return line(out, &format!("a damaged segment: {err}")),
     };
-    describe_whole(key, &footer.id, tail, segment::verify(object).err(), out);
+    describe_whole(
+        key,
+        &ObjectId::Segment(footer.id),
+        tail,
+        segment::verify(object).err(),
+        out,
+    );
     line(out, &format!("{} runs:", footer.runs.len()));
     for (index, run) in footer.runs.iter().enumerate() {
         line(out, &describe_run(index, run));
@@ -80,7 +88,13 @@ fn describe_archive(key: &str, tail: &Tail, object: &Bytes, out: &mut String) {
         Ok(footer) => footer,
         Err(err) => return line(out, &format!("a damaged segment: {err}")),
     };
-    describe_whole(key, &footer.id, tail, archive::verify(object).err(), out);
+    describe_whole(
+        key,
+        &ObjectId::Segment(footer.id),
+        tail,
+        archive::verify(object).err(),
+        out,
+    );
     line(out, &format!("{} chunks:", footer.chunks.len()));
     for (number, chunk) in footer.chunks.iter().enumerate() {
         let end = chunk.position + chunk.bytes;
@@ -112,35 +126,30 @@ fn describe_part(part: &Part) -> String {
         part.position,
         part.position + part.bytes(),
     );
-    if part.max_timestamp() >= 0 {
-        let _ = write!(text, ", latest timestamp {}", part.max_timestamp());
-    }
+    latest(part.max_timestamp(), &mut text);
     text
 }
 
 fn describe_place(place: &Place) -> String {
     let mut text = format!("    offset {} at byte {}", place.base_offset, place.position);
-    if place.entry.max_timestamp >= 0 {
-        let _ = write!(text, ", latest timestamp {}", place.entry.max_timestamp);
-    }
+    latest(place.entry.max_timestamp, &mut text);
     text
 }
 
-/// What every segment has; `damage` is what is wrong with it, if anything is.
-fn describe_whole(key: &str, id: &SegmentId, tail: &Tail, damage: Option<SegmentError>, out: &mut String) {
-    let kind = ObjectKind::from(id.kind);
-    let (seq, incarnation, epoch) = (id.seq, id.incarnation, id.epoch);
+/// What every segment and manifest has; `damage` is what is wrong with it, if anything is.
+fn describe_whole(key: &str, id: &ObjectId, tail: &Tail, damage: Option<SegmentError>, out: &mut String) {
+    let (kind, epoch, incarnation, seq) = match id {
+        ObjectId::Segment(id) => (ObjectKind::from(id.kind), id.epoch, id.incarnation, id.seq),
+        ObjectId::Manifest(id) => (ObjectKind::Manifest, id.epoch, id.incarnation, id.seq),
+    };
     line(
         out,
         &format!("{kind} {seq} of incarnation {incarnation}, cluster epoch {epoch}"),
     );
     if let Some(named) = keys::parse_key(key)
-        && named != ObjectId::Segment(*id)
+        && named != *id
     {
-        line(
-            out,
-            &format!("MISPLACED: its own key is {}", keys::object_key(id)),
-        );
+        line(out, &format!("MISPLACED: its own key is {}", keys::key_of(id)));
     }
     match damage {
         None => line(out, "all checksums are right"),
@@ -148,6 +157,13 @@ fn describe_whole(key: &str, id: &SegmentId, tail: &Tail, damage: Option<Segment
     }
     let (payload, footer) = (tail.payload_bytes(), tail.footer_bytes);
     line(out, &format!("payload {payload} bytes, footer {footer} bytes"));
+}
+
+/// Adds a largest record timestamp, if there is one.
+fn latest(max_timestamp: i64, text: &mut String) {
+    if max_timestamp >= 0 {
+        let _ = write!(text, ", latest timestamp {max_timestamp}");
+    }
 }
 
 fn describe_skipped(tags: &[u16], out: &mut String) {
@@ -169,9 +185,7 @@ fn describe_run(index: usize, run: &RunExtent) -> String {
         run.records(),
         run.batches.len(),
     );
-    if run.max_timestamp >= 0 {
-        let _ = write!(text, ", latest timestamp {}", run.max_timestamp);
-    }
+    latest(run.max_timestamp, &mut text);
     if let Some(producer) = run.producer {
         let _ = write!(
             text,
