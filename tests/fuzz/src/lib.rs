@@ -10,7 +10,7 @@
 //! | [`request_frame`] | one request frame: header, length guard, body |
 //! | [`request_stream`] | a connection of a whole broker |
 //! | [`record_batch`] | record batches: checks, records, codecs, patches |
-//! | [`segment_footer`] | what the bucket holds: segments, `cluster.json`, keys |
+//! | [`segment_footer`] | what the bucket holds: segments, manifests, `cluster.json`, keys |
 //! | [`metastore_values`] | what the metastores hold: SQLite's blobs, Postgres's replies |
 //! | [`fetch_response`] | Fetch responses, written by hand and read by the message crate |
 //! | [`settings`] | text from outside: client ids, bucket URLs |

@@ -2,6 +2,7 @@
 
 pub(crate) mod batches;
 mod blobs;
+mod manifests;
 mod requests;
 mod segments;
 

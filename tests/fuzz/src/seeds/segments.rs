@@ -8,7 +8,7 @@ use esker_storage::segment::archive::{ArchiveWriter, ArchivedBatch};
 use esker_storage::segment::{Batch, Receipt, Receipts, Run, RunProducer, SegmentWriter, TAIL_BYTES, Tail};
 use uuid::Uuid;
 
-use super::{batches, seed};
+use super::{batches, manifests, seed};
 use crate::Seed;
 use crate::input::put_block;
 use crate::segment_footer::{kind, segment_id};
@@ -76,6 +76,7 @@ pub(crate) fn segment_footer() -> Vec<Seed> {
     }
     seeds.push(seed("key", &[&[kind::KEY], object_key(&segment_id()).as_bytes()]));
     seeds.extend(archive_seeds());
+    seeds.extend(manifests::merged_and_manifests());
     seeds
 }
 

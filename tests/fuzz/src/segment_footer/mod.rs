@@ -3,12 +3,13 @@
 mod again;
 mod archive;
 mod footer;
+mod manifest;
 mod stated;
 
 use bytes::Bytes;
 use esker_model::seams::Seams;
 use esker_model::{ClusterEpoch, IncarnationId, SegmentId, SegmentKind};
-use esker_storage::keys::{key_of, parse_key};
+use esker_storage::keys::{ObjectKind, key_of, parse_key};
 use esker_storage::segment::{Footer, SegmentError, TAIL_BYTES, Tail, verify};
 use esker_storage::{Bucket, cluster_file, inspect};
 use uuid::Uuid;
@@ -19,6 +20,7 @@ use crate::input::Input;
 use again::check_written_again;
 use archive::{check_archive, check_archive_footer};
 use footer::check_footer;
+use manifest::{check_manifest, check_manifest_section};
 
 /// What the first byte of an input says that the rest is.
 pub(crate) mod kind {
@@ -36,8 +38,10 @@ pub(crate) mod kind {
     pub(crate) const KEY: u8 = 5;
     /// Bytes of a payload (two), and the footer of an archive segment with such a payload.
     pub(crate) const ARCHIVE_FOOTER: u8 = 6;
+    /// The body of a manifest's section.
+    pub(crate) const MANIFEST_SECTION: u8 = 7;
     /// How many there are.
-    pub(crate) const COUNT: u8 = 7;
+    pub(crate) const COUNT: u8 = 8;
 }
 
 /// Objects are refused or read without a panic, in memory that their size bounds; what is read can be written,
@@ -57,6 +61,7 @@ pub fn segment_footer(data: &[u8]) {
             let payload_bytes = u16::from_be_bytes(input.array());
             check_archive_footer(u64::from(payload_bytes), input.rest());
         }
+        kind::MANIFEST_SECTION => check_manifest_section(input.rest()),
         _ => check_object(&Bytes::copy_from_slice(input.rest())),
     }
 }
@@ -73,12 +78,16 @@ pub(crate) fn segment_id() -> SegmentId {
 
 /// A footer of the three sections that every segment has.
 fn sections(extents: &[u8], receipts: &[u8]) -> Vec<u8> {
-    let id = segment_id();
+    footer_of(&segment_id(), &[(2, 1, extents), (3, 0, receipts)])
+}
+
+/// A footer that says whose it is, and has these sections: tag, flags, body.
+fn footer_of(id: &SegmentId, sections: &[(u16, u16, &[u8])]) -> Vec<u8> {
     let mut identity = id.epoch.0.to_be_bytes().to_vec();
     identity.extend_from_slice(id.incarnation.0.as_bytes());
     identity.extend_from_slice(&id.seq.to_be_bytes());
     let mut footer = Vec::new();
-    for (tag, flags, body) in [(1u16, 1u16, &identity[..]), (2, 1, extents), (3, 0, receipts)] {
+    for (tag, flags, body) in [&[(1, 1, &identity[..])], sections].concat() {
         footer.extend_from_slice(&tag.to_be_bytes());
         footer.extend_from_slice(&flags.to_be_bytes());
         footer.extend_from_slice(&u32::try_from(body.len()).unwrap().to_be_bytes());
@@ -91,10 +100,9 @@ fn check_object(object: &Bytes) {
     let (read, peak) = peak_of(|| verify(object));
     assert!(peak <= bound(object.len()), "{peak} bytes for {}", object.len());
     let said = inspect::describe("ingest/1/000/x/1", object);
-    if matches!(read, Err(SegmentError::Kind(_))) {
-        return check_archive(object, &said);
-    }
     match read {
+        Err(SegmentError::Kind(ObjectKind::Manifest)) => check_manifest(object, &said),
+        Err(SegmentError::Kind(_)) => check_archive(object, &said),
         Ok(footer) => {
             assert!(said.contains("all checksums are right"));
             check_written_again(&footer, object);
