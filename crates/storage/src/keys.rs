@@ -114,6 +114,11 @@ pub fn topic_prefix(kind: ObjectKind, epoch: ClusterEpoch, topic: TopicUuid) -> 
     format!("{}/{epoch}/{}/", kind.folder(), topic.0.simple())
 }
 
+/// The prefix of all objects of a kind that belong to one partition and were written in one cluster epoch.
+pub fn log_prefix(kind: ObjectKind, epoch: ClusterEpoch, log: LogId) -> String {
+    format!("{}{:05}/", topic_prefix(kind, epoch, log.topic), log.partition)
+}
+
 fn key_of_log(
     kind: ObjectKind,
     epoch: ClusterEpoch,
@@ -121,8 +126,8 @@ fn key_of_log(
     incarnation: IncarnationId,
     seq: u64,
 ) -> String {
-    let prefix = topic_prefix(kind, epoch, log.topic);
-    format!("{prefix}{:05}/{incarnation}/{seq:020}", log.partition)
+    let prefix = log_prefix(kind, epoch, log);
+    format!("{prefix}{incarnation}/{seq:020}")
 }
 
 /// The object that a key names; `None` if it is not exactly the key of one that Esker writes in numbers.

@@ -10,6 +10,8 @@
 //! Keys are relative to the bucket's prefix: `ingest/1/…`, `cluster.json`.
 
 mod attempt;
+mod chunks;
+mod delete;
 mod failure;
 mod list;
 mod pace;
@@ -24,6 +26,8 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 
+pub use self::chunks::ChunkPlace;
+pub use self::delete::DELETE_AT_ONCE;
 use crate::metrics::StoreMetrics;
 use pace::Pace;
 

@@ -1,4 +1,4 @@
-//! Reads, and deletes.
+//! Reads.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -174,24 +174,6 @@ impl Bucket {
             key: key.to_owned(),
             bytes: meta.size,
         })
-    }
-
-    /// Removes an object. One that is not there is removed already.
-    pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        let path = self.path(key);
-        let removed = self
-            .retry(
-                Op::Delete,
-                key,
-                self.0.options.read_patience,
-                attempt_time(0),
-                || self.0.store.delete(&path),
-            )
-            .await;
-        match removed {
-            Err(StoreError::NotFound { .. }) => Ok(()),
-            other => other,
-        }
     }
 }
 
