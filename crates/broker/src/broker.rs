@@ -104,16 +104,21 @@ impl Broker {
         if config.roles.iter().any(|role| role == upkeep::ROLE) {
             let upkeep = Upkeep {
                 member: Arc::clone(&member),
+                gate: Arc::clone(&gate),
                 metastore: Arc::clone(&on.metastore),
                 bucket: on.bucket.clone(),
                 cache: Arc::clone(&on.cache),
                 recent: Arc::clone(&recent),
                 catalog: Arc::clone(&catalog),
                 seams: on.seams.clone(),
-                metrics: on.metrics.archive.clone(),
+                metrics: on.metrics.upkeep.clone(),
                 interval: config.archive_interval,
                 grace: config.archive_grace,
+                sweep_interval: config.sweep_interval,
+                merge: config.merge,
                 round_bytes: Budget::archive_round_bytes(config.memory_bytes),
+                turn: Arc::new(Semaphore::new(1)),
+                seqs: Arc::default(),
             };
             upkeep.start();
         }

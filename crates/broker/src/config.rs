@@ -39,9 +39,35 @@ pub struct BrokerConfig {
     pub shutdown_grace: Duration,
     /// Ingest segments that are older than this are archived; sooner if there are enough for a round.
     pub archive_interval: Duration,
-    /// How long an ingest segment whose records were archived stays in the bucket: longer than the longest Fetch
-    /// that was planned before.
+    /// How long an object that nothing needs any more stays in the bucket: longer than the longest Fetch that was
+    /// planned before.
     pub archive_grace: Duration,
+    /// The time between two sweeps of the bucket.
+    pub sweep_interval: Duration,
+    /// When archived records of a partition are merged.
+    pub merge: MergeLimits,
+}
+
+/// When archived records of a partition are merged: as soon as one of these is reached. Between them they bound what the
+/// metastore holds of a partition, however long its records are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MergeLimits {
+    /// Bytes of records.
+    pub bytes: u64,
+    /// Extents: rows of the metastore.
+    pub extents: u64,
+    /// Since the first of them was archived.
+    pub age: Duration,
+}
+
+impl Default for MergeLimits {
+    fn default() -> Self {
+        Self {
+            bytes: 64 * 1024 * 1024,
+            extents: 128,
+            age: Duration::from_secs(24 * 60 * 60),
+        }
+    }
 }
 
 /// One listener. Each has its name, its protocol and the address that its clients are told.
@@ -78,6 +104,8 @@ impl Default for BrokerConfig {
             shutdown_grace: Duration::from_secs(30),
             archive_interval: Duration::from_secs(5 * 60),
             archive_grace: Duration::from_secs(10 * 60),
+            sweep_interval: Duration::from_secs(60 * 60),
+            merge: MergeLimits::default(),
         }
     }
 }

@@ -7,7 +7,7 @@
 //! [`Broker::stopped`] says so, and the process starts another.
 //!
 //! Folders follow the data: [`connection`] frames, [`produce`] the write path, [`fetch`] the read path,
-//! [`topics`] the catalog and its administration, [`membership`] who is alive and in which epoch.
+//! `upkeep` background work, [`topics`] the catalog and its administration, [`membership`] who is alive and in which epoch.
 
 pub mod authorizer;
 #[cfg(feature = "benching")]
@@ -21,6 +21,7 @@ pub mod context;
 mod dispatch;
 pub mod errors;
 pub mod fetch;
+mod manifests;
 pub mod membership;
 pub mod metrics;
 mod observe;
@@ -31,6 +32,6 @@ pub mod topics;
 mod upkeep;
 
 pub use broker::{Broker, Dependencies, StartError, StopReason};
-pub use config::{BrokerConfig, ListenerConfig};
+pub use config::{BrokerConfig, ListenerConfig, MergeLimits};
 pub use observe::MemoryUse;
 pub use throttled_log::ThrottledLog;

@@ -1,8 +1,8 @@
 //! What an agent counts. Names are part of the interface; times are in seconds, sizes in bytes.
 
-mod archive;
+mod upkeep;
 
-pub use archive::ArchiveMetrics;
+pub use upkeep::{ArchiveMetrics, MergeMetrics, RemoveMetrics, SweepMetrics, UpkeepMetrics};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -94,8 +94,8 @@ pub struct BrokerMetrics {
     pub connections_closed: Family<ClosedLabels, Counter>,
     /// Segments sealed.
     pub segments: Counter,
-    /// Archiving.
-    pub archive: ArchiveMetrics,
+    /// Background work.
+    pub upkeep: UpkeepMetrics,
 }
 
 fn seconds() -> Histogram {
@@ -120,7 +120,7 @@ impl Default for BrokerMetrics {
             connections_refused: Family::default(),
             connections_closed: Family::default(),
             segments: Counter::default(),
-            archive: ArchiveMetrics::default(),
+            upkeep: UpkeepMetrics::default(),
         }
     }
 }
@@ -197,6 +197,6 @@ impl BrokerMetrics {
             self.connections_closed.clone(),
         );
         registry.register("esker_segments", "Segments sealed", self.segments.clone());
-        self.archive.register(registry);
+        self.upkeep.register(registry);
     }
 }

@@ -193,7 +193,7 @@ async fn records_are_the_same_after_archiving_for_those_who_saw_them_and_those_w
     }
     let holes: u64 = archivers
         .iter()
-        .map(|agent| agent.metrics.archive.holes.get())
+        .map(|agent| agent.metrics.upkeep.archive.holes.get())
         .sum();
     assert_eq!(holes, 0);
 }
@@ -222,7 +222,7 @@ async fn what_cannot_be_read_is_a_hole_and_the_rest_goes_on() {
     world.bucket.delete(&key).await.unwrap();
     let archiver = archiving(&world, "x", Duration::from_secs(60)).await;
     until_archived(&world).await;
-    assert_eq!(archiver.metrics.archive.holes.get(), 1);
+    assert_eq!(archiver.metrics.upkeep.archive.holes.get(), 1);
     let late = serving(&world, "late").await;
     let mut client = late.connect();
     let values = &records[&("one".to_owned(), 0)];

@@ -25,7 +25,9 @@ pub mod sqlite;
 mod types;
 
 use async_trait::async_trait;
-use esker_model::{ClusterId, IncarnationId, PartitionKey, SegmentId, TopicUuid};
+use esker_model::{
+    ClusterEpoch, ClusterId, IncarnationId, LogId, ObjectId, PartitionKey, SegmentId, TopicUuid,
+};
 
 pub use error::{MetastoreError, Result};
 pub use metrics::MetastoreMetrics;
@@ -34,20 +36,22 @@ pub(crate) use types::archive::ends_meet;
 pub use types::archive::*;
 pub use types::cluster::*;
 pub use types::commit::*;
+pub use types::jobs::*;
+pub use types::manifest::*;
 pub use types::read::*;
 pub use types::retention::*;
+pub use types::sweep::*;
 pub use types::topics::*;
 
 /// Everything an agent needs of a metastore.
-pub trait Metastore:
-    Commits + Reads + Topics + Producers + Agents + Archives + Retention + Clusters + Send + Sync
-{
-}
+pub trait Metastore: Commits + Reads + Topics + Producers + Agents + Clusters + Upkeep {}
 
-impl<T: Commits + Reads + Topics + Producers + Agents + Archives + Retention + Clusters + Send + Sync>
-    Metastore for T
-{
-}
+impl<T: Commits + Reads + Topics + Producers + Agents + Clusters + Upkeep> Metastore for T {}
+
+/// What background work needs of a metastore.
+pub trait Upkeep: Jobs + Archives + Merges + Retention + Removals + Sweeps {}
+
+impl<T: Jobs + Archives + Merges + Retention + Removals + Sweeps> Upkeep for T {}
 
 /// The write path.
 #[async_trait]
@@ -146,15 +150,25 @@ pub trait Agents: Send + Sync {
     async fn leave(&self, incarnation: IncarnationId) -> Result<()>;
 }
 
-/// Archiving: ingest segments become archive segments.
+/// Background work: who does it.
 #[async_trait]
-pub trait Archives: Send + Sync {
+pub trait Jobs: Send + Sync {
     /// Takes the lease of a job, or renews it; `false` if another incarnation holds it. A lease only keeps agents
     /// from doing the same work: nothing rests on it.
     ///
     /// Errors: `Fenced`.
     async fn claim_job(&self, job: &str, incarnation: IncarnationId, lease_ms: i64) -> Result<bool>;
 
+    /// Writes down what a job did, for people; nothing happens if another incarnation holds its lease.
+    async fn report_job(&self, job: &str, incarnation: IncarnationId, report: &JobReport) -> Result<()>;
+
+    /// What all jobs have before them, and who does them.
+    async fn upkeep_status(&self) -> Result<UpkeepStatus>;
+}
+
+/// Archiving: ingest segments become archive segments.
+#[async_trait]
+pub trait Archives: Send + Sync {
     /// Ingest segments that were committed and not released, those committed first coming first: one if there is
     /// any, then until they have `bytes_max` together or are `segments_max`.
     async fn waiting_segments(&self, bytes_max: u64, segments_max: usize) -> Result<Vec<WaitingSegment>>;
@@ -171,37 +185,118 @@ pub trait Archives: Send + Sync {
     /// already (each is named by one call only): then nothing was changed.
     async fn archive(&self, request: &ArchiveRequest) -> Result<Vec<bool>>;
 
-    /// Has those of the ingest segments go whose extents are all archived; `true` for one that goes now, went
-    /// before or was never committed.
+    /// Has those of the segments go that nothing needs: ingest segments whose extents are all archived, archive
+    /// segments without extents. `true` for one that goes now, went before or was never registered. An ingest
+    /// segment that holes name is kept [`HOLE_KEPT_MS`] longer, so that it can be repaired.
     async fn release(&self, segments: &[SegmentId]) -> Result<Vec<bool>>;
-
-    /// Segments that were released at least `grace_ms` ago, at most `limit`: their objects may go. Of an incarnation
-    /// that lives only those that it has settled.
-    async fn unneeded(&self, grace_ms: i64, limit: usize) -> Result<Vec<SegmentId>>;
-
-    /// Forgets segments that are unneeded and whose objects are gone.
-    async fn forget_segments(&self, segments: &[SegmentId]) -> Result<()>;
 
     /// Forgets the extents of records that are archived, as far as that costs little: a bucket as a whole. Returns
     /// how many buckets were emptied.
     async fn empty_buckets(&self) -> Result<u64>;
+
+    /// Archive segments of at least `bytes_min` of which less than a quarter is needed, at most `limit`.
+    async fn mostly_dead(&self, bytes_min: u64, limit: usize) -> Result<Vec<SegmentId>>;
+
+    /// The extents in these archive segments, ascending by partition and offset.
+    async fn archived_in(&self, segments: &[SegmentId]) -> Result<Vec<(PartitionKey, Extent)>>;
+
+    /// Puts archived extents into the place of others that cover exactly the same offsets, registers the archive
+    /// segments that they lie in, and releases those that nothing needs now; all in one transaction. A partition may
+    /// come several times, with other offsets. `false` where the offsets are not covered by extents any more:
+    /// nothing was changed there. The records count as archived when the youngest of those replaced was.
+    ///
+    /// Errors: as of [`Archives::archive`].
+    async fn move_archived(&self, request: &ArchiveRequest) -> Result<Vec<bool>>;
+}
+
+/// Merging: archived extents of a partition move from the metastore into a manifest in the bucket.
+#[async_trait]
+pub trait Merges: Send + Sync {
+    /// Partitions whose archived extents are due, or whose manifest lists what lies below the log start: ascending
+    /// by log, from behind `after` on, at most `limit`.
+    async fn merge_candidates(
+        &self,
+        due: &MergeDue,
+        after: Option<LogId>,
+        limit: usize,
+    ) -> Result<Vec<MergeCandidate>>;
+
+    /// What the manifests of partitions are to be made of, with at most `extents_max` extents for each; `None` for
+    /// one that does not exist.
+    async fn to_merge(&self, partitions: &[PartitionKey], extents_max: usize)
+    -> Result<Vec<Option<ToMerge>>>;
+
+    /// Replaces manifests, all in one transaction: archived extents below the new manifest's end are forgotten, and
+    /// archive segments released that nothing needs then; what the old manifest needed and the new one does not is
+    /// released, the old manifest, too. `false` for a partition whose manifest is not the one that was to be
+    /// replaced, whose extents are not those that were counted, or that does not exist: nothing was changed there.
+    ///
+    /// Errors: `Fenced`, `WrongEpoch`, `DifferentPast`: then nothing was changed.
+    async fn merge(&self, request: &MergeRequest) -> Result<Vec<bool>>;
 }
 
 /// What partitions keep.
 #[async_trait]
 pub trait Retention: Send + Sync {
     /// Moves log starts over archived records that need not be kept, a chunk at a time and from the beginning of the
-    /// log on; returns the partitions that moved. A chunk is as old as its youngest record, by the database's clock;
-    /// records without a timestamp, as their archiving.
-    async fn retain(&self, requests: &[RetainRequest]) -> Result<Vec<(PartitionKey, Head)>>;
+    /// log on. A chunk is as old as its youngest record, by the database's clock; records without a timestamp, as
+    /// their archiving. What a manifest lists is judged by who can read it: the reply names the partitions.
+    async fn retain(&self, requests: &[RetainRequest]) -> Result<RetainReply>;
 
     /// Moves log starts forward, never beyond the end of the log and never back; returns the heads afterwards,
     /// `None` for a partition that does not exist. A partition comes once.
     async fn advance_log_start(&self, starts: &[(PartitionKey, i64)]) -> Result<Vec<Option<Head>>>;
 
     /// Forgets archived records below their partitions' log starts, at most `limit` chunks, and has archive segments
-    /// go that hold nothing else. Returns how many chunks were forgotten.
+    /// go that hold nothing else. Returns how many chunks were forgotten. What manifests list is left to merging.
     async fn drop_archived(&self, limit: usize) -> Result<u64>;
+}
+
+/// Objects that go.
+#[async_trait]
+pub trait Removals: Send + Sync {
+    /// Objects that were released, or tombstoned, at least `grace_ms` ago: at most `limit`, the oldest first, after
+    /// the first `skip`. They may go. Ingest segments of an incarnation that lives only if it has settled them.
+    async fn unneeded(&self, grace_ms: i64, skip: usize, limit: usize) -> Result<Vec<ObjectId>>;
+
+    /// Forgets objects that are unneeded and gone.
+    async fn forget_objects(&self, objects: &[ObjectId]) -> Result<()>;
+
+    /// Topics that were deleted at least `grace_ms` ago, whose merged segments and manifests may be there: at most
+    /// `limit`, the oldest first.
+    async fn topics_to_empty(&self, grace_ms: i64, limit: usize) -> Result<Vec<TopicUuid>>;
+
+    /// Says that nothing is left of deleted topics.
+    async fn topics_emptied(&self, topics: &[TopicUuid]) -> Result<()>;
+}
+
+/// Sweeping: which of the objects that a listing showed nothing refers to.
+///
+/// A question is asked after the listing, and answered from one snapshot: who does not live in it has made nothing
+/// refer to its objects that the snapshot does not show, and never will.
+///
+/// Errors of [`Sweeps::orphans`] and [`Sweeps::references`]: `WrongEpoch` and `DifferentPast`, because a metastore that
+/// lost commits does not know what is needed.
+#[async_trait]
+pub trait Sweeps: Send + Sync {
+    /// Those of ingest and archive segments that nothing knows, and that nothing can come to know: their incarnation
+    /// does not live, or it has settled them.
+    async fn orphans(&self, epoch: ClusterEpoch, segments: &[SegmentId]) -> Result<Vec<SegmentId>>;
+
+    /// Which of the incarnations live, and what refers to the objects of partitions.
+    async fn references(
+        &self,
+        epoch: ClusterEpoch,
+        incarnations: &[IncarnationId],
+        logs: &[LogId],
+    ) -> Result<References>;
+
+    /// Incarnations that ended and were not swept yet, at most `limit`.
+    async fn to_sweep(&self, limit: usize) -> Result<Vec<IncarnationId>>;
+
+    /// Says that the bucket was swept after these incarnations had ended, and forgets all that were swept and of
+    /// which no segment is left. Returns how many were forgotten.
+    async fn swept(&self, incarnations: &[IncarnationId]) -> Result<u64>;
 }
 
 /// The cluster's identity.

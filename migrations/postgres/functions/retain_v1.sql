@@ -50,7 +50,11 @@ BEGIN
         ) END ORDER BY q.i)
     INTO v_start
     FROM unnest(p_topic, p_partition, p_ms, p_bytes) WITH ORDINALITY AS q (topic_id, partition, ms, bytes, i)
-    LEFT JOIN log_head lh ON lh.topic_id = q.topic_id AND lh.partition = q.partition;
+    LEFT JOIN log_head lh ON lh.topic_id = q.topic_id AND lh.partition = q.partition
+        -- This version cannot tell how old what a manifest lists is, and nothing behind it goes first.
+        AND NOT EXISTS (
+            SELECT FROM manifest m
+            WHERE m.topic_id = lh.topic_id AND m.partition = lh.partition AND lh.log_start < m.end_offset);
 
     RETURN QUERY SELECT * FROM advance_log_start_v1(p_topic, p_partition, v_start);
 END

@@ -169,6 +169,7 @@ mod tests {
                 zone: zone.map(str::to_owned),
                 roles: roles.iter().map(|role| (*role).to_owned()).collect(),
                 version: String::new(),
+                ..AgentProfile::default()
             },
         }
     }

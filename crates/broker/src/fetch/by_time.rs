@@ -1,7 +1,7 @@
 //! Records by time: which record of a partition is the first at or after a timestamp, and which has the
 //! largest.
 //!
-//! The metastore names an extent by its largest timestamp, the headers of its batches narrow it down, and
+//! The metastore names an extent by its largest timestamp, or the manifest where the older ones are listed; the headers of its batches narrow it down, and
 //! the records of their batches are looked at (KIP-79, KIP-734: a timestamp names a record, not a batch).
 //! If an extent does not hold what its timestamp promised (that record was peeled off as a duplicate, or
 //! lies before the offset looked from), the search goes on in the next extent that promises enough.
@@ -11,7 +11,7 @@
 
 use std::cmp::Reverse;
 
-use esker_metastore::{Extent, Head, TimeQuery, TimeRequest};
+use esker_metastore::{Extent, Head, TimeQuery, TimeReply, TimeRequest};
 use esker_model::limits::QUERY_PARTITIONS_MAX;
 use esker_model::{PartitionKey, SegmentId};
 use esker_protocol::ErrorCode;
@@ -22,6 +22,7 @@ use tracing::{debug, error, warn};
 
 use super::assemble::of_read_error;
 use super::batches::ExtentBatches;
+use super::listed;
 use super::read::{ReadError, read_extent};
 use super::resolve::may_answer_currently;
 use crate::{Broker, errors};
@@ -59,6 +60,8 @@ struct Open {
     goal: Goal,
     /// The object that was not there when this was looked for before.
     missing: Option<SegmentId>,
+    /// Likewise of a manifest.
+    replaced: bool,
 }
 
 /// What a search wants to know.
@@ -87,6 +90,7 @@ pub(super) async fn search(
             query: *query,
             goal,
             missing: None,
+            replaced: false,
         }
     };
     let mut open: Vec<Open> = wanted.iter().enumerate().map(begin).collect();
@@ -94,9 +98,9 @@ pub(super) async fn search(
         if open.is_empty() {
             break;
         }
-        let mut found = Vec::new();
+        let (mut found, mut again) = (Vec::new(), Vec::new());
         for part in open.chunks(QUERY_PARTITIONS_MAX) {
-            ask(broker, wanted, part, &mut answers, &mut found).await;
+            ask(broker, wanted, part, &mut answers, &mut found, &mut again).await;
         }
         let looked: Vec<_> = stream::iter(found)
             .map(|(one, head, extent)| async move {
@@ -110,7 +114,7 @@ pub(super) async fn search(
             .buffer_unordered(SEARCHES_MAX)
             .collect()
             .await;
-        open = Vec::new();
+        open = again;
         for (one, head, extent, outcome) in looked {
             match outcome {
                 Ok(record) => match one.proceed(record, &extent) {
@@ -143,6 +147,7 @@ impl Open {
                 query: TimeQuery::AtOrAfter { timestamp, from },
                 goal,
                 missing: None,
+                replaced: false,
                 ..self
             })
         };
@@ -179,6 +184,29 @@ impl Open {
     }
 }
 
+/// The same answer with what the manifest lists taken into account.
+async fn with_listed(broker: &Broker, query: TimeQuery, reply: TimeReply) -> Result<TimeReply, ReadError> {
+    let (Some(manifest), Some(head)) = (reply.manifest, reply.head) else {
+        return Ok(reply);
+    };
+    let listed = match query {
+        TimeQuery::AtOrAfter { timestamp, from } => {
+            listed::find_time(broker, manifest, timestamp, from.max(head.log_start)).await?
+        }
+        TimeQuery::Max => listed::find_largest(broker, manifest, head.log_start).await?,
+    };
+    let is_better = |listed: &Extent, other: Extent| match query {
+        // What is listed comes first.
+        TimeQuery::AtOrAfter { .. } => true,
+        TimeQuery::Max => listed.max_timestamp >= other.max_timestamp,
+    };
+    let better = listed.filter(|listed| reply.extent.is_none_or(|other| is_better(listed, other)));
+    Ok(TimeReply {
+        extent: better.or(reply.extent),
+        ..reply
+    })
+}
+
 /// Asks the metastore where to look; what needs no look is answered.
 async fn ask(
     broker: &Broker,
@@ -186,6 +214,7 @@ async fn ask(
     open: &[Open],
     answers: &mut [Option<Result<Answer, ErrorCode>>],
     found: &mut Vec<(Open, Head, Extent)>,
+    again: &mut Vec<Open>,
 ) {
     let requests: Vec<_> = open
         .iter()
@@ -208,7 +237,27 @@ async fn ask(
     if let Err(error) = may_answer_currently(broker) {
         return open.iter().for_each(|one| answers[one.at] = Some(Err(error)));
     }
-    for (one, reply) in open.iter().zip(replies) {
+    let replies: Vec<_> = stream::iter(open.iter().copied().zip(replies))
+        .map(|(one, reply)| async move { (one, with_listed(broker, one.query, reply).await) })
+        .buffered(SEARCHES_MAX)
+        .collect()
+        .await;
+    for (one, reply) in replies {
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(ReadError::Missing) if !one.replaced => {
+                // It was replaced a moment ago: the metastore knows by which one.
+                again.push(Open {
+                    replaced: true,
+                    ..one
+                });
+                continue;
+            }
+            Err(error) => {
+                answers[one.at] = Some(Err(of_read_error(error)));
+                continue;
+            }
+        };
         match (reply.head, reply.extent) {
             (None, _) => answers[one.at] = Some(Err(ErrorCode::UnknownTopicOrPartition)),
             (Some(head), None) => {
@@ -217,7 +266,7 @@ async fn ask(
                     record: one.best(),
                 }))
             }
-            (Some(head), Some(extent)) => found.push((*one, head, extent)),
+            (Some(head), Some(extent)) => found.push((one, head, extent)),
         }
     }
 }

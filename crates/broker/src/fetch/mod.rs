@@ -31,6 +31,7 @@ mod history_apart;
 mod hot_index;
 pub(crate) mod leader_epoch;
 pub(crate) mod list_offsets;
+pub(crate) mod listed;
 mod pins;
 mod plan;
 mod read;

@@ -1,8 +1,9 @@
 //! Planning: which extents hold the records that a reader wants.
 //!
 //! The hot index is asked first, then what earlier plans said of archived records; for all partitions of a
-//! request that neither covers, one call asks the metastore. Of archived records it asks for much more than the
-//! reader wants now: one plan leads it a long way. What holds for an answer:
+//! request that neither covers, one call asks the metastore, which knows recent records and names the manifest that
+//! lists the older ones. Of archived records it asks for much more than the reader wants now: one plan leads it a long
+//! way. What holds for an answer:
 //!
 //! - its extents lie end to end, and the first holds the wanted offset: nothing is skipped;
 //! - it shows nothing above the high watermark (the last stable offset for those who read committed
@@ -20,9 +21,13 @@ use esker_metastore::{Extent, Head, Plan, PlanRequest};
 use esker_model::PartitionKey;
 use esker_model::limits::{PLAN_EXTENTS_MAX, QUERY_PARTITIONS_MAX};
 use esker_protocol::ErrorCode;
+use futures::{StreamExt, stream};
 use tracing::warn;
 
+use super::assemble::of_read_error;
 use super::hot_index::{Known, bytes_from, enough};
+use super::listed;
+use super::read::ReadError;
 use crate::{Broker, errors};
 
 /// Queries for one offset before its reader is sent away.
@@ -39,6 +44,12 @@ const EXTENTS_PER_PARTITION_MIN: usize = 2;
 /// The metastore is asked for at least so many bytes where records may be archived, so that what it says is
 /// remembered, and a request needs plans for so few partitions that each may have [`PLAN_EXTENTS_MAX`] extents.
 const HISTORY_PLAN_BYTES: u64 = 256 << 20;
+
+/// Manifests that one request reads.
+const MANIFESTS_MAX: usize = 64;
+
+/// Manifests that one request reads at a time.
+const MANIFEST_READS_MAX: usize = 8;
 
 /// What a reader wants of one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,6 +192,7 @@ async fn ask(
     wanted: &[Wanted],
     mut answers: Vec<Option<Result<Found, ErrorCode>>>,
 ) -> Vec<Result<Found, ErrorCode>> {
+    let mut manifests_left = MANIFESTS_MAX;
     for attempt in 1..=ATTEMPTS_MAX {
         let open: Vec<usize> = (0..wanted.len()).filter(|at| answers[*at].is_none()).collect();
         if open.is_empty() {
@@ -198,7 +210,7 @@ async fn ask(
                 .collect();
             let read_at = broker.seams.clock.now();
             let plans = match broker.metastore.plan(&requests).await {
-                Ok(plans) => plans,
+                Ok(plans) => add_listed(broker, &requests, plans, &mut manifests_left).await,
                 Err(err) => {
                     broker
                         .unanswered
@@ -214,8 +226,23 @@ async fn ask(
                 last_attempt: attempt == ATTEMPTS_MAX,
             };
             for (at, plan) in part.iter().zip(plans) {
+                let (plan, unread) = match plan {
+                    Listed::Plan(plan) => (plan, false),
+                    Listed::Unread(plan) => (plan, true),
+                    // It was replaced a moment ago: the metastore knows by which one.
+                    Listed::Failed(ReadError::Missing) if !seen.last_attempt => continue,
+                    Listed::Failed(error) => {
+                        answers[*at] = Some(Err(of_read_error(error)));
+                        continue;
+                    }
+                };
                 let head = visible_head(broker, &wanted[*at], &plan, read_at, seen);
                 answers[*at] = match head {
+                    Ok(head) if unread => Some(Ok(Found {
+                        head,
+                        end: wanted[*at].end(head),
+                        extents: Vec::new(),
+                    })),
                     Ok(head) => judge(&wanted[*at], head, plan.extents, extents_max, seen),
                     Err(error) => Some(Err(error)),
                 };
@@ -226,6 +253,52 @@ async fn ask(
         .into_iter()
         .map(|answer| answer.unwrap_or(Err(ErrorCode::KafkaStorageError)))
         .collect()
+}
+
+/// A plan with what manifests list.
+enum Listed {
+    Plan(Plan),
+    /// There are too many manifests for one request: nothing is found for this partition, this time.
+    Unread(Plan),
+    Failed(ReadError),
+}
+
+/// Puts what manifests list before what the metastore knows.
+async fn add_listed(
+    broker: &Broker,
+    requests: &[PlanRequest],
+    plans: Vec<Plan>,
+    manifests_left: &mut usize,
+) -> Vec<Listed> {
+    let read = requests.iter().copied().zip(plans).map(|(request, mut plan)| {
+        let is_below = plan.head.is_some_and(|head| request.from < head.log_start);
+        let manifest = plan.manifest.filter(|_| !is_below);
+        let may_read = manifest.is_none() || *manifests_left > 0;
+        *manifests_left -= usize::from(manifest.is_some() && may_read);
+        async move {
+            let Some(manifest) = manifest else {
+                return Listed::Plan(plan);
+            };
+            let recent = std::mem::take(&mut plan.extents);
+            if !may_read {
+                return Listed::Unread(plan);
+            }
+            let (bytes_max, extents_max) = (request.bytes_max, request.extents_max);
+            match listed::extents(broker, manifest, request.from, bytes_max, extents_max).await {
+                Ok(extents) => plan.extents = extents,
+                Err(error) => return Listed::Failed(error),
+            }
+            let end = plan.extents.last().map(|last| last.end_offset);
+            if end == Some(manifest.end_offset) {
+                plan.extents.extend(recent);
+            }
+            Listed::Plan(plan)
+        }
+    });
+    stream::iter(read.collect::<Vec<_>>())
+        .buffered(MANIFEST_READS_MAX)
+        .collect()
+        .await
 }
 
 /// What the metastore is asked.

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use esker_metastore::{AdvertisedAddress, Agent, AgentProfile, Metastore, MetastoreError, Registration};
+use esker_metastore::{
+    AdvertisedAddress, Agent, AgentProfile, HISTORY_READ, Metastore, MetastoreError, Registration,
+};
 use esker_model::seams::Seams;
 use esker_model::{ClusterEpoch, ClusterId, IncarnationId, NodeId};
 use esker_storage::StoreError;
@@ -199,6 +201,7 @@ fn profile(config: &BrokerConfig) -> AgentProfile {
         zone: config.zone.clone(),
         roles: config.roles.clone(),
         version: config.version.clone(),
+        history: HISTORY_READ,
     }
 }
 

@@ -1,55 +1,69 @@
 //! Background work that any agent with the role `upkeep` does, so that the metastore stays small and the bucket holds
 //! what is needed.
 //!
+//! `archive → merge → retain → remove`, and `sweep` for what none of them knows.
+//!
 //! What holds: every job may be done by several agents at once and may stop at any point, because each step is one call
 //! that is right by itself; a lease only keeps them from doing the same work. A failed step is left to the next round.
-//! Jobs end with the incarnation.
+//! Jobs end with the incarnation. Those that hold records in memory take turns, so that an agent holds those of one
+//! round; rounds that follow each other leave as much time as they took.
 
 mod archive;
+mod job;
+mod merge;
+mod objects;
 mod producers;
 mod remove;
 mod retain;
+mod sealed;
+mod sweep;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use esker_metastore::Metastore;
-use esker_model::seams::Seams;
+use esker_metastore::{HISTORY_READ, Metastore};
+use esker_model::seams::{Instant, Seams};
 use esker_storage::bucket::Bucket;
 use esker_storage::cache::SegmentCache;
-use tracing::warn;
+use tokio::sync::Semaphore;
+use tracing::debug;
 
-use crate::membership::Membership;
-use crate::metrics::ArchiveMetrics;
+pub(crate) use self::objects::Seqs;
+use crate::config::MergeLimits;
+use crate::membership::{EpochGate, Membership};
+use crate::metrics::UpkeepMetrics;
 use crate::produce::RecentSegments;
 use crate::topics::Catalog;
 
 /// The role that an agent needs for this work.
 pub(crate) const ROLE: &str = "upkeep";
 
-/// How long a job is left to the agent that took it.
-const LEASE: Duration = Duration::from_secs(60);
-
-/// Between two rounds of retention (Kafka's `log.retention.check.interval.ms`).
-const RETAIN_INTERVAL: Duration = Duration::from_secs(5 * 60);
-
 /// What the jobs work on.
 #[derive(Clone)]
 pub(crate) struct Upkeep {
     pub(crate) member: Arc<Membership>,
+    pub(crate) gate: Arc<EpochGate>,
     pub(crate) metastore: Arc<dyn Metastore>,
     pub(crate) bucket: Bucket,
     pub(crate) cache: Arc<dyn SegmentCache>,
     pub(crate) recent: Arc<RecentSegments>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) seams: Seams,
-    pub(crate) metrics: ArchiveMetrics,
+    pub(crate) metrics: UpkeepMetrics,
     /// Ingest segments older than this are archived.
     pub(crate) interval: Duration,
     /// How long what is not needed stays in the bucket.
     pub(crate) grace: Duration,
-    /// Bytes of ingest segments in one round.
+    /// The time between two sweeps.
+    pub(crate) sweep_interval: Duration,
+    /// When archived records are merged.
+    pub(crate) merge: MergeLimits,
+    /// Bytes of records that a round holds in memory.
     pub(crate) round_bytes: u64,
+    /// Who holds records in memory.
+    pub(crate) turn: Arc<Semaphore>,
+    /// Names that were given.
+    pub(crate) seqs: Arc<Seqs>,
 }
 
 impl Upkeep {
@@ -62,34 +76,26 @@ impl Upkeep {
             self.seams.clone(),
         );
         spawner.spawn("forget-producers", Box::pin(producers));
-        spawner.spawn("retain", Box::pin(self.clone().retain()));
-        spawner.spawn("archive", Box::pin(archive::run(self)));
+        let archive = archive::Archive::new(self.clone());
+        spawner.spawn("archive", Box::pin(job::run(self.clone(), archive)));
+        let merge = merge::Merge::new(self.clone());
+        spawner.spawn("merge", Box::pin(job::run(self.clone(), merge)));
+        let retain = retain::Retain::new(self.clone());
+        spawner.spawn("retain", Box::pin(job::run(self.clone(), retain)));
+        let remove = remove::Remove::new(self.clone());
+        spawner.spawn("remove", Box::pin(job::run(self.clone(), remove)));
+        let sweep = sweep::Sweep::new(self.clone());
+        spawner.spawn("sweep", Box::pin(job::run(self, sweep)));
     }
 
-    /// Moves log starts, now and then.
-    async fn retain(self) {
-        let every = RETAIN_INTERVAL.min(self.interval);
-        while self.pause(every).await {
-            if !self.may_work("retain").await {
-                continue;
-            }
-            if let Err(err) = retain::round(self.metastore.as_ref(), &self.catalog.all()).await {
-                warn!(%err, "retention is left to the next round");
-            }
+    /// Whether all agents can read what archiving and merging leave. Those of an earlier release have to go first.
+    fn all_read_history(&self) -> bool {
+        let agents = self.member.live();
+        let reads = agents.iter().all(|agent| agent.profile.history >= HISTORY_READ);
+        if !reads {
+            debug!("an agent of an earlier release lives: nothing is archived or merged");
         }
-    }
-
-    /// Whether this agent does this job now.
-    async fn may_work(&self, job: &str) -> bool {
-        if !self.member.is_current() {
-            return false;
-        }
-        let lease_ms = LEASE.as_millis() as i64;
-        let claimed = self
-            .metastore
-            .claim_job(job, self.member.incarnation(), lease_ms)
-            .await;
-        claimed.unwrap_or(false)
+        reads
     }
 
     /// Waits about so long; `false` if the incarnation has ended.
@@ -101,5 +107,11 @@ impl Upkeep {
             _ = self.member.until_stopped() => false,
             () = tokio::time::sleep(time) => true,
         }
+    }
+
+    /// Leaves as much time as a round took that began then.
+    async fn rest(&self, began: Instant) {
+        let took = self.seams.clock.now().since(began);
+        tokio::time::sleep(took).await;
     }
 }

@@ -1,66 +1,173 @@
 //! Objects that nobody needs any more go, then their rows.
 //!
-//! What holds: a segment that was released is never needed again, so deleting it twice, or late, does no harm. Its row
-//! goes after its object: what a failure leaves is found again.
+//! What holds: what was released is never needed again, so deleting it twice, or late, does no harm. Its row goes after
+//! its object: what a failure leaves is found again. Objects that cannot be deleted do not hold up those behind them.
+//! A deleted topic's merged segments and manifests are found by a listing: its id is never used again.
 
 use std::time::Duration;
 
-use esker_metastore::{Archives, MetastoreError};
-use esker_model::SegmentId;
+use async_trait::async_trait;
+use esker_metastore::{JobReport, MetastoreError};
+use esker_model::{ClusterEpoch, ObjectId, TopicUuid};
 use esker_storage::StoreError;
-use esker_storage::bucket::Bucket;
-use esker_storage::keys::object_key;
-use futures::{StreamExt, stream};
+use esker_storage::bucket::DELETE_AT_ONCE;
+use esker_storage::keys::{self, ObjectKind};
+use futures::StreamExt;
+use tracing::{info, warn};
 
-/// Segments of one call; a full call is followed by another.
-const REMOVE_AT_ONCE: usize = 500;
+use super::Upkeep;
+use super::job::{Lease, Work};
 
-/// Deletes at a time.
-const DELETES_MAX: usize = 4;
+/// The longest time between two rounds.
+const EVERY_MAX: Duration = Duration::from_secs(30);
+
+/// Pages with failures, and calls that fail as a whole, until a round gives up.
+const FAILED_PAGES_MAX: u32 = 3;
+
+/// Deleted topics of one round.
+const TOPICS_MAX: usize = 100;
 
 /// Why a round of removing stopped.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RemoveError {
+enum RemoveError {
     #[error(transparent)]
     Metastore(#[from] MetastoreError),
     #[error(transparent)]
     Bucket(#[from] StoreError),
 }
 
-/// Removes what was released so long ago; returns how many segments.
-pub(super) async fn round(
-    metastore: &dyn Archives,
-    bucket: &Bucket,
-    grace: Duration,
-) -> Result<u64, RemoveError> {
-    let grace_ms = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
-    let mut removed = 0;
-    loop {
-        let unneeded = metastore.unneeded(grace_ms, REMOVE_AT_ONCE).await?;
-        let outcomes: Vec<(SegmentId, Result<(), StoreError>)> = stream::iter(unneeded.clone())
-            .map(|id| async move { (id, bucket.delete(&object_key(&id)).await) })
-            .buffered(DELETES_MAX)
-            .collect()
-            .await;
-        let mut gone = Vec::with_capacity(outcomes.len());
-        let mut failure = None;
-        for (id, outcome) in outcomes {
-            match outcome {
-                Ok(()) => gone.push(id),
-                Err(err) => failure = Some(err),
-            }
-        }
-        if !gone.is_empty() {
-            metastore.forget_segments(&gone).await?;
-            removed += gone.len() as u64;
-        }
-        if let Some(err) = failure {
-            return Err(err.into());
-        }
-        if unneeded.len() < REMOVE_AT_ONCE {
-            break;
+/// The job of one incarnation.
+pub(super) struct Remove {
+    upkeep: Upkeep,
+    /// Objects at the head of the queue that could not be deleted.
+    skip: usize,
+    objects: u64,
+    topics: u64,
+    failures: u64,
+}
+
+#[async_trait]
+impl Work for Remove {
+    const NAME: &'static str = "remove";
+
+    fn every(&self) -> Duration {
+        (self.upkeep.interval / 4).min(EVERY_MAX)
+    }
+
+    async fn round(&mut self, lease: &Lease) {
+        let removed = self.remove(lease).await;
+        let emptied = self.empty_topics(lease).await;
+        let buckets = self.upkeep.metastore.empty_buckets().await;
+        let failures = [removed.err(), emptied.err(), buckets.err().map(RemoveError::from)];
+        for err in failures.into_iter().flatten() {
+            self.failed();
+            warn!(%err, "what nobody needs stays until the next round");
         }
     }
-    metastore.empty_buckets().await?;
-    Ok(removed)
+
+    fn report(&self) -> JobReport {
+        [
+            ("objects", self.objects),
+            ("topics", self.topics),
+            ("failures", self.failures),
+        ]
+        .map(|(name, number)| (name.to_owned(), number as i64))
+        .into()
+    }
+}
+
+impl Remove {
+    pub(super) fn new(upkeep: Upkeep) -> Self {
+        Self {
+            upkeep,
+            skip: 0,
+            objects: 0,
+            topics: 0,
+            failures: 0,
+        }
+    }
+
+    fn failed(&mut self) {
+        self.failures += 1;
+        self.upkeep.metrics.remove.failures.inc();
+    }
+
+    /// Removes what was released so long ago.
+    async fn remove(&mut self, lease: &Lease) -> Result<(), RemoveError> {
+        let Upkeep {
+            metastore,
+            bucket,
+            metrics,
+            grace,
+            ..
+        } = self.upkeep.clone();
+        let grace_ms = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
+        let mut failed_pages = 0;
+        while failed_pages < FAILED_PAGES_MAX && lease.renew().await {
+            let page = metastore.unneeded(grace_ms, self.skip, DELETE_AT_ONCE).await?;
+            let keys: Vec<String> = page.iter().map(keys::key_of).collect();
+            let outcomes = bucket.delete_many(&keys).await?;
+            let gone: Vec<ObjectId> = page
+                .iter()
+                .zip(&outcomes)
+                .filter_map(|(id, outcome)| outcome.is_ok().then_some(*id))
+                .collect();
+            if !gone.is_empty() {
+                metastore.forget_objects(&gone).await?;
+                self.objects += gone.len() as u64;
+                metrics.archive.removed.inc_by(gone.len() as u64);
+            }
+            // They stay at the head of the queue: the next page begins behind them.
+            self.skip += page.len() - gone.len();
+            if let Some(err) = outcomes.into_iter().find_map(Result::err) {
+                failed_pages += 1;
+                self.failed();
+                warn!(%err, objects = page.len() - gone.len(), "some objects cannot be deleted now");
+            }
+            if page.len() < DELETE_AT_ONCE {
+                self.skip = 0;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what belonged to deleted topics only.
+    async fn empty_topics(&mut self, lease: &Lease) -> Result<(), RemoveError> {
+        let Upkeep { metastore, grace, .. } = self.upkeep.clone();
+        let grace_ms = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
+        for topic in metastore.topics_to_empty(grace_ms, TOPICS_MAX).await? {
+            if !lease.renew().await {
+                break;
+            }
+            let objects = self.empty_topic(topic).await?;
+            metastore.topics_emptied(&[topic]).await?;
+            self.topics += 1;
+            if objects > 0 {
+                info!(%topic, objects, "removed what belonged to a deleted topic");
+            }
+        }
+        Ok(())
+    }
+
+    async fn empty_topic(&mut self, topic: TopicUuid) -> Result<u64, RemoveError> {
+        let mut removed = 0;
+        for kind in ObjectKind::ALL.into_iter().filter(|kind| kind.is_of_one_log()) {
+            for epoch in 1..=self.upkeep.member.epoch().0 {
+                let prefix = keys::topic_prefix(kind, ClusterEpoch(epoch), topic);
+                let mut pages = self.upkeep.bucket.list(&prefix).ready_chunks(DELETE_AT_ONCE);
+                while let Some(page) = pages.next().await {
+                    let objects = page.into_iter().collect::<Result<Vec<_>, _>>()?;
+                    let keys: Vec<String> = objects.into_iter().map(|object| object.key).collect();
+                    for outcome in self.upkeep.bucket.delete_many(&keys).await? {
+                        outcome?;
+                        removed += 1;
+                    }
+                }
+            }
+        }
+        self.objects += removed;
+        self.upkeep.metrics.archive.removed.inc_by(removed);
+        Ok(removed)
+    }
 }

@@ -181,6 +181,12 @@ impl Agents for Watched {
     }
 }
 
+impl Watched {
+    async fn around<T>(&self, _method: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
+        call.await
+    }
+}
+
 crate::pass_on_upkeep!(Watched);
 
 #[async_trait]

@@ -1,7 +1,7 @@
-//! A metastore whose commits fail on demand, in the ways in which a network makes them fail, and that can be
-//! slow or away.
+//! A metastore whose commits and upkeep calls fail on demand, in the ways in which a network makes them fail, and
+//! that can be slow or away.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::result::Result as StdResult;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +24,11 @@ pub enum Fault {
     Unavailable,
 }
 
-/// Passes everything on, but commits meet the faults that were queued for them.
+/// Passes everything on, but commits and upkeep calls meet the faults that were queued for them.
 pub struct Faulty {
     inner: Arc<dyn Metastore>,
     faults: Mutex<VecDeque<Fault>>,
+    upkeep: Mutex<BTreeMap<&'static str, VecDeque<Fault>>>,
     commits: Mutex<Vec<CommitRequest>>,
     slow: Mutex<Slow>,
 }
@@ -47,6 +48,7 @@ impl Faulty {
         Self {
             inner,
             faults: Mutex::default(),
+            upkeep: Mutex::default(),
             commits: Mutex::default(),
             slow: Mutex::default(),
         }
@@ -69,9 +71,34 @@ impl Faulty {
         self.faults.lock().extend(faults);
     }
 
+    /// Faults of the next upkeep calls of a method.
+    pub fn queue_upkeep(&self, method: &'static str, faults: &[Fault]) {
+        self.upkeep.lock().entry(method).or_default().extend(faults);
+    }
+
+    async fn around<T>(&self, method: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let next = |queued: &mut VecDeque<Fault>| queued.pop_front();
+        let fault = self.upkeep.lock().get_mut(method).and_then(next);
+        meet(fault.unwrap_or(Fault::None), call).await
+    }
+
     /// The commit calls so far.
     pub fn commits(&self) -> Vec<CommitRequest> {
         self.commits.lock().clone()
+    }
+}
+
+/// Makes a call that meets a fault.
+async fn meet<T>(fault: Fault, call: impl Future<Output = Result<T>>) -> Result<T> {
+    let lost = || MetastoreError::UnknownOutcome("the connection was lost".into());
+    match fault {
+        Fault::None => call.await,
+        Fault::Lost => Err(lost()),
+        Fault::LostReply => {
+            call.await?;
+            Err(lost())
+        }
+        Fault::Unavailable => Err(MetastoreError::Unavailable("not now".into())),
     }
 }
 
@@ -81,16 +108,7 @@ impl Commits for Faulty {
         self.commits.lock().push(request.clone());
         self.take_time(|slow| slow.commits).await;
         let fault = self.faults.lock().pop_front().unwrap_or(Fault::None);
-        let lost = || MetastoreError::UnknownOutcome("the connection was lost".into());
-        match fault {
-            Fault::None => self.inner.commit(request).await,
-            Fault::Lost => Err(lost()),
-            Fault::LostReply => {
-                self.inner.commit(request).await?;
-                Err(lost())
-            }
-            Fault::Unavailable => Err(MetastoreError::Unavailable("not now".into())),
-        }
+        meet(fault, self.inner.commit(request)).await
     }
 
     async fn settle(&self, incarnation: IncarnationId, seqs: &[u64]) -> Result<Vec<Settled>> {

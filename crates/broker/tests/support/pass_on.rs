@@ -1,87 +1,88 @@
-//! What every double of a metastore passes on as it is.
+//! What every double of a metastore passes on.
+
+/// Passes on what a trait asks: each call goes through the double's method `around`, which may let it fail.
+#[macro_export]
+macro_rules! pass_on {
+    ($double:ty, $(
+        $trait:ident { $($method:ident($($arg:ident: $type:ty),*) -> $reply:ty;)+ }
+    )+) => {
+        $(
+            #[async_trait::async_trait]
+            impl esker_metastore::$trait for $double {
+                $(async fn $method(&self, $($arg: $type),*) -> esker_metastore::Result<$reply> {
+                    self.around(stringify!($method), self.inner.$method($($arg),*)).await
+                })+
+            }
+        )+
+    };
+}
 
 /// Passes on what upkeep asks: `pass_on_upkeep!(Double)`, whose field `inner` is the metastore behind it.
 #[macro_export]
 macro_rules! pass_on_upkeep {
     ($double:ty) => {
-        #[async_trait::async_trait]
-        impl esker_metastore::Archives for $double {
-            async fn claim_job(
-                &self,
-                job: &str,
-                incarnation: esker_model::IncarnationId,
-                lease_ms: i64,
-            ) -> esker_metastore::Result<bool> {
-                self.inner.claim_job(job, incarnation, lease_ms).await
+        $crate::pass_on! {
+            $double,
+            Jobs {
+                claim_job(job: &str, incarnation: esker_model::IncarnationId, lease_ms: i64) -> bool;
+                report_job(
+                    job: &str,
+                    incarnation: esker_model::IncarnationId,
+                    report: &esker_metastore::JobReport
+                ) -> ();
+                upkeep_status() -> esker_metastore::UpkeepStatus;
             }
-
-            async fn waiting_segments(
-                &self,
-                bytes_max: u64,
-                segments_max: usize,
-            ) -> esker_metastore::Result<Vec<esker_metastore::WaitingSegment>> {
-                self.inner.waiting_segments(bytes_max, segments_max).await
+            Archives {
+                waiting_segments(bytes_max: u64, segments_max: usize) -> Vec<esker_metastore::WaitingSegment>;
+                unarchived(
+                    segments: &[esker_model::SegmentId]
+                ) -> Vec<(esker_model::PartitionKey, esker_metastore::Extent)>;
+                archive(request: &esker_metastore::ArchiveRequest) -> Vec<bool>;
+                release(segments: &[esker_model::SegmentId]) -> Vec<bool>;
+                empty_buckets() -> u64;
+                mostly_dead(bytes_min: u64, limit: usize) -> Vec<esker_model::SegmentId>;
+                archived_in(
+                    segments: &[esker_model::SegmentId]
+                ) -> Vec<(esker_model::PartitionKey, esker_metastore::Extent)>;
+                move_archived(request: &esker_metastore::ArchiveRequest) -> Vec<bool>;
             }
-
-            async fn unarchived(
-                &self,
-                segments: &[esker_model::SegmentId],
-            ) -> esker_metastore::Result<Vec<(esker_model::PartitionKey, esker_metastore::Extent)>> {
-                self.inner.unarchived(segments).await
+            Merges {
+                merge_candidates(
+                    due: &esker_metastore::MergeDue,
+                    after: Option<esker_model::LogId>,
+                    limit: usize
+                ) -> Vec<esker_metastore::MergeCandidate>;
+                to_merge(
+                    partitions: &[esker_model::PartitionKey],
+                    extents_max: usize
+                ) -> Vec<Option<esker_metastore::ToMerge>>;
+                merge(request: &esker_metastore::MergeRequest) -> Vec<bool>;
             }
-
-            async fn archive(
-                &self,
-                request: &esker_metastore::ArchiveRequest,
-            ) -> esker_metastore::Result<Vec<bool>> {
-                self.inner.archive(request).await
+            Retention {
+                retain(requests: &[esker_metastore::RetainRequest]) -> esker_metastore::RetainReply;
+                advance_log_start(
+                    starts: &[(esker_model::PartitionKey, i64)]
+                ) -> Vec<Option<esker_metastore::Head>>;
+                drop_archived(limit: usize) -> u64;
             }
-
-            async fn release(
-                &self,
-                segments: &[esker_model::SegmentId],
-            ) -> esker_metastore::Result<Vec<bool>> {
-                self.inner.release(segments).await
+            Removals {
+                unneeded(grace_ms: i64, skip: usize, limit: usize) -> Vec<esker_model::ObjectId>;
+                forget_objects(objects: &[esker_model::ObjectId]) -> ();
+                topics_to_empty(grace_ms: i64, limit: usize) -> Vec<esker_model::TopicUuid>;
+                topics_emptied(topics: &[esker_model::TopicUuid]) -> ();
             }
-
-            async fn unneeded(
-                &self,
-                grace_ms: i64,
-                limit: usize,
-            ) -> esker_metastore::Result<Vec<esker_model::SegmentId>> {
-                self.inner.unneeded(grace_ms, limit).await
-            }
-
-            async fn forget_segments(
-                &self,
-                segments: &[esker_model::SegmentId],
-            ) -> esker_metastore::Result<()> {
-                self.inner.forget_segments(segments).await
-            }
-
-            async fn empty_buckets(&self) -> esker_metastore::Result<u64> {
-                self.inner.empty_buckets().await
-            }
-        }
-
-        #[async_trait::async_trait]
-        impl esker_metastore::Retention for $double {
-            async fn retain(
-                &self,
-                requests: &[esker_metastore::RetainRequest],
-            ) -> esker_metastore::Result<Vec<(esker_model::PartitionKey, esker_metastore::Head)>> {
-                self.inner.retain(requests).await
-            }
-
-            async fn advance_log_start(
-                &self,
-                starts: &[(esker_model::PartitionKey, i64)],
-            ) -> esker_metastore::Result<Vec<Option<esker_metastore::Head>>> {
-                self.inner.advance_log_start(starts).await
-            }
-
-            async fn drop_archived(&self, limit: usize) -> esker_metastore::Result<u64> {
-                self.inner.drop_archived(limit).await
+            Sweeps {
+                orphans(
+                    epoch: esker_model::ClusterEpoch,
+                    segments: &[esker_model::SegmentId]
+                ) -> Vec<esker_model::SegmentId>;
+                references(
+                    epoch: esker_model::ClusterEpoch,
+                    incarnations: &[esker_model::IncarnationId],
+                    logs: &[esker_model::LogId]
+                ) -> esker_metastore::References;
+                to_sweep(limit: usize) -> Vec<esker_model::IncarnationId>;
+                swept(incarnations: &[esker_model::IncarnationId]) -> u64;
             }
         }
     };

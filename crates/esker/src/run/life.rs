@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use esker_broker::{Broker, BrokerConfig, Dependencies, ListenerConfig, StopReason};
+use esker_broker::{Broker, BrokerConfig, Dependencies, ListenerConfig, MergeLimits, StopReason};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -177,5 +177,10 @@ fn broker_config(settings: &Settings, listeners: &[Arc<ListenerConfig>]) -> Brok
         shutdown_grace: settings.shutdown_grace,
         archive_interval: settings.archive_interval,
         archive_grace: settings.archive_grace,
+        sweep_interval: settings.sweep_interval,
+        merge: MergeLimits {
+            age: settings.merge_interval,
+            ..MergeLimits::default()
+        },
     }
 }

@@ -37,6 +37,8 @@ const FLUSH_INTERVAL_MS_MAX: u64 = 60_000;
 const SHUTDOWN_GRACE_SECONDS_MAX: u64 = 3_600;
 /// Longest `archive_interval_ms` and `archive_grace_ms`: a day.
 const ARCHIVE_MS_MAX: u64 = 86_400_000;
+/// Longest `merge_interval_ms` and `sweep_interval_ms`: a week.
+const UPKEEP_MS_MAX: u64 = 7 * 86_400_000;
 /// Longest name of a node, cluster or zone, in bytes.
 const NAME_BYTES_MAX: usize = 200;
 /// What an agent can do.
@@ -89,6 +91,8 @@ pub(crate) struct Settings {
     pub(crate) flush_interval: Duration,
     pub(crate) archive_interval: Duration,
     pub(crate) archive_grace: Duration,
+    pub(crate) merge_interval: Duration,
+    pub(crate) sweep_interval: Duration,
     pub(crate) memory_bytes: u64,
     pub(crate) auto_create_topics: bool,
     pub(crate) num_partitions: i32,
@@ -131,6 +135,16 @@ impl Settings {
             archive_grace: Duration::from_millis(
                 layers
                     .parse("archive_grace_ms", |v| number(v, 0, ARCHIVE_MS_MAX))?
+                    .unwrap_or_default(),
+            ),
+            merge_interval: Duration::from_millis(
+                layers
+                    .parse("merge_interval_ms", |v| number(v, 1, UPKEEP_MS_MAX))?
+                    .unwrap_or_default(),
+            ),
+            sweep_interval: Duration::from_millis(
+                layers
+                    .parse("sweep_interval_ms", |v| number(v, 1, UPKEEP_MS_MAX))?
                     .unwrap_or_default(),
             ),
             memory_bytes,

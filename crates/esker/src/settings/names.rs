@@ -246,6 +246,22 @@ pub(crate) const SETTINGS: &[Setting] = &[
         agent: Value("600000"),
     },
     Setting {
+        name: "merge_interval_ms",
+        value: "MILLISECONDS",
+        heading: WORK,
+        help: "Archived records of a partition are listed in the bucket, and not in the metastore, when the first waits so long; sooner when much waits",
+        dev: Value("86400000"),
+        agent: Value("86400000"),
+    },
+    Setting {
+        name: "sweep_interval_ms",
+        value: "MILLISECONDS",
+        heading: WORK,
+        help: "Time between two searches of the bucket for objects that nothing refers to",
+        dev: Value("3600000"),
+        agent: Value("3600000"),
+    },
+    Setting {
         name: "memory_bytes",
         value: "SIZE",
         heading: WORK,

@@ -303,6 +303,8 @@ fn wrong_values_say_what_would_be_right() {
         ("flush_interval_ms", "-1", "between 0 and 60000"),
         ("archive_interval_ms", "0", "between 1 and 86400000"),
         ("archive_grace_ms", "-1", "between 0 and 86400000"),
+        ("merge_interval_ms", "0", "between 1 and 604800000"),
+        ("sweep_interval_ms", "never", "between 1 and 604800000"),
         ("auto_create_topics", "yes", "neither true nor false"),
         ("num_partitions", "0", "between 1 and 10000"),
         ("shutdown_grace_seconds", "soon", "between 0 and 3600"),

@@ -19,14 +19,21 @@ mod commit;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod jobs;
+mod layout;
+mod merge;
+mod moves;
+mod objects;
 mod past;
 mod pool;
 mod producers;
 mod reads;
+mod removal;
 mod reply;
 mod retention;
 mod schema;
 mod session;
+mod sweep;
 mod topics;
 
 use std::sync::Mutex;

@@ -5,7 +5,7 @@
 //! the cluster last saw, which its own `cluster` row says. So a commit is refused while row and server
 //! differ, or while either differs from what this agent knows: the row of a superseded primary agrees
 //! with itself. Changes of topics and new producer ids are refused likewise: keys and ids that were lost
-//! must not be given out a second time either.
+//! must not be given out a second time either. And nobody is told what the bucket holds in vain.
 
 use std::sync::PoisonError;
 
@@ -46,7 +46,7 @@ const SKIPPED: i64 = 1 << 20;
 
 const ACCEPT: &str = "WITH accepted AS (
          UPDATE cluster c
-         SET system_identifier = p.o_system, timeline = p.o_timeline,
+         SET system_identifier = p.o_system, timeline = p.o_timeline, past_accepted_at = clock_timestamp(),
              next_producer_id = c.next_producer_id + $1, catalog_version = c.catalog_version + $1
          FROM past_v1() p
          WHERE c.system_identifier <> p.o_system OR c.timeline <> p.o_timeline
@@ -55,28 +55,30 @@ const ACCEPT: &str = "WITH accepted AS (
      SELECT setval(a.keys, nextval(a.keys) + $1) FROM accepted a";
 
 impl PostgresMetastore {
-    /// Sends a change that must not be made on another past: once more if that one was accepted since.
+    /// Sends what another past must not do or answer: once more if that one was accepted since.
     pub(super) async fn rows_on_known_past<'q>(
         &self,
         method: &'static str,
+        effect: Effect,
         query: impl Fn(Past) -> PgQuery<'q> + Send + Sync,
     ) -> Result<Vec<PgRow>> {
-        match self.send_change(method, self.expected_past(), &query).await {
+        match self.send_on(self.expected_past(), method, effect, &query).await {
             Err(MetastoreError::DifferentPast { .. }) if self.learn_accepted_past().await? => {
-                self.send_change(method, self.expected_past(), &query).await
+                self.send_on(self.expected_past(), method, effect, &query).await
             }
             result => result,
         }
     }
 
-    async fn send_change<'q>(
+    async fn send_on<'q>(
         &self,
-        method: &'static str,
         past: Past,
+        method: &'static str,
+        effect: Effect,
         query: &(impl Fn(Past) -> PgQuery<'q> + Send + Sync),
     ) -> Result<Vec<PgRow>> {
         self.session
-            .rows(&self.general, method, Effect::Writes, || query(past))
+            .rows(&self.general, method, effect, || query(past))
             .await
     }
 

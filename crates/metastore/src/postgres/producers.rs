@@ -21,7 +21,9 @@ impl Producers for PostgresMetastore {
                 .bind(past.system)
                 .bind(past.timeline)
         };
-        let rows = self.rows_on_known_past("allocate_producer_ids", query).await?;
+        let rows = self
+            .rows_on_known_past("allocate_producer_ids", Effect::Writes, query)
+            .await?;
         let row = rows
             .first()
             .ok_or_else(|| MetastoreError::Corrupt("the cluster's row is missing".to_owned()))?;

@@ -1,22 +1,20 @@
 //! The read path: log heads and extents.
 
 use async_trait::async_trait;
-use esker_model::{
-    ClusterEpoch, IncarnationId, PartitionKey, ProducerEpoch, ProducerId, SegmentId, SegmentKind,
-};
+use esker_model::{PartitionKey, ProducerEpoch, ProducerId};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
-use super::PostgresMetastore;
 use super::error::Effect;
+use super::{PostgresMetastore, objects};
 use crate::{
     ChunkRange, Extent, Head, MetastoreError, Plan, PlanRequest, Reads, Result, TimeQuery, TimeReply,
     TimeRequest,
 };
 
 const HEADS: &str = "SELECT * FROM heads_v1($1, $2)";
-const PLAN: &str = "SELECT * FROM plan_v2($1, $2, $3, $4, $5)";
-const FIND_BY_TIME: &str = "SELECT * FROM find_by_time_v2($1, $2, $3, $4, $5)";
+const PLAN: &str = "SELECT * FROM plan_v3($1, $2, $3, $4, $5)";
+const FIND_BY_TIME: &str = "SELECT * FROM find_by_time_v3($1, $2, $3, $4, $5)";
 
 #[async_trait]
 impl Reads for PostgresMetastore {
@@ -56,12 +54,17 @@ impl Reads for PostgresMetastore {
             .await?;
         let nothing = Plan {
             head: None,
+            manifest: None,
             extents: Vec::new(),
         };
         let mut plans = vec![nothing; requests.len()];
         for row in &rows {
-            let plan = slot(&mut plans, row)?;
-            plan.head = Some(head(row)?);
+            let index = index(row, requests.len())?;
+            let plan = &mut plans[index];
+            if plan.head.is_none() {
+                plan.head = Some(head(row)?);
+                plan.manifest = objects::manifest(row, requests[index].partition.partition)?;
+            }
             plan.extents.extend(extent(row)?);
         }
         Ok(plans)
@@ -95,12 +98,15 @@ impl Reads for PostgresMetastore {
             .await?;
         let nothing = TimeReply {
             head: None,
+            manifest: None,
             extent: None,
         };
         let mut replies = vec![nothing; requests.len()];
         for row in &rows {
-            *slot(&mut replies, row)? = TimeReply {
+            let index = index(row, requests.len())?;
+            replies[index] = TimeReply {
                 head: Some(head(row)?),
+                manifest: objects::manifest(row, requests[index].partition.partition)?,
                 extent: extent(row)?,
             };
         }
@@ -125,13 +131,19 @@ pub(super) fn limit(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// The reply that a row belongs to: the functions number the requests from 1.
-pub(super) fn slot<'a, T>(replies: &'a mut [T], row: &PgRow) -> Result<&'a mut T> {
+/// The request that a row answers: the functions number them from 1.
+pub(super) fn index(row: &PgRow, requests: usize) -> Result<usize> {
     let index: i64 = row.try_get("o_index")?;
     usize::try_from(index - 1)
         .ok()
-        .and_then(|index| replies.get_mut(index))
+        .filter(|index| *index < requests)
         .ok_or_else(|| MetastoreError::Corrupt(format!("a reply to request {index}, which was not sent")))
+}
+
+/// The reply that a row belongs to.
+pub(super) fn slot<'a, T>(replies: &'a mut [T], row: &PgRow) -> Result<&'a mut T> {
+    let index = index(row, replies.len())?;
+    Ok(&mut replies[index])
 }
 
 pub(super) fn head(row: &PgRow) -> Result<Head> {
@@ -143,23 +155,17 @@ pub(super) fn head(row: &PgRow) -> Result<Head> {
     })
 }
 
-/// The extent of a row, in the columns of `plan_v2` or, for lack of some, of `unarchived_v1`.
+/// The extent of a row, in the columns of `plan_v3`.
 pub(super) fn extent(row: &PgRow) -> Result<Option<Extent>> {
     let Some(base_offset) = row.try_get("o_base_offset")? else {
         return Ok(None);
     };
-    let kind = kind(row.try_get("o_kind")?)?;
     let producer_id: Option<i64> = row.try_get("o_producer_id")?;
     let producer_epoch: Option<i16> = row.try_get("o_producer_epoch")?;
     Ok(Some(Extent {
         base_offset,
         end_offset: row.try_get("o_end_offset")?,
-        segment: SegmentId {
-            kind,
-            epoch: ClusterEpoch(row.try_get("o_epoch")?),
-            incarnation: IncarnationId(row.try_get("o_incarnation")?),
-            seq: unsigned(row, "o_seq")?,
-        },
+        segment: objects::segment(row, row.try_get("o_kind")?)?,
         object_bytes: unsigned(row, "o_object_bytes")?,
         chunk: chunk(row)?,
         position: unsigned(row, "o_position")?,
@@ -172,22 +178,14 @@ pub(super) fn extent(row: &PgRow) -> Result<Option<Extent>> {
     }))
 }
 
-/// The columns `kind`.
-pub(super) fn kind(number: i16) -> Result<SegmentKind> {
-    match number {
-        0 => Ok(SegmentKind::Ingest),
-        1 => Ok(SegmentKind::Archive),
-        other => Err(MetastoreError::Corrupt(format!("a segment of kind {other}"))),
+/// Extents of several partitions.
+pub(super) fn extents(rows: &[PgRow]) -> Result<Vec<(PartitionKey, Extent)>> {
+    let mut extents = Vec::with_capacity(rows.len());
+    for row in rows {
+        let partition = objects::partition(row)?;
+        extents.extend(extent(row)?.map(|extent| (partition, extent)));
     }
-}
-
-/// As [`kind`], the other way.
-pub(super) fn kind_number(kind: SegmentKind) -> i16 {
-    match kind {
-        SegmentKind::Ingest => 0,
-        SegmentKind::Archive => 1,
-        SegmentKind::Merged(_) => 2,
-    }
+    Ok(extents)
 }
 
 fn chunk(row: &PgRow) -> Result<Option<ChunkRange>> {

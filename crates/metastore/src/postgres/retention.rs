@@ -3,15 +3,16 @@
 use async_trait::async_trait;
 use esker_model::PartitionKey;
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 
-use super::PostgresMetastore;
 use super::error::Effect;
 use super::reads::{self, Keys};
-use crate::{Head, MetastoreError, Reads, Result, RetainRequest, Retention};
+use super::{PostgresMetastore, objects};
+use crate::{Head, Reads, Result, RetainReply, RetainRequest, Retention, Ripe};
 
 #[async_trait]
 impl Retention for PostgresMetastore {
-    async fn retain(&self, requests: &[RetainRequest]) -> Result<Vec<(PartitionKey, Head)>> {
+    async fn retain(&self, requests: &[RetainRequest]) -> Result<RetainReply> {
         let keys = Keys::new(requests.iter().map(|request| request.partition));
         let ms: Vec<Option<i64>> = requests.iter().map(|request| request.ms).collect();
         let bytes: Vec<Option<i64>> = requests
@@ -19,7 +20,7 @@ impl Retention for PostgresMetastore {
             .map(|request| request.bytes.map(reads::limit))
             .collect();
         let query = || {
-            sqlx::query("SELECT * FROM retain_v1($1, $2, $3, $4)")
+            sqlx::query("SELECT * FROM retain_v2($1, $2, $3, $4)")
                 .bind(&keys.topic)
                 .bind(&keys.partition)
                 .bind(&ms)
@@ -30,13 +31,18 @@ impl Retention for PostgresMetastore {
             .rows(&self.general, "retain", Effect::Writes, query)
             .await?;
         let mut moved = vec![None; requests.len()];
+        let mut ripe = vec![None; requests.len()];
         for row in &rows {
-            *reads::slot(&mut moved, row)? = Some(reads::head(row)?);
+            let index = reads::index(row, requests.len())?;
+            match self::ripe(row, &requests[index])? {
+                Some(found) => ripe[index] = Some(found),
+                None => moved[index] = Some((requests[index].partition, reads::head(row)?)),
+            }
         }
-        let moved = requests.iter().zip(moved);
-        Ok(moved
-            .filter_map(|(request, head)| Some((request.partition, head?)))
-            .collect())
+        Ok(RetainReply {
+            moved: moved.into_iter().flatten().collect(),
+            ripe: ripe.into_iter().flatten().collect(),
+        })
     }
 
     async fn advance_log_start(&self, starts: &[(PartitionKey, i64)]) -> Result<Vec<Option<Head>>> {
@@ -66,12 +72,25 @@ impl Retention for PostgresMetastore {
     }
 
     async fn drop_archived(&self, limit: usize) -> Result<u64> {
-        let query = || sqlx::query("SELECT drop_archived_v1($1)").bind(reads::limit(limit as u64));
+        let query = || sqlx::query("SELECT drop_archived_v2($1)").bind(reads::limit(limit as u64));
         let row = self
             .session
             .row(&self.general, "drop_archived", Effect::Writes, query)
             .await?;
-        u64::try_from(row.try_get::<i64, _>(0)?)
-            .map_err(|_| MetastoreError::Corrupt("fewer than no chunks were forgotten".to_owned()))
+        objects::count(&row)
     }
+}
+
+/// What a row says of a manifest that lists something that may go, if it is about one.
+fn ripe(row: &PgRow, request: &RetainRequest) -> Result<Option<Ripe>> {
+    let Some(manifest) = objects::manifest(row, request.partition.partition)? else {
+        return Ok(None);
+    };
+    Ok(Some(Ripe {
+        request: *request,
+        log_start: row.try_get("o_log_start")?,
+        manifest,
+        bytes_behind: reads::unsigned(row, "o_bytes_behind")?,
+        now_ms: row.try_get("o_now_ms")?,
+    }))
 }

@@ -16,9 +16,9 @@ use super::session::{self, Session};
 use crate::{MetastoreError, Result};
 
 /// The oldest schema that this program works with.
-pub const SCHEMA_NEEDED: i64 = 4;
+pub const SCHEMA_NEEDED: i64 = 5;
 /// The newest schema that this program knows.
-pub const SCHEMA_KNOWN: i64 = 4;
+pub const SCHEMA_KNOWN: i64 = 5;
 
 /// Programs that migrate at the same time wait for each other on this advisory lock ("eskermig").
 const LOCK: i64 = 0x6573_6b65_726d_6967;
@@ -126,6 +126,52 @@ const MIGRATIONS: &[Migration] = &[
         parts: &[include_str!(
             "../../../../migrations/postgres/0004_archive_indexes.sql"
         )],
+    },
+    // What the indexes name is there already, so they need no migration of their own.
+    Migration {
+        version: 5,
+        name: "manifests",
+        indexes: &[
+            (
+                "segment_tombstone",
+                "segment (committed_at NULLS FIRST) WHERE state = 2",
+            ),
+            (
+                "archive_extent_hole",
+                "archive_extent (incarnation, seq) WHERE kind = 0",
+            ),
+            ("agent_ended", "agent (state) WHERE state <> 0"),
+        ],
+        parts: &[
+            include_str!("../../../../migrations/postgres/0005_manifests.sql"),
+            // Once more, for agents of the release before: it does not pass over manifests.
+            function!("retain_v1"),
+            function!("from_lost_past_v1"),
+            function!("settled_through_v1"),
+            function!("release_archived_v1"),
+            function!("release_v2"),
+            function!("drop_archived_v2"),
+            function!("delete_topics_v3"),
+            function!("plan_v3"),
+            function!("find_by_time_v3"),
+            function!("retain_v2"),
+            function!("merge_candidates_v1"),
+            function!("to_merge_v1"),
+            function!("merge_v1"),
+            function!("mostly_dead_v1"),
+            function!("archived_in_v1"),
+            function!("move_archived_v1"),
+            function!("unneeded_v2"),
+            function!("forget_objects_v1"),
+            function!("topics_to_empty_v1"),
+            function!("topics_emptied_v1"),
+            function!("orphans_v1"),
+            function!("references_v1"),
+            function!("to_sweep_v1"),
+            function!("swept_v1"),
+            function!("report_job_v1"),
+            function!("upkeep_status_v1"),
+        ],
     },
 ];
 

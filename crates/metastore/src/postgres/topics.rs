@@ -18,7 +18,7 @@ use crate::{
 };
 
 const CREATE_TOPICS: &str = "SELECT c.* FROM create_topics_v2($3, $4, $5, $6, $7) c, same_past_v1($1, $2)";
-const DELETE_TOPICS: &str = "SELECT d.* FROM delete_topics_v2($3) d, same_past_v1($1, $2)";
+const DELETE_TOPICS: &str = "SELECT d.* FROM delete_topics_v3($3) d, same_past_v1($1, $2)";
 const CREATE_PARTITIONS: &str = "SELECT c.* FROM create_partitions_v2($3, $4) c, same_past_v1($1, $2)";
 const ALTER_CONFIGS: &str = "SELECT a.* FROM alter_configs_v1($3, $4, $5) a, same_past_v1($1, $2)";
 
@@ -143,7 +143,7 @@ impl PostgresMetastore {
         count: usize,
         query: impl Fn(Past) -> PgQuery<'q> + Send + Sync,
     ) -> Result<Vec<PgRow>> {
-        let rows = self.rows_on_known_past(method, query).await?;
+        let rows = self.rows_on_known_past(method, Effect::Writes, query).await?;
         if rows.len() == count {
             return Ok(rows);
         }

@@ -1,38 +1,19 @@
 //! Archiving: which segments wait for it, and the move of `archived_to` over what was archived.
 //!
-//! What holds: `archive_extent` covers a partition from where it was first archived up to `archived_to`, end to
+//! What holds: `archive_extent` covers a partition from the end of its manifest up to `archived_to`, end to
 //! end, and no extent that lies below `archived_to` as a whole is left in `extent`.
 
 use std::collections::BTreeSet;
 
-use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId, SegmentKind};
+use esker_model::{PartitionKey, SegmentId, SegmentKind};
 use rusqlite::params;
 
 use super::commit::LIVE;
 use super::database::Transaction;
 use super::extents::{self, extents_sql};
-use super::values::{get_incarnation, incarnation, int};
+use super::values::{get_epoch, get_incarnation, get_unsigned, incarnation, int};
 use super::{agents, cluster, reads};
 use crate::{ArchiveRequest, ArchivedPartition, Extent, MetastoreError, Result, WaitingSegment, ends_meet};
-
-pub(super) fn claim_job(tx: &Transaction<'_>, job: &str, id: IncarnationId, lease_ms: i64) -> Result<bool> {
-    agents::take_fence(tx, id)?;
-    let taken = tx
-        .prepare_cached(
-            "INSERT INTO job (name, incarnation, until_ms) VALUES (?1, ?2, ?3)
-             ON CONFLICT (name) DO UPDATE
-             SET incarnation = excluded.incarnation, until_ms = excluded.until_ms
-             WHERE job.incarnation = excluded.incarnation OR job.until_ms < ?4
-                OR NOT EXISTS (SELECT 1 FROM agent a WHERE a.incarnation = job.incarnation AND a.state = 1)",
-        )?
-        .execute(params![
-            job,
-            incarnation(&id),
-            tx.now_ms.saturating_add(lease_ms),
-            tx.now_ms
-        ])?;
-    Ok(taken == 1)
-}
 
 pub(super) fn waiting_segments(
     tx: &Transaction<'_>,
@@ -50,18 +31,14 @@ pub(super) fn waiting_segments(
     while (waiting.is_empty() || (waiting.len() < segments_max && bytes < bytes_max))
         && let Some(row) = rows.next()?
     {
-        let unsigned = |column| -> Result<u64> {
-            u64::try_from(row.get::<_, i64>(column)?)
-                .map_err(|_| MetastoreError::Corrupt("a segment with a negative number".to_owned()))
-        };
         let segment = WaitingSegment {
             id: SegmentId {
                 kind: SegmentKind::Ingest,
-                epoch: ClusterEpoch(row.get(0)?),
+                epoch: get_epoch(row, 0)?,
                 incarnation: get_incarnation(row, 1)?,
-                seq: unsigned(2)?,
+                seq: get_unsigned(row, 2)?,
             },
-            object_bytes: unsigned(3)?,
+            object_bytes: get_unsigned(row, 3)?,
             age_ms: tx.now_ms.saturating_sub(row.get(4)?),
         };
         bytes = bytes.saturating_add(segment.object_bytes);
@@ -133,7 +110,7 @@ fn archive_one(
         return Ok(false);
     }
     for extent in &archived.extents {
-        extents::insert_archived(tx, key, extent)?;
+        extents::insert_archived(tx, key, extent, tx.now_ms)?;
         if in_archive(extent) && registered.insert(extent.segment.seq) {
             register_segment(tx, extent)?;
         }
@@ -148,7 +125,8 @@ fn archive_one(
     Ok(true)
 }
 
-fn register_segment(tx: &Transaction<'_>, extent: &Extent) -> Result<()> {
+/// Registers an archive segment.
+pub(super) fn register_segment(tx: &Transaction<'_>, extent: &Extent) -> Result<()> {
     let segment = &extent.segment;
     let inserted = tx
         .prepare_cached(

@@ -9,7 +9,7 @@ use super::error;
 use crate::Result;
 
 /// Statements kept prepared: more than there are.
-const STATEMENTS_CACHED: usize = 96;
+const STATEMENTS_CACHED: usize = 160;
 
 pub(super) struct Database {
     connection: Connection,
@@ -80,6 +80,8 @@ impl DatabaseClock {
             "SELECT max(ifnull((SELECT max(heartbeat_ms) FROM agent), 0),
                         ifnull((SELECT max(touched_ms) FROM producer_partition), 0),
                         ifnull((SELECT max(committed_ms) FROM segment WHERE state = 1), 0),
+                        ifnull((SELECT max(committed_ms) FROM segment WHERE state = 2), 0),
+                        ifnull((SELECT max(released_ms) FROM unneeded_object), 0),
                         ifnull((SELECT max(released_ms) FROM segment WHERE state = 3), 0),
                         ifnull((SELECT max(released_ms) FROM archive_segment WHERE state = 3), 0))",
             [],

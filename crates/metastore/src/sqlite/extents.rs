@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 
 use super::commit::is_transactional;
 use super::database::Transaction;
-use super::values::{get_incarnation, incarnation, int};
+use super::values::{get_incarnation, get_unsigned, incarnation, int};
 use crate::{ChunkRange, Extent, MetastoreError, Result};
 
 /// `archive_extent.kind`. Statements that the partial index serves spell out 1.
@@ -31,7 +31,7 @@ macro_rules! archive_extents_sql {
         concat!(
             "SELECT e.base_offset, e.end_offset, e.kind, e.epoch, e.incarnation, e.seq, e.object_bytes,
                     e.position, e.bytes, e.max_timestamp, NULL, NULL, 0,
-                    e.chunk_position, e.chunk_bytes, e.chunk_crc, e.topic, e.partition
+                    e.chunk_position, e.chunk_bytes, e.chunk_crc, e.topic, e.partition, e.archived_ms
              FROM archive_extent e ",
             $condition
         )
@@ -42,10 +42,7 @@ pub(super) use {archive_extents_sql, extents_sql};
 
 /// Reads a row of either selection.
 pub(super) fn extent(row: &Row<'_>) -> Result<Extent> {
-    let unsigned = |column| -> Result<u64> {
-        u64::try_from(row.get::<_, i64>(column)?)
-            .map_err(|_| MetastoreError::Corrupt("an extent with a negative number".to_owned()))
-    };
+    let unsigned = |column| get_unsigned(row, column);
     let producer: (Option<i64>, Option<i16>) = (row.get(10)?, row.get(11)?);
     let kind = match row.get(2)? {
         INGEST => SegmentKind::Ingest,
@@ -98,8 +95,13 @@ fn misplaced(segment: &SegmentId) -> MetastoreError {
     MetastoreError::Corrupt(format!("the merged segment {segment} is listed in a manifest"))
 }
 
-/// Inserts an archived extent.
-pub(super) fn insert_archived(tx: &Transaction<'_>, key: PartitionKey, extent: &Extent) -> Result<()> {
+/// Inserts an extent that was archived at that time.
+pub(super) fn insert_archived(
+    tx: &Transaction<'_>,
+    key: PartitionKey,
+    extent: &Extent,
+    archived_ms: i64,
+) -> Result<()> {
     let segment = &extent.segment;
     let kind = match segment.kind {
         SegmentKind::Ingest => INGEST,
@@ -128,7 +130,7 @@ pub(super) fn insert_archived(tx: &Transaction<'_>, key: PartitionKey, extent: &
         extent.chunk.map(|chunk| int(chunk.position)).transpose()?,
         extent.chunk.map(|chunk| chunk.bytes),
         extent.chunk.map(|chunk| chunk.crc),
-        tx.now_ms,
+        archived_ms,
     ])?;
     Ok(())
 }

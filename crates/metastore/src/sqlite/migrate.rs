@@ -8,6 +8,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0001_first_tables.sql"),
     include_str!("../../../../migrations/sqlite/0002_names_again.sql"),
     include_str!("../../../../migrations/sqlite/0003_archive.sql"),
+    include_str!("../../../../migrations/sqlite/0004_manifests.sql"),
 ];
 
 /// "Eskr" in ASCII.

@@ -10,8 +10,8 @@
 //! same directory is refused. In memory there is no thread: calls run where they are made, in the order
 //! in which they are made, so that a simulation repeats itself.
 //!
-//! `commit` → `settle` are the write path, `reads` the read path, `archive` → `release` the way of segments out of
-//! the store; the other files are named after their trait.
+//! `commit` → `settle` are the write path, `reads` the read path; `archive` → `moves` → `merge` → `release` → `removal`
+//! the way of segments out of the store, `sweep` what was never in it; the other files are named after their trait.
 
 mod agents;
 mod archive;
@@ -25,14 +25,19 @@ mod executor;
 mod extents;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod jobs;
 mod memory;
+mod merge;
 mod migrate;
+mod moves;
 mod open;
 mod producers;
 mod reads;
 mod release;
+mod removal;
 mod retention;
 mod settle;
+mod sweep;
 mod topics;
 mod traits;
 mod values;

@@ -7,7 +7,8 @@ use rusqlite::{OptionalExtension, params};
 
 use super::database::Transaction;
 use super::extents::{archive_extents_sql, extent, extents_sql};
-use crate::{Extent, Head, Plan, PlanRequest, Result, TimeQuery, TimeReply, TimeRequest};
+use super::merge;
+use crate::{Extent, Head, ManifestRef, Plan, PlanRequest, Result, TimeQuery, TimeReply, TimeRequest};
 
 /// A log head with what only the metastore needs of it.
 pub(super) struct HeadRow {
@@ -71,6 +72,7 @@ pub(super) fn plan(tx: &Transaction<'_>, requests: &[PlanRequest]) -> Result<Vec
 fn plan_one(tx: &Transaction<'_>, request: &PlanRequest) -> Result<Plan> {
     let mut plan = Plan {
         head: head(tx, request.partition)?.map(|row| row.head),
+        manifest: None,
         extents: Vec::new(),
     };
     let Some(Head { archived_to, .. }) = plan.head else {
@@ -79,14 +81,17 @@ fn plan_one(tx: &Transaction<'_>, request: &PlanRequest) -> Result<Plan> {
     // The extents of a partition are contiguous, so the one that holds `from` is the last that
     // begins at or below it: two searches of the tree instead of a scan.
     let mut bytes = 0;
-    if request.from < archived_to {
+    let mut from = request.from;
+    if from < archived_to {
+        plan.manifest = listed(tx, request.partition, from)?;
+        from = plan.manifest.map_or(from, |manifest| manifest.end_offset);
         let sql = archive_extents_sql!(
             "WHERE e.topic = ?1 AND e.partition = ?2 AND e.end_offset > ?3
                AND e.base_offset >= ifnull((SELECT max(base_offset) FROM archive_extent
                                             WHERE topic = ?1 AND partition = ?2 AND base_offset <= ?3), 0)
              ORDER BY e.base_offset"
         );
-        collect(tx, sql, request, request.from, &mut plan.extents, &mut bytes)?;
+        collect(tx, sql, request, from, &mut plan.extents, &mut bytes)?;
     }
     let sql = extents_sql!(
         "WHERE e.topic = ?1 AND e.partition = ?2 AND e.end_offset > ?3
@@ -94,9 +99,15 @@ fn plan_one(tx: &Transaction<'_>, request: &PlanRequest) -> Result<Plan> {
                                         WHERE topic = ?1 AND partition = ?2 AND base_offset <= ?3), 0)
          ORDER BY e.base_offset"
     );
-    let from = request.from.max(archived_to);
+    let from = from.max(archived_to);
     collect(tx, sql, request, from, &mut plan.extents, &mut bytes)?;
     Ok(plan)
+}
+
+/// The manifest of a partition, if it lists records from an offset on.
+pub(super) fn listed(tx: &Transaction<'_>, key: PartitionKey, from: i64) -> Result<Option<ManifestRef>> {
+    let manifest = merge::manifest(tx, key)?.map(|row| row.manifest);
+    Ok(manifest.filter(|manifest| manifest.reaches_beyond(from)))
 }
 
 /// Adds extents to a plan as far as its limits go.
@@ -133,6 +144,7 @@ fn find_one(tx: &Transaction<'_>, request: &TimeRequest) -> Result<TimeReply> {
     let Some(HeadRow { head, .. }) = head(tx, request.partition)? else {
         return Ok(TimeReply {
             head: None,
+            manifest: None,
             extent: None,
         });
     };
@@ -183,6 +195,7 @@ fn find_one(tx: &Transaction<'_>, request: &TimeRequest) -> Result<TimeReply> {
     }
     Ok(TimeReply {
         head: Some(head),
+        manifest: listed(tx, request.partition, from)?,
         extent: found,
     })
 }

@@ -2,21 +2,26 @@
 
 use std::collections::BTreeSet;
 
-use esker_model::{ClusterEpoch, PartitionKey, SegmentId, SegmentKind, TopicKey};
+use esker_model::{PartitionKey, SegmentId, SegmentKind, TopicKey};
 use rusqlite::{OptionalExtension, params};
 
 use super::database::Transaction;
 use super::reads::{self, HeadRow};
 use super::release;
-use super::values::get_incarnation;
-use crate::{Head, MetastoreError, Result, RetainRequest};
+use super::values::{get_epoch, get_incarnation, get_unsigned};
+use crate::{Head, ManifestRef, Result, RetainReply, RetainRequest, Ripe};
 
-pub(super) fn retain(tx: &Transaction<'_>, requests: &[RetainRequest]) -> Result<Vec<(PartitionKey, Head)>> {
-    let mut moved = Vec::new();
+pub(super) fn retain(tx: &Transaction<'_>, requests: &[RetainRequest]) -> Result<RetainReply> {
+    let mut reply = RetainReply::default();
     for request in requests {
         let Some(HeadRow { head, .. }) = reads::head(tx, request.partition)? else {
             continue;
         };
+        if let Some(manifest) = reads::listed(tx, request.partition, head.log_start)? {
+            // What comes first goes first: nothing behind the manifest goes before what it lists.
+            reply.ripe.extend(ripe(tx, request, head, manifest)?);
+            continue;
+        }
         let by_time = match request.ms {
             Some(ms) => first_younger(tx, request.partition, head, ms)?,
             None => head.log_start,
@@ -32,10 +37,53 @@ pub(super) fn retain(tx: &Transaction<'_>, requests: &[RetainRequest]) -> Result
                 ..head
             };
             save_log_start(tx, request.partition, start)?;
-            moved.push((request.partition, head));
+            reply.moved.push((request.partition, head));
         }
     }
-    Ok(moved)
+    Ok(reply)
+}
+
+/// Whether the first entry of a manifest may go. One below the log start goes anyway.
+fn ripe(
+    tx: &Transaction<'_>,
+    request: &RetainRequest,
+    head: Head,
+    manifest: ManifestRef,
+) -> Result<Option<Ripe>> {
+    let key = request.partition;
+    let (bytes, first_end, first_bytes, first_timestamp): (i64, i64, i64, i64) = tx
+        .prepare_cached(
+            "SELECT bytes, first_end_offset, first_bytes, first_timestamp FROM manifest
+             WHERE topic = ?1 AND partition = ?2",
+        )?
+        .query_row((key.topic.0, key.partition), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?;
+    let behind: i64 = tx
+        .prepare_cached(
+            "SELECT (SELECT ifnull(sum(bytes), 0) FROM archive_extent
+                     WHERE topic = ?1 AND partition = ?2 AND base_offset >= ?3)
+                  + (SELECT ifnull(sum(bytes), 0) FROM extent
+                     WHERE topic = ?1 AND partition = ?2 AND end_offset > ?4)",
+        )?
+        .query_row(
+            params![key.topic.0, key.partition, manifest.end_offset, head.archived_to],
+            |row| row.get(0),
+        )?;
+    let old = request
+        .ms
+        .is_some_and(|ms| first_timestamp < tx.now_ms.saturating_sub(ms));
+    let beyond = request
+        .bytes
+        .is_some_and(|limit| (bytes - first_bytes + behind).unsigned_abs() >= limit);
+    let is_ripe = head.log_start < first_end && (old || beyond);
+    Ok(is_ripe.then_some(Ripe {
+        request: *request,
+        log_start: head.log_start,
+        manifest,
+        bytes_behind: behind.unsigned_abs(),
+        now_ms: tx.now_ms,
+    }))
 }
 
 /// Where the first chunk begins that is not older; the end of the archive if all are.
@@ -131,10 +179,9 @@ pub(super) fn drop_archived(tx: &Transaction<'_>, limit: usize) -> Result<u64> {
                 } else {
                     SegmentKind::Ingest
                 },
-                epoch: ClusterEpoch(row.get(4)?),
+                epoch: get_epoch(row, 4)?,
                 incarnation: get_incarnation(row, 5)?,
-                seq: u64::try_from(row.get::<_, i64>(6)?)
-                    .map_err(|_| MetastoreError::Corrupt("a segment with a negative number".to_owned()))?,
+                seq: get_unsigned(row, 6)?,
             };
             dead.push((key, row.get(2)?, segment));
         }

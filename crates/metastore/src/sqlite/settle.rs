@@ -25,10 +25,10 @@ fn settle_one(tx: &Transaction<'_>, id: IncarnationId, epoch: i32, seq: u64) -> 
     }
     let inserted = tx
         .prepare_cached(
-            "INSERT INTO segment (incarnation, seq, epoch, state, object_bytes)
-             VALUES (?1, ?2, ?3, ?4, 0) ON CONFLICT DO NOTHING",
+            "INSERT INTO segment (incarnation, seq, epoch, state, object_bytes, committed_ms)
+             VALUES (?1, ?2, ?3, ?4, 0, ?5) ON CONFLICT DO NOTHING",
         )?
-        .execute(params![incarnation(&id), int(seq)?, epoch, TOMBSTONE])?;
+        .execute(params![incarnation(&id), int(seq)?, epoch, TOMBSTONE, tx.now_ms])?;
     if inserted == 1 {
         return Ok(Settled::Tombstoned);
     }

@@ -134,14 +134,15 @@ fn insert_heads(tx: &Transaction<'_>, topic: TopicKey, partitions: std::ops::Ran
 }
 
 /// Deletes a topic with its heads, what they remember of producers, and its extents. Segments that nothing else
-/// needs may go: archive segments from now on, ingest segments as soon as they are released.
+/// needs may go: archive segments from now on, ingest segments as soon as they are released. What belongs to the topic
+/// alone is found in the bucket by its id.
 pub(super) fn delete(tx: &Transaction<'_>, uuid: TopicUuid) -> Result<bool> {
     let Some(topic) = by_uuid(tx, uuid)? else {
         return Ok(false);
     };
     let version = raise_version(tx)?;
-    tx.prepare_cached("INSERT INTO topic_deleted (version, uuid) VALUES (?1, ?2)")?
-        .execute(params![version, topic_uuid(&uuid)])?;
+    tx.prepare_cached("INSERT INTO topic_deleted (version, uuid, to_empty_ms) VALUES (?1, ?2, ?3)")?
+        .execute(params![version, topic_uuid(&uuid), tx.now_ms])?;
     tx.prepare_cached(
         "INSERT INTO name_deleted (name, partitions) VALUES (?1, ?2)
          ON CONFLICT (name) DO UPDATE SET partitions = max(partitions, excluded.partitions)",
@@ -159,6 +160,8 @@ pub(super) fn delete(tx: &Transaction<'_>, uuid: TopicUuid) -> Result<bool> {
         tx.prepare_cached("DELETE FROM extent WHERE topic = ?1")?
             .execute([topic.key.0])?;
         release::forget_topic(tx, topic.key)?;
+        tx.prepare_cached("DELETE FROM manifest WHERE topic = ?1")?
+            .execute([topic.key.0])?;
     }
     Ok(true)
 }

@@ -1,18 +1,21 @@
 //! The traits, each method one call of the executor and one transaction.
 
 use async_trait::async_trait;
-use esker_model::{ClusterId, IncarnationId, PartitionKey, SegmentId, TopicUuid};
+use esker_model::{
+    ClusterEpoch, ClusterId, IncarnationId, LogId, ObjectId, PartitionKey, SegmentId, TopicUuid,
+};
 
 use super::database::{Database, Transaction};
 use super::{
-    SqliteMetastore, agents, archive, cluster, commit, memory, producers, reads, release, retention, settle,
-    topics,
+    SqliteMetastore, agents, archive, cluster, commit, jobs, memory, merge, moves, producers, reads, release,
+    removal, retention, settle, sweep, topics,
 };
 use crate::{
     Agents, ArchiveRequest, Archives, Catalog, Cluster, Clusters, CommitReply, CommitRequest, Commits,
-    ConfigChange, CreatePartitionsRefusal, CreateTopicRefusal, Extent, Head, Heartbeat, NewPartitions,
-    NewTopic, Plan, PlanRequest, Producers, Reads, Registered, Registration, Result, RetainRequest,
-    Retention, Settled, TimeReply, TimeRequest, Topic, Topics, WaitingSegment,
+    ConfigChange, CreatePartitionsRefusal, CreateTopicRefusal, Extent, Head, Heartbeat, JobReport, Jobs,
+    MergeCandidate, MergeDue, MergeRequest, Merges, NewPartitions, NewTopic, Plan, PlanRequest, Producers,
+    Reads, References, Registered, Registration, Removals, Result, RetainReply, RetainRequest, Retention,
+    Settled, Sweeps, TimeReply, TimeRequest, ToMerge, Topic, Topics, UpkeepStatus, WaitingSegment,
 };
 
 impl SqliteMetastore {
@@ -171,15 +174,30 @@ impl Agents for SqliteMetastore {
 }
 
 #[async_trait]
-impl Archives for SqliteMetastore {
+impl Jobs for SqliteMetastore {
     async fn claim_job(&self, job: &str, incarnation: IncarnationId, lease_ms: i64) -> Result<bool> {
         let job = job.to_owned();
         self.write("claim_job", move |tx| {
-            archive::claim_job(tx, &job, incarnation, lease_ms)
+            jobs::claim(tx, &job, incarnation, lease_ms)
         })
         .await
     }
 
+    async fn report_job(&self, job: &str, incarnation: IncarnationId, report: &JobReport) -> Result<()> {
+        let (job, report) = (job.to_owned(), report.clone());
+        self.write("report_job", move |tx| {
+            jobs::report(tx, &job, incarnation, &report)
+        })
+        .await
+    }
+
+    async fn upkeep_status(&self) -> Result<UpkeepStatus> {
+        self.read("upkeep_status", jobs::status).await
+    }
+}
+
+#[async_trait]
+impl Archives for SqliteMetastore {
     async fn waiting_segments(&self, bytes_max: u64, segments_max: usize) -> Result<Vec<WaitingSegment>> {
         self.read("waiting_segments", move |tx| {
             archive::waiting_segments(tx, bytes_max, segments_max)
@@ -205,28 +223,65 @@ impl Archives for SqliteMetastore {
             .await
     }
 
-    async fn unneeded(&self, grace_ms: i64, limit: usize) -> Result<Vec<SegmentId>> {
-        self.read("unneeded", move |tx| release::unneeded(tx, grace_ms, limit))
+    async fn empty_buckets(&self) -> Result<u64> {
+        // `archive` leaves nothing in them.
+        Ok(0)
+    }
+
+    async fn mostly_dead(&self, bytes_min: u64, limit: usize) -> Result<Vec<SegmentId>> {
+        self.read("mostly_dead", move |tx| moves::mostly_dead(tx, bytes_min, limit))
             .await
     }
 
-    async fn forget_segments(&self, segments: &[SegmentId]) -> Result<()> {
+    async fn archived_in(&self, segments: &[SegmentId]) -> Result<Vec<(PartitionKey, Extent)>> {
         let segments = segments.to_vec();
-        self.write("forget_segments", move |tx| {
-            release::forget_segments(tx, &segments)
+        self.read("archived_in", move |tx| moves::archived_in(tx, &segments))
+            .await
+    }
+
+    async fn move_archived(&self, request: &ArchiveRequest) -> Result<Vec<bool>> {
+        let request = request.clone();
+        self.write("move_archived", move |tx| moves::move_archived(tx, &request))
+            .await
+    }
+}
+
+#[async_trait]
+impl Merges for SqliteMetastore {
+    async fn merge_candidates(
+        &self,
+        due: &MergeDue,
+        after: Option<LogId>,
+        limit: usize,
+    ) -> Result<Vec<MergeCandidate>> {
+        let due = *due;
+        self.read("merge_candidates", move |tx| {
+            merge::candidates(tx, &due, after, limit)
         })
         .await
     }
 
-    async fn empty_buckets(&self) -> Result<u64> {
-        // `archive` leaves nothing in them.
-        Ok(0)
+    async fn to_merge(
+        &self,
+        partitions: &[PartitionKey],
+        extents_max: usize,
+    ) -> Result<Vec<Option<ToMerge>>> {
+        let partitions = partitions.to_vec();
+        self.read("to_merge", move |tx| {
+            merge::to_merge(tx, &partitions, extents_max)
+        })
+        .await
+    }
+
+    async fn merge(&self, request: &MergeRequest) -> Result<Vec<bool>> {
+        let request = request.clone();
+        self.write("merge", move |tx| merge::merge(tx, &request)).await
     }
 }
 
 #[async_trait]
 impl Retention for SqliteMetastore {
-    async fn retain(&self, requests: &[RetainRequest]) -> Result<Vec<(PartitionKey, Head)>> {
+    async fn retain(&self, requests: &[RetainRequest]) -> Result<RetainReply> {
         let requests = requests.to_vec();
         self.write("retain", move |tx| retention::retain(tx, &requests))
             .await
@@ -242,6 +297,65 @@ impl Retention for SqliteMetastore {
 
     async fn drop_archived(&self, limit: usize) -> Result<u64> {
         self.write("drop_archived", move |tx| retention::drop_archived(tx, limit))
+            .await
+    }
+}
+
+#[async_trait]
+impl Removals for SqliteMetastore {
+    async fn unneeded(&self, grace_ms: i64, skip: usize, limit: usize) -> Result<Vec<ObjectId>> {
+        self.read("unneeded", move |tx| removal::unneeded(tx, grace_ms, skip, limit))
+            .await
+    }
+
+    async fn forget_objects(&self, objects: &[ObjectId]) -> Result<()> {
+        let objects = objects.to_vec();
+        self.write("forget_objects", move |tx| removal::forget(tx, &objects))
+            .await
+    }
+
+    async fn topics_to_empty(&self, grace_ms: i64, limit: usize) -> Result<Vec<TopicUuid>> {
+        self.read("topics_to_empty", move |tx| {
+            removal::topics_to_empty(tx, grace_ms, limit)
+        })
+        .await
+    }
+
+    async fn topics_emptied(&self, topics: &[TopicUuid]) -> Result<()> {
+        let topics = topics.to_vec();
+        self.write("topics_emptied", move |tx| removal::topics_emptied(tx, &topics))
+            .await
+    }
+}
+
+#[async_trait]
+impl Sweeps for SqliteMetastore {
+    async fn orphans(&self, epoch: ClusterEpoch, segments: &[SegmentId]) -> Result<Vec<SegmentId>> {
+        let segments = segments.to_vec();
+        self.read("orphans", move |tx| sweep::orphans(tx, epoch, &segments))
+            .await
+    }
+
+    async fn references(
+        &self,
+        epoch: ClusterEpoch,
+        incarnations: &[IncarnationId],
+        logs: &[LogId],
+    ) -> Result<References> {
+        let (incarnations, logs) = (incarnations.to_vec(), logs.to_vec());
+        self.read("references", move |tx| {
+            sweep::references(tx, epoch, &incarnations, &logs)
+        })
+        .await
+    }
+
+    async fn to_sweep(&self, limit: usize) -> Result<Vec<IncarnationId>> {
+        self.read("to_sweep", move |tx| sweep::to_sweep(tx, limit)).await
+    }
+
+    async fn swept(&self, incarnations: &[IncarnationId]) -> Result<u64> {
+        let incarnations = incarnations.to_vec();
+        self.write("swept", move |tx| sweep::swept(tx, &incarnations))
             .await
     }
 }

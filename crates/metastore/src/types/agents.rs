@@ -16,6 +16,9 @@ pub struct Registration {
     pub profile: AgentProfile,
 }
 
+/// What this release can read of history. 1: archive segments and manifests.
+pub const HISTORY_READ: u32 = 1;
+
 /// What an agent tells the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentProfile {
@@ -30,6 +33,9 @@ pub struct AgentProfile {
     /// Its version.
     #[serde(default)]
     pub version: String,
+    /// Which history it can read: [`HISTORY_READ`] of its release; 0: of a release before there was that.
+    #[serde(default)]
+    pub history: u32,
 }
 
 /// What clients of one listener are told.

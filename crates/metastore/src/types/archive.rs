@@ -5,6 +5,10 @@ use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId, SegmentK
 use super::read::Extent;
 use crate::{MetastoreError, Result};
 
+/// How much longer than others an ingest segment is kept whose records could not be read when they were archived: a
+/// week, in milliseconds. If somebody repairs the object meanwhile, its records can be read again.
+pub const HOLE_KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
 /// An ingest segment that was committed and is still needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitingSegment {

@@ -2,6 +2,8 @@
 
 use esker_model::{PartitionKey, ProducerEpoch, ProducerId, SegmentId};
 
+use super::manifest::ManifestRef;
+
 /// Where a partition's log begins and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
@@ -70,8 +72,10 @@ pub struct PlanRequest {
 pub struct Plan {
     /// `None`: the partition does not exist.
     pub head: Option<Head>,
-    /// Ascending by offset; those whose `end_offset` lies above `from`. Usually contiguous: the reader
-    /// checks.
+    /// Where the records from `from` on are listed that are not among the extents; `None` if all are.
+    pub manifest: Option<ManifestRef>,
+    /// Ascending by offset; those whose `end_offset` lies above `from`, from the end of the manifest on. Usually
+    /// contiguous: the reader checks.
     pub extents: Vec<Extent>,
 }
 
@@ -103,6 +107,8 @@ pub enum TimeQuery {
 pub struct TimeReply {
     /// `None`: the partition does not exist.
     pub head: Option<Head>,
+    /// Where the records are listed that were not looked at; `None`: all were. They come before those of the extent.
+    pub manifest: Option<ManifestRef>,
     /// `None`: there is no such extent.
     pub extent: Option<Extent>,
 }

@@ -189,7 +189,7 @@ pub async fn extents_that_do_not_fit_are_refused_alone(world: &World) {
     // What nobody was moved to is not known: nobody waits for it.
     let released = world.store.release(&[segment(1), segment(2)]).await;
     assert_eq!(released, Ok(vec![false, true]));
-    assert_eq!(world.store.unneeded(0, 10).await, Ok(vec![]));
+    assert_eq!(unneeded(world).await, []);
     assert_eq!(world.store.archive(&request(&writer, vec![])).await, Ok(vec![]));
 }
 
@@ -208,7 +208,7 @@ pub async fn a_hole_is_told(world: &World) {
     let lost = before[1].segment;
     assert_eq!(world.store.release(&[lost]).await, Ok(vec![true]));
     world.store.leave(writer.incarnation).await.unwrap();
-    world.store.forget_segments(&[lost]).await.unwrap();
+    forget(world, &[lost]).await;
     assert_eq!(world.extents(partition, 0).await, moved);
     assert_eq!(world.extents(partition, 15).await, moved[1..]);
 }

@@ -40,10 +40,6 @@ async fn release(world: &World, segment: SegmentId) -> bool {
     world.store.release(&[segment]).await.unwrap()[0]
 }
 
-async fn unneeded(world: &World) -> Vec<SegmentId> {
-    world.store.unneeded(0, 100).await.unwrap()
-}
-
 pub async fn segments_wait_in_the_order_of_their_commits(world: &World) {
     let (a, b) = (world.writer("a").await, world.writer("b").await);
     let partition = world.partition().await;
@@ -140,16 +136,20 @@ pub async fn what_was_never_committed_is_released(world: &World) {
     let unknown = ingest_segment(&writer, writer.take_seq());
     let released = world.store.release(&[given_up, committed, unknown]).await;
     assert_eq!(released, Ok(vec![true, false, true]));
-    // The tombstone stays, and there is nothing to remove.
-    settle_all(world, &writer, &unknown).await;
+    // The tombstone stays as long as somebody may ask.
     assert_eq!(unneeded(world).await, []);
-    world.store.forget_segments(&[given_up, committed]).await.unwrap();
+    forget(world, &[given_up, committed]).await;
     let mut late = writer.request(vec![vec![plain(partition, &[1])]]);
     late.segments[0].seq = given_up.seq;
     assert_eq!(
         world.store.commit(late).await,
         Err(MetastoreError::AlreadySettled)
     );
+    // Then it goes, and so does the object, which may be there.
+    settle_all(world, &writer, &unknown).await;
+    assert_eq!(unneeded(world).await, [given_up]);
+    forget(world, &[given_up]).await;
+    assert_eq!(unneeded(world).await, []);
     // One without records of its own waits for nobody.
     let empty = segment(world, &writer, &[]).await;
     assert_eq!(waiting(world, u64::MAX, 10).await, [committed, empty]);
@@ -186,16 +186,19 @@ pub async fn released_segments_wait_for_their_grace(world: &World) {
         assert!(release(world, *segment).await);
         world.pass(5).await;
     }
-    assert_eq!(world.store.unneeded(LONG_MS, 10).await, Ok(vec![]));
+    assert_eq!(world.store.unneeded(LONG_MS, 0, 10).await, Ok(vec![]));
     // Those released first come first.
     assert_eq!(unneeded(world).await, segments);
-    let two = world.store.unneeded(0, 2).await.unwrap();
-    assert_eq!(two, segments[..2]);
-    assert_eq!(world.store.unneeded(0, 0).await, Ok(vec![]));
+    let part = async |skip, limit| world.store.unneeded(0, skip, limit).await.unwrap();
+    assert_eq!(part(0, 2).await, objects(&segments[..2]));
+    assert_eq!(part(1, 2).await, objects(&segments[1..]));
+    assert_eq!(part(2, 9).await, objects(&segments[2..]));
+    assert_eq!(part(3, 9).await, []);
+    assert_eq!(part(0, 0).await, []);
     world.pass(50).await;
     // Released again, it is not as if it went now.
     assert!(release(world, segments[0]).await);
-    assert_eq!(world.store.unneeded(50, 10).await.unwrap(), segments);
+    assert_eq!(world.store.unneeded(50, 0, 10).await.unwrap(), objects(&segments));
 }
 
 pub async fn a_living_incarnation_keeps_what_it_has_not_settled(world: &World) {
@@ -244,11 +247,11 @@ pub async fn what_is_forgotten_is_not_unneeded_any_more(world: &World) {
     assert_eq!(unneeded(world).await, [released]);
     // The archive segment of the same seq is another one, and in use, as is the one that still waits.
     let in_use = [archive_segment(&writer, 1), live];
-    world.store.forget_segments(&in_use).await.unwrap();
+    forget(world, &in_use).await;
     assert_eq!(unneeded(world).await, [released]);
     assert_eq!(waiting(world, u64::MAX, 10).await, [live]);
     for _ in 0..2 {
-        world.store.forget_segments(&[released]).await.unwrap();
+        forget(world, &[released]).await;
         assert_eq!(unneeded(world).await, []);
         assert!(release(world, released).await);
     }
@@ -276,13 +279,31 @@ pub async fn an_archive_segment_goes_with_the_last_of_its_topics(world: &World) 
     world.pass(5).await;
     world.store.delete_topics(&[two.uuid]).await.unwrap();
     assert_eq!(unneeded(world).await, [alone, shared]);
-    assert_eq!(world.store.unneeded(LONG_MS, 10).await, Ok(vec![]));
-    world.store.forget_segments(&[alone, ingest]).await.unwrap();
+    assert_eq!(world.store.unneeded(LONG_MS, 0, 10).await, Ok(vec![]));
+    forget(world, &[alone, ingest]).await;
     assert_eq!(unneeded(world).await, [shared]);
     // A topic of the name begins anew.
     let again = world.topic("one", 1).await;
     assert_eq!(world.head(at(&again, 0)).await.unwrap().archived_to, 0);
     assert_eq!(world.extents(at(&again, 0), 0).await, []);
+}
+
+pub async fn a_segment_that_holes_name_is_kept_longer(world: &World) {
+    let writer = world.writer("a").await;
+    let (one, two) = (world.topic("one", 1).await, world.topic("two", 1).await);
+    let lost = segment(world, &writer, &[at(&one, 0)]).await;
+    let fine = segment(world, &writer, &[at(&two, 0)]).await;
+    archive(world, &writer, at(&one, 0), world.extents(at(&one, 0), 0).await).await;
+    archive_all(world, &writer, at(&two, 0), 1).await;
+    assert_eq!(world.store.release(&[lost, fine]).await, Ok(vec![true, true]));
+    world.store.leave(writer.incarnation).await.unwrap();
+    assert_eq!(unneeded(world).await, [fine]);
+    forget(world, &[fine]).await;
+    // Nobody can wait for it here, but one can ask from later.
+    let later = world.store.unneeded(-HOLE_KEPT_MS - LONG_MS, 0, 10).await;
+    assert_eq!(later, Ok(objects(&[lost])));
+    let not_yet = world.store.unneeded(-HOLE_KEPT_MS + LONG_MS, 0, 10).await;
+    assert_eq!(not_yet, Ok(vec![]));
 }
 
 pub async fn a_hole_keeps_no_segment(world: &World) {

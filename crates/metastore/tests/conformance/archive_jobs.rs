@@ -1,8 +1,13 @@
 //! Who does the work.
 
-use esker_metastore::MetastoreError;
+use std::collections::BTreeMap;
 
-use crate::world::{LONG_MS, World, Writer};
+use esker_metastore::*;
+
+use crate::archive_requests::*;
+use crate::merge_requests::*;
+use crate::runs::*;
+use crate::world::{LONG_MS, World, Writer, at};
 
 pub async fn a_lease_is_held_renewed_and_taken_over(world: &World) {
     let (a, b) = (world.writer("a").await, world.writer("b").await);
@@ -34,4 +39,100 @@ pub async fn the_lease_of_one_that_is_gone_is_free(world: &World) {
     world.store.leave(b.incarnation).await.unwrap();
     assert_eq!(claim(&next).await, Ok(true), "the holder has left");
     assert_eq!(claim(&b).await, Err(MetastoreError::Fenced));
+}
+
+pub async fn who_has_the_lease_reports(world: &World) {
+    let (a, b) = (world.writer("a").await, world.writer("b").await);
+    let report = |rounds| BTreeMap::from([("rounds".to_owned(), rounds), ("bytes".to_owned(), 1 << 40)]);
+    // Nobody has it.
+    world
+        .store
+        .report_job("archive", a.incarnation, &report(1))
+        .await
+        .unwrap();
+    assert_eq!(world.store.upkeep_status().await.unwrap().jobs, []);
+    for job in ["sweep", "archive"] {
+        world.store.claim_job(job, a.incarnation, LONG_MS).await.unwrap();
+    }
+    world
+        .store
+        .report_job("archive", a.incarnation, &report(2))
+        .await
+        .unwrap();
+    world
+        .store
+        .report_job("archive", b.incarnation, &report(3))
+        .await
+        .unwrap();
+    world.pass(20).await;
+    let jobs = world.store.upkeep_status().await.unwrap().jobs;
+    let names: Vec<_> = jobs
+        .iter()
+        .map(|job| (job.name.as_str(), job.node_name.as_deref()))
+        .collect();
+    assert_eq!(names, [("archive", Some("a")), ("sweep", Some("a"))]);
+    assert_eq!(jobs[0].report, report(2));
+    assert!(
+        (20..LONG_MS).contains(&jobs[0].report_age_ms.unwrap()),
+        "{jobs:?}"
+    );
+    assert_eq!((&jobs[1].report, jobs[1].report_age_ms), (&BTreeMap::new(), None));
+    // What was told stays when somebody else takes over, or nobody does.
+    world.store.leave(a.incarnation).await.unwrap();
+    world
+        .store
+        .claim_job("archive", b.incarnation, LONG_MS)
+        .await
+        .unwrap();
+    let jobs = world.store.upkeep_status().await.unwrap().jobs;
+    assert_eq!(
+        (jobs[0].node_name.as_deref(), &jobs[0].report),
+        (Some("b"), &report(2))
+    );
+    assert_eq!(jobs[1].node_name, None);
+}
+
+pub async fn the_status_counts_what_there_is_to_do(world: &World) {
+    let status = async || UpkeepStatus {
+        waiting_age_ms: 0,
+        ..world.store.upkeep_status().await.unwrap()
+    };
+    assert_eq!(status().await, UpkeepStatus::default());
+    let (a, b) = (world.writer("a").await, world.writer("b").await);
+    let topic = world.topic("orders", 2).await;
+    let gone = world.topic("gone", 1).await;
+    for _ in 0..2 {
+        let runs = vec![plain(at(&topic, 0), &[10]), plain(at(&topic, 1), &[10])];
+        world.commit(&a, runs).await;
+    }
+    world.store.delete_topics(&[gone.uuid]).await.unwrap();
+    world.store.settle(a.incarnation, &[a.take_seq()]).await.unwrap();
+    world.store.leave(b.incarnation).await.unwrap();
+    world.pass(20).await;
+    assert!(world.store.upkeep_status().await.unwrap().waiting_age_ms >= 20);
+    let mut expected = UpkeepStatus {
+        waiting_segments: 2,
+        waiting_bytes: 2_000_000,
+        unneeded_objects: 1,
+        topics_to_empty: 1,
+        to_sweep: 1,
+        ..UpkeepStatus::default()
+    };
+    assert_eq!(status().await, expected);
+    archive_all(world, &a, at(&topic, 0), 1).await;
+    archive_all(world, &a, at(&topic, 1), 2).await;
+    let waiting = world.store.waiting_segments(u64::MAX, 10).await.unwrap();
+    world.store.release(&[waiting[0].id]).await.unwrap();
+    merge(world, &a, at(&topic, 0), 2, 1).await;
+    merge(world, &a, at(&topic, 1), 1, 2).await;
+    merge(world, &a, at(&topic, 1), 0, 3).await;
+    expected.waiting_segments = 1;
+    expected.waiting_bytes = 1_000_000;
+    expected.archived_extents = 1;
+    expected.archive_segments = 1;
+    expected.manifests = 2;
+    expected.manifest_bytes = 1_000;
+    // An ingest segment, a tombstone, an archive segment, a manifest.
+    expected.unneeded_objects = 4;
+    assert_eq!(status().await, expected);
 }

@@ -1,7 +1,7 @@
 //! Requests to archive, as the cases write them.
 
 use esker_metastore::*;
-use esker_model::{PartitionKey, SegmentId, SegmentKind};
+use esker_model::{ObjectId, PartitionKey, SegmentId, SegmentKind};
 
 use crate::world::{EPOCH, World, Writer};
 
@@ -58,6 +58,27 @@ pub fn request(writer: &Writer, partitions: Vec<(PartitionKey, Vec<Extent>)>) ->
         incarnation: writer.incarnation,
         partitions: partitions.into_iter().map(archived).collect(),
     }
+}
+
+/// What may go now, all of them segments.
+pub async fn unneeded(world: &World) -> Vec<SegmentId> {
+    let unneeded = world.store.unneeded(0, 0, 100).await.unwrap().into_iter();
+    let segment = |object| match object {
+        ObjectId::Segment(segment) => segment,
+        ObjectId::Manifest(manifest) => panic!("the manifest {manifest} is no segment"),
+    };
+    unneeded.map(segment).collect()
+}
+
+pub fn objects(segments: &[SegmentId]) -> Vec<ObjectId> {
+    segments
+        .iter()
+        .map(|segment| ObjectId::Segment(*segment))
+        .collect()
+}
+
+pub async fn forget(world: &World, segments: &[SegmentId]) {
+    world.store.forget_objects(&objects(segments)).await.unwrap();
 }
 
 /// Archives these extents of a partition.

@@ -31,6 +31,9 @@ mod commits;
 mod commits_refused;
 mod created_again;
 mod figures;
+mod merge_requests;
+mod merging;
+mod moves;
 mod on_disk;
 mod on_disk_archive;
 use esker_harness::throwaway_postgres as postgres_server;
@@ -41,6 +44,7 @@ mod reference;
 mod retention;
 mod runs;
 mod settle;
+mod sweeping;
 mod topics;
 mod world;
 
@@ -86,10 +90,33 @@ macro_rules! conformance {
 }
 
 conformance! {
+    merging:
+        partitions_are_due_by_bytes_extents_and_age,
+        candidates_come_in_the_order_of_their_logs,
+        what_is_to_be_merged_is_told_as_one,
+        merged_extents_are_listed_in_the_manifest,
+        what_a_new_manifest_does_not_need_goes_with_the_old_one,
+        manifests_that_do_not_fit_are_refused_alone,
+        who_may_not_merge_changes_nothing,
+        what_lies_below_the_log_start_makes_a_candidate,
+        queries_by_time_are_told_of_the_manifest,
+        a_manifest_goes_with_its_topic;
+    moves:
+        mostly_dead_segments_are_told,
+        extents_move_into_another_segment,
+        moves_that_do_not_cover_what_is_there_are_refused_alone,
+        moved_records_are_as_old_as_before;
+    sweeping:
+        what_a_living_incarnation_wrote_is_no_orphan,
+        what_was_settled_without_a_commit_is_an_orphan,
+        another_epoch_is_told_nothing,
+        references_are_told_with_who_lives,
+        swept_incarnations_are_forgotten_with_their_last_segment;
     retention:
         log_starts_move_forward_within_the_log,
         old_chunks_go_from_the_beginning_on,
         records_without_a_timestamp_are_as_old_as_their_archiving,
+        what_a_manifest_lists_is_judged_by_who_can_read_it,
         chunks_go_that_have_enough_behind_them,
         what_lies_below_the_log_start_is_dropped,
         a_shared_archive_segment_goes_with_its_last_chunk;
@@ -194,12 +221,15 @@ conformance! {
         a_living_incarnation_keeps_what_it_has_not_settled,
         what_is_forgotten_is_not_unneeded_any_more,
         an_archive_segment_goes_with_the_last_of_its_topics,
+        a_segment_that_holes_name_is_kept_longer,
         a_hole_keeps_no_segment,
         ingest_segments_do_not_wait_for_deleted_topics,
         emptying_buckets_changes_nothing_that_is_read;
     archive_jobs:
         a_lease_is_held_renewed_and_taken_over,
-        the_lease_of_one_that_is_gone_is_free;
+        the_lease_of_one_that_is_gone_is_free,
+        who_has_the_lease_reports,
+        the_status_counts_what_there_is_to_do;
     cluster:
         the_cluster_is_recorded_once,
         the_bucket_is_bound_for_ever;

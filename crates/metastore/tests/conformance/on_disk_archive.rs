@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::archive_requests::*;
 use crate::runs::plain;
-use crate::world::{LONG_MS, TestClock, World};
+use crate::world::{LONG_MS, TestClock, World, Writer};
 
 fn world(path: &Path) -> World {
     let clock = Arc::new(SystemClock::new());
@@ -40,8 +40,7 @@ async fn what_was_archived_is_there_after_reopening() {
     let second = world(&path);
     assert_eq!(second.extents(partition, 0).await, [moved, before[2]]);
     second.store.leave(writer.incarnation).await.unwrap();
-    let unneeded = second.store.unneeded(0, 10).await;
-    assert_eq!(unneeded, Ok(vec![before[0].segment]));
+    assert_eq!(unneeded(&second).await, [before[0].segment]);
 }
 
 /// The machine's clock was set back: what was committed or released late is not in the future.
@@ -71,8 +70,7 @@ async fn the_database_clock_is_not_behind_what_it_wrote() {
     later.store.leave(writer.incarnation).await.unwrap();
     drop(later);
     let back = World::of(Box::new(open(100)));
-    let unneeded = back.store.unneeded(0, 10).await;
-    assert_eq!(unneeded, Ok(vec![waiting[0].id]));
+    assert_eq!(unneeded(&back).await, [waiting[0].id]);
 }
 
 #[tokio::test]
@@ -119,9 +117,9 @@ async fn segments_of_an_earlier_schema_are_archived_first() {
     archive(&world, &writer, partition, moved).await;
     let released = world.store.release(&[waiting[0].id]).await;
     assert_eq!(released, Ok(vec![true]));
-    // Nobody knows its incarnation any more.
-    let unneeded = world.store.unneeded(0, 10).await;
-    assert_eq!(unneeded, Ok(vec![waiting[0].id]));
+    // Nobody knows its incarnation any more. It had given up one, before there was a time for that.
+    let tombstone = ingest_segment(&Writer::of(old), 2);
+    assert_eq!(unneeded(&world).await, [tombstone, waiting[0].id]);
     let raw = rusqlite::Connection::open(&path).unwrap();
     let left: i64 = raw
         .query_row("SELECT count(*) FROM extent WHERE topic = 2", [], |row| {

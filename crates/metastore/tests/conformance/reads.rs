@@ -105,6 +105,7 @@ pub async fn a_plan_ends_at_the_head(world: &World) {
         let plans = world.store.plan(&[plan_from(partition, from)]).await;
         let expected = Plan {
             head,
+            manifest: None,
             extents: vec![],
         };
         assert_eq!(plans, Ok(vec![expected]), "from {from}");
@@ -235,7 +236,11 @@ pub async fn find_by_time_in_an_empty_log(world: &World) {
         ])
         .await
         .unwrap();
-    let reply = |head| TimeReply { head, extent: None };
+    let reply = |head| TimeReply {
+        head,
+        manifest: None,
+        extent: None,
+    };
     let head = world.head(at(&topic, 0)).await;
     assert!(head.is_some());
     assert_eq!(replies, [reply(head), reply(None), reply(head), reply(None)]);

@@ -1,9 +1,10 @@
 //! Retention: log starts move, and what lies below them goes.
 
 use esker_metastore::*;
-use esker_model::{PartitionKey, SegmentId};
+use esker_model::PartitionKey;
 
 use crate::archive_requests::*;
+use crate::merge_requests::merge;
 use crate::runs::*;
 use crate::world::{World, Writer, at};
 
@@ -32,7 +33,8 @@ async fn four_chunks(world: &World, writer: &Writer, seq: u64, timestamps: [i64;
 async fn retain(world: &World, partition: PartitionKey, ms: Option<i64>, bytes: Option<u64>) -> i64 {
     let request = RetainRequest { partition, ms, bytes };
     let before = world.head(partition).await.unwrap();
-    let moved = world.store.retain(&[request]).await.unwrap();
+    let RetainReply { moved, ripe } = world.store.retain(&[request]).await.unwrap();
+    assert_eq!(ripe, []);
     let head = world.head(partition).await.unwrap();
     let expected = if head == before {
         vec![]
@@ -41,10 +43,6 @@ async fn retain(world: &World, partition: PartitionKey, ms: Option<i64>, bytes: 
     };
     assert_eq!(moved, expected);
     head.log_start
-}
-
-async fn unneeded(world: &World) -> Vec<SegmentId> {
-    world.store.unneeded(0, 100).await.unwrap()
 }
 
 pub async fn log_starts_move_forward_within_the_log(world: &World) {
@@ -108,6 +106,43 @@ pub async fn chunks_go_that_have_enough_behind_them(world: &World) {
     assert_eq!(retain(world, partition, None, Some(0)).await, 40);
     let other = four_chunks(world, &writer, 2, [FAR_MS; 4]).await;
     assert_eq!(retain(world, other, None, Some(0)).await, 40);
+}
+
+pub async fn what_a_manifest_lists_is_judged_by_who_can_read_it(world: &World) {
+    let writer = world.writer("a").await;
+    let partition = four_chunks(world, &writer, 1, [1, 1, 1, FAR_MS]).await;
+    world
+        .commit_segments(&writer, vec![vec![plain(partition, &[10])]])
+        .await;
+    let manifest = merge(world, &writer, partition, 2, 1).await;
+    let behind = 200 + world.extents(partition, 40).await[0].bytes;
+    // It lists 500 bytes, 100 of them in its first entry, which is from long ago and ends at 10.
+    let ask = async |ms, bytes| {
+        let request = RetainRequest { partition, ms, bytes };
+        let RetainReply { moved, ripe } = world.store.retain(&[request]).await.unwrap();
+        assert_eq!(moved, [], "nothing behind it goes before what it lists");
+        assert!(ripe.len() <= 1);
+        for one in &ripe {
+            assert_eq!((one.request, one.manifest), (request, manifest));
+            assert_eq!(one.bytes_behind, behind);
+            assert!(one.now_ms > 1_000_000_000_000);
+        }
+        ripe.first().map(|one| one.log_start)
+    };
+    assert_eq!(ask(None, None).await, None);
+    assert_eq!(ask(Some(i64::MAX), None).await, None);
+    assert_eq!(ask(Some(60_000), None).await, Some(0));
+    assert_eq!(ask(None, Some(400 + behind + 1)).await, None);
+    assert_eq!(ask(None, Some(400 + behind)).await, Some(0));
+    world.store.advance_log_start(&[(partition, 9)]).await.unwrap();
+    assert_eq!(ask(Some(60_000), None).await, Some(9));
+    // Its first entry goes without retention.
+    world.store.advance_log_start(&[(partition, 10)]).await.unwrap();
+    assert_eq!(ask(Some(60_000), Some(0)).await, None);
+    // All that it lists is below the log start: the others are next.
+    world.store.advance_log_start(&[(partition, 20)]).await.unwrap();
+    assert_eq!(retain(world, partition, Some(0), None).await, 30);
+    assert_eq!(retain(world, partition, None, Some(0)).await, 40);
 }
 
 pub async fn what_lies_below_the_log_start_is_dropped(world: &World) {

@@ -116,10 +116,7 @@ impl World {
             .register(&registration(node_name, incarnation))
             .await
             .unwrap();
-        Writer {
-            incarnation,
-            next_seq: AtomicU64::new(1),
-        }
+        Writer::of(incarnation)
     }
 
     pub async fn topic(&self, name: &str, partitions: i32) -> Topic {
@@ -177,6 +174,13 @@ impl World {
 }
 
 impl Writer {
+    pub fn of(incarnation: IncarnationId) -> Self {
+        Self {
+            incarnation,
+            next_seq: AtomicU64::new(1),
+        }
+    }
+
     /// A request for the next segments.
     pub fn request(&self, segments: Vec<Vec<RunCommit>>) -> CommitRequest {
         let segment = |runs| SegmentCommit {
@@ -211,6 +215,7 @@ pub fn registration(node_name: &str, incarnation: IncarnationId) -> Registration
             zone: Some("zone-1".to_owned()),
             roles: vec!["serve".to_owned()],
             version: "0.1.0".to_owned(),
+            history: HISTORY_READ,
         },
     }
 }

@@ -108,7 +108,7 @@ async fn stored(connection: &mut PgConnection) -> Vec<Stored> {
     stored.collect()
 }
 
-async fn heads(connection: &mut PgConnection) -> BTreeMap<PartitionKey, i64> {
+pub(crate) async fn heads(connection: &mut PgConnection) -> BTreeMap<PartitionKey, i64> {
     let rows = sqlx::query("SELECT topic_id, partition, next_offset FROM log_head")
         .fetch_all(connection)
         .await

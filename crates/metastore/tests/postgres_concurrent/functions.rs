@@ -24,10 +24,16 @@ const WITH_PAUSES: &[(&str, &str)] = &[
     source!("register_v1"),
     source!("fence_expired_v1"),
     source!("create_topics_v2"),
-    source!("delete_topics_v2"),
+    source!("delete_topics_v3"),
     source!("forget_idle_producers_v1"),
     source!("archive_v1"),
     source!("empty_bucket_v1"),
+    source!("advance_log_start_v1"),
+    source!("release_archived_v1"),
+    source!("drop_archived_v2"),
+    source!("merge_v1"),
+    source!("move_archived_v1"),
+    source!("swept_v1"),
 ];
 
 /// Differences from the functions as they are: here buckets are emptied while commits write into them, and the lock

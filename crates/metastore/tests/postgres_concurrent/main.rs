@@ -14,11 +14,15 @@
 
 use esker_harness::throwaway_postgres as server;
 
+mod archive_checker;
 mod archiving;
 mod checker;
 mod functions;
 mod meetings;
+mod merging;
+mod moving;
 mod operations;
 mod planted;
 mod storm;
+mod sweeping;
 mod world;

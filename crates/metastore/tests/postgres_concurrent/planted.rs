@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crate::functions::Mistake;
-use crate::{archiving, meetings};
+use crate::{archiving, meetings, merging, moving, sweeping};
 
 async fn is_found<F: Future<Output = Option<Vec<String>>>>(found: F, by: &str) {
     let Some(wrong) = found.await else { return };
@@ -124,3 +124,41 @@ planted!(a_bucket_that_is_not_looked_at_again, archiving::commit_meets_empty, fi
     in "empty_bucket_v1",
     "    -- pause: empty holds bucket
     EXECUTE c_needed INTO v_needed;" => "");
+
+// A merger that looks at its fence row without a lock.
+planted!(a_merger_without_its_fence_row, merging::fence_meets_merge, finds "went on after its fencing",
+    in "merge_v1",
+    "WHERE a.incarnation = p_incarnation FOR KEY SHARE;" => "WHERE a.incarnation = p_incarnation;");
+
+planted!(a_merger_that_does_not_lock_heads, merging::mergers_meet, finds "both merged",
+    in "merge_v1",
+    "        FOR NO KEY UPDATE OF lh\n" => "");
+
+// The offsets fit, but the extents are not those that the merger read.
+planted!(a_merger_that_does_not_count, moving::move_meets_merge, finds "other extents than those counted",
+    in "merge_v1",
+    "AND e.extents = q.extents AND (q.extents = 0" => "AND (q.extents = 0");
+
+planted!(a_mover_without_its_fence_row, moving::fence_meets_move, finds "went on after its fencing",
+    in "move_archived_v1",
+    "WHERE a.incarnation = p_incarnation FOR KEY SHARE;" => "WHERE a.incarnation = p_incarnation;");
+
+planted!(a_mover_that_does_not_lock_heads, moving::merge_meets_move, finds "extents moved that were merged",
+    in "move_archived_v1",
+    "        FOR NO KEY UPDATE OF lh\n" => "");
+
+// Two that take the last extents of a segment, and each sees those of the other.
+planted!(a_release_without_the_lock_of_its_segment, moving::releases_meet, finds "were not released",
+    in "release_archived_v1",
+    "    FOR NO KEY UPDATE OF s;" => "    ;");
+
+// A sweep that believes in a fencing that a commit did not notice.
+planted!(a_commit_that_a_sweep_does_not_see, sweeping::orphans_meet_commit, finds "called an orphan",
+    in "commit_v1",
+    "WHERE a.incarnation = p_incarnation FOR KEY SHARE;" => "WHERE a.incarnation = p_incarnation;");
+
+// Who was named as swept, whether it had ended or not.
+planted!(one_that_lived_and_counts_as_swept, sweeping::fence_meets_swept, finds "counts as swept",
+    in "swept_v1",
+    "WHERE a.incarnation = ANY (v_ended) AND a.state IN (1, 2, 3);" =>
+    "WHERE a.incarnation = ANY (p_incarnations) AND a.state IN (1, 2, 3);");

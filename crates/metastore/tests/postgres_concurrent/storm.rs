@@ -1,5 +1,5 @@
-//! Everything at once: agents commit, retry, settle, fence and replace each other, plan, forget, create
-//! and delete, with random pauses between the statements. Afterwards the checker looks at all of it.
+//! Everything at once: agents commit, retry, settle, fence and replace each other, plan, forget, create, delete,
+//! archive, merge, move and drop, with random pauses between the statements. Afterwards the checker looks at all of it.
 //!
 //! Which transactions meet is up to chance; the seed, which is printed, only fixes what each agent does.
 
@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use esker_metastore::{
-    Agents, Archives, Commits, MetastoreError, NewPartitions, Plan, PlanRequest, Producers, Reads, RunCommit,
-    Topics,
+    Agents, Archives, Commits, ManifestRef, MergeDue, Merges, MetastoreError, NewPartitions, PlanRequest,
+    Producers, Reads, Retention, RunCommit, Topics,
 };
 use esker_model::seams::{Rng, SeededRng};
 use esker_model::sequence::Outcome;
@@ -17,8 +17,10 @@ use esker_model::{IncarnationId, PartitionKey};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
+use crate::archive_checker::{check_merged, gaps, gaps_in_archive, manifests_of};
 use crate::archiving::request_of;
 use crate::checker::{Stored, check_archived, extents_of};
+use crate::merging::{self, merged};
 use crate::operations::{Offered, request, run};
 use crate::world::{Agent, World, end, registration, start};
 
@@ -34,12 +36,16 @@ struct Sea {
     clients: Vec<AtomicU64>,
     record: Mutex<Vec<Offered>>,
     wrong: Mutex<Vec<String>>,
-    /// Incarnations that were fenced, and how many extents they had then.
-    fenced: Mutex<Vec<(IncarnationId, i64)>>,
+    /// Incarnations that were fenced, and how many extents and manifests they had then.
+    fenced: Mutex<Vec<(IncarnationId, i64, i64)>>,
     lives: Mutex<Vec<IncarnationId>>,
     over: AtomicBool,
     /// What was archived: buckets are emptied of it.
     archived: Mutex<Vec<Stored>>,
+    /// Merges that took place: the partition, the version that was replaced, and the new manifest.
+    merged: Mutex<Vec<(PartitionKey, u64, ManifestRef)>>,
+    /// Ranges of extents that moved.
+    moved: AtomicU64,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,6 +83,8 @@ async fn storm(forgetful: bool, archived: bool) {
         lives: Mutex::default(),
         over: AtomicBool::new(false),
         archived: Mutex::default(),
+        merged: Mutex::default(),
+        moved: AtomicU64::new(0),
     });
     let mut agents = Vec::new();
     for number in 0..AGENTS {
@@ -89,6 +97,10 @@ async fn storm(forgetful: bool, archived: bool) {
         start(plans_are_made(sea.clone(), topic)),
         start(records_are_archived(sea.clone(), archived, 1)),
         start(records_are_archived(sea.clone(), archived, 2)),
+        start(extents_are_merged(sea.clone(), archived, 1, seed)),
+        start(extents_are_merged(sea.clone(), archived, 2, seed)),
+        start(extents_move(sea.clone(), archived)),
+        start(records_go(sea.clone(), archived, topic, seed)),
     ];
     for agent in agents {
         agent.await.unwrap();
@@ -104,7 +116,14 @@ async fn storm(forgetful: bool, archived: bool) {
     let mut world = sea.world;
     let mut wrong = sea.wrong.into_inner();
     let record = sea.record.into_inner();
-    for (incarnation, then) in sea.fenced.into_inner() {
+    for (incarnation, then, manifests) in sea.fenced.into_inner() {
+        // Those of topics that were deleted since are gone.
+        let later = manifests_of(world.connection(), incarnation).await;
+        if later > manifests {
+            wrong.push(format!(
+                "{incarnation} had {manifests} manifests when it was fenced, and {later} now"
+            ));
+        }
         let now = extents_of(world.connection(), incarnation).await;
         // What was archived goes from where it is counted.
         if now > then || (now < then && !archived) {
@@ -116,6 +135,14 @@ async fn storm(forgetful: bool, archived: bool) {
     let moved = sea.archived.into_inner();
     assert!(!archived || moved.len() > 20, "hardly anything was archived");
     wrong.extend(check_archived(world.connection(), &record, forgetful, &moved).await);
+    let merged = sea.merged.into_inner();
+    wrong.extend(check_merged(world.connection(), &merged).await);
+    if archived {
+        let moves = sea.moved.into_inner();
+        eprintln!("{} merges, {moves} moves", merged.len());
+        assert!(merged.len() > 10, "hardly anything was merged");
+        assert!(moves > 5, "hardly anything moved");
+    }
     let committed = record.iter().filter(|offered| offered.reply().is_some()).count();
     eprintln!("{} segments offered, {committed} committed", record.len());
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -243,7 +270,8 @@ async fn note_fenced(sea: &Sea, fenced: &[IncarnationId]) {
     for incarnation in fenced {
         let mut connection = sea.world.connect().await;
         let extents = extents_of(&mut connection, *incarnation).await;
-        sea.fenced.lock().await.push((*incarnation, extents));
+        let manifests = manifests_of(&mut connection, *incarnation).await;
+        sea.fenced.lock().await.push((*incarnation, extents, manifests));
     }
 }
 
@@ -312,7 +340,13 @@ async fn plans_are_made(sea: Arc<Sea>, topic: esker_model::TopicKey) {
         // A bucket that is emptied meanwhile may leave a gap, once: readers plan again.
         let mut wrong = Vec::new();
         for _ in 0..3 {
-            wrong = gaps(&store.plan(&asks).await.unwrap());
+            let plans = store.plan(&asks).await.unwrap();
+            // What is archived is part of the snapshot, at once.
+            sea.wrong
+                .lock()
+                .await
+                .extend(plans.iter().flat_map(gaps_in_archive));
+            wrong = plans.iter().flat_map(gaps).collect();
             if wrong.is_empty() {
                 break;
             }
@@ -320,23 +354,6 @@ async fn plans_are_made(sea: Arc<Sea>, topic: esker_model::TopicKey) {
         sea.wrong.lock().await.extend(wrong);
         sleep(Duration::from_millis(20)).await;
     }
-}
-
-fn gaps(plans: &[Plan]) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for plan in plans {
-        let mut end = 0;
-        for extent in &plan.extents {
-            if extent.base_offset != end {
-                wrong.push(format!("a plan jumps from {end} to {extent:?}"));
-            }
-            end = extent.end_offset;
-        }
-        if plan.head.map(|head| head.next_offset) != Some(end) {
-            wrong.push(format!("{:?}, but extents to {end}", plan.head));
-        }
-    }
-    wrong
 }
 
 /// An archiver that is fenced now and then, while another does the same work.
@@ -366,17 +383,113 @@ async fn records_are_archived(sea: Arc<Sea>, archived: bool, number: u64) {
             Err(MetastoreError::Fenced) => {}
             Err(error) => sea.wrong.lock().await.push(format!("archive: {error}")),
         }
-        for done in [
-            agent.store.release(&ids).await.map(drop),
-            agent.store.empty_buckets().await.map(drop),
-        ] {
-            if let Err(error) = done {
-                sea.wrong.lock().await.push(format!("after archiving: {error}"));
-            }
+        let mut done = agent.store.release(&ids).await.map(drop);
+        // Not both: each would wait for what the other has looked at. Elsewhere they give up first.
+        if number == 1 {
+            done = done.and(agent.store.empty_buckets().await.map(drop));
+        }
+        if let Err(error) = done {
+            sea.wrong.lock().await.push(format!("after archiving: {error}"));
         }
         if seq.is_multiple_of(9) {
             agent = new_life(&sea, &agent, &format!("archiver-{number}")).await;
         }
         sleep(Duration::from_millis(15)).await;
+    }
+}
+
+/// A merger that is fenced now and then, also while it merges, while another does the same work.
+async fn extents_are_merged(sea: Arc<Sea>, archived: bool, number: u64, seed: u64) {
+    let rng = SeededRng::new(seed * 100 + 50 + number);
+    let name = format!("merger-{number}");
+    let mut agent = sea.world.agent(&name).await;
+    let due = MergeDue {
+        bytes: u64::MAX,
+        extents: 2,
+        age_ms: i64::MAX,
+    };
+    let mut seq = 0;
+    while archived && !sea.over.load(Ordering::Relaxed) {
+        let candidates = agent.store.merge_candidates(&due, None, 10).await.unwrap();
+        let mut keys: Vec<_> = candidates.iter().map(|candidate| candidate.partition).collect();
+        keys.sort();
+        let most = 1 + rng.below(20) as usize;
+        let found = agent.store.to_merge(&keys, most).await.unwrap();
+        // The other one may have taken all of them.
+        let found = found.iter().flatten().filter(|found| !found.extents.is_empty());
+        let partitions = found.map(|found| {
+            seq += 1;
+            merged(found, &agent, seq)
+        });
+        let request = merging::request_of(&agent, partitions.collect());
+        let impatient = rng.below(5) == 0;
+        let delay = Duration::from_millis(rng.below(10));
+        let fence = async {
+            if !impatient {
+                return;
+            }
+            sleep(delay).await;
+            match agent.store.fence_expired(&[agent.incarnation], -60_000).await {
+                Ok(fenced) => note_fenced(&sea, &fenced).await,
+                Err(error) => sea.wrong.lock().await.push(format!("fence: {error}")),
+            }
+        };
+        let (reply, ()) = tokio::join!(agent.store.merge(&request), fence);
+        match reply {
+            Ok(accepted) => {
+                let accepted = request.partitions.iter().zip(accepted).filter(|(_, yes)| *yes);
+                let accepted = accepted.map(|(one, _)| (one.partition, one.replaces, one.manifest));
+                sea.merged.lock().await.extend(accepted);
+            }
+            Err(MetastoreError::Fenced) => {}
+            Err(error) => sea.wrong.lock().await.push(format!("merge: {error}")),
+        }
+        if impatient || rng.below(10) == 0 {
+            agent = new_life(&sea, &agent, &name).await;
+        }
+        sleep(Duration::from_millis(15)).await;
+    }
+}
+
+/// What lies in archive segments that are mostly dead moves into another one.
+async fn extents_move(sea: Arc<Sea>, archived: bool) {
+    let agent = sea.world.agent("mover").await;
+    let mut seq = 0;
+    while archived && !sea.over.load(Ordering::Relaxed) {
+        seq += 1;
+        let dead = agent.store.mostly_dead(0, 3).await.unwrap();
+        let found = agent.store.archived_in(&dead).await.unwrap();
+        match agent.store.move_archived(&request_of(&found, &agent, seq)).await {
+            Ok(accepted) => {
+                let accepted = accepted.iter().filter(|accepted| **accepted).count();
+                sea.moved.fetch_add(accepted as u64, Ordering::Relaxed);
+            }
+            Err(error) => sea.wrong.lock().await.push(format!("move: {error}")),
+        }
+        sleep(Duration::from_millis(40)).await;
+    }
+}
+
+/// Log starts move, to anywhere in what is archived, and what lies below them is forgotten.
+async fn records_go(sea: Arc<Sea>, archived: bool, topic: esker_model::TopicKey, seed: u64) {
+    let rng = SeededRng::new(seed * 100 + 60);
+    let store = sea.world.store().await;
+    while archived && !sea.over.load(Ordering::Relaxed) {
+        let partition = PartitionKey {
+            topic,
+            partition: rng.below(PARTITIONS as u64) as i32,
+        };
+        let head = store.heads(&[partition]).await.unwrap()[0].unwrap();
+        let more = rng.below((head.archived_to - head.log_start) as u64 + 1) as i64;
+        let start = head.log_start + more / 2;
+        for done in [
+            store.advance_log_start(&[(partition, start)]).await.map(drop),
+            store.drop_archived(5).await.map(drop),
+        ] {
+            if let Err(error) = done {
+                sea.wrong.lock().await.push(format!("records go: {error}"));
+            }
+        }
+        sleep(Duration::from_millis(30)).await;
     }
 }

@@ -1,11 +1,14 @@
 //! A server with another past: reads go on, commits wait until it is accepted.
 
 use esker_metastore::postgres::{self, PostgresMetastore};
-use esker_metastore::{Commits, MetastoreError, NewTopic, Producers, Reads, Topics};
-use esker_model::TopicUuid;
+use esker_metastore::{
+    AgentProfile, Agents, ArchiveRequest, Archives, Commits, MergeRequest, Merges, MetastoreError, NewTopic,
+    Producers, Reads, Registration, Sweeps, Topics,
+};
+use esker_model::{ClusterEpoch, IncarnationId, LogId, SegmentId, SegmentKind, TopicUuid};
 use uuid::Uuid;
 
-use crate::{admin, agent, commit, config, execute, server};
+use crate::{INCARNATION, admin, agent, commit, config, execute, server};
 
 #[tokio::test]
 async fn commits_wait_until_another_past_is_accepted() {
@@ -123,4 +126,75 @@ async fn another_system_is_not_believed_without_a_new_start() {
     );
     let restarted = PostgresMetastore::connect(config(&url)).await.unwrap();
     restarted.commit(commit(partition, 1)).await.unwrap();
+}
+
+/// A server that lost commits does not know what the bucket's objects are needed for, and must not point at others.
+#[tokio::test]
+async fn what_may_have_lost_commits_calls_nothing_an_orphan() {
+    let Some(url) = server::start_or_reuse() else {
+        return;
+    };
+    let (store, partition) = agent(&url).await;
+    let mut admin = admin(&url).await;
+    let segment = SegmentId {
+        kind: SegmentKind::Archive,
+        epoch: ClusterEpoch(1),
+        incarnation: IncarnationId(Uuid::from_u128(77)),
+        seq: 1,
+    };
+    let log = LogId {
+        topic: TopicUuid(Uuid::from_u128(2)),
+        partition: 0,
+    };
+    let nothing = MergeRequest {
+        epoch: ClusterEpoch(1),
+        incarnation: INCARNATION,
+        partitions: vec![],
+    };
+    let no_move = ArchiveRequest {
+        epoch: ClusterEpoch(1),
+        incarnation: INCARNATION,
+        partitions: vec![],
+    };
+    execute(&mut admin, "UPDATE cluster SET timeline = timeline - 1").await;
+    let (epoch, incarnations) = (ClusterEpoch(1), [INCARNATION]);
+    for refused in [
+        store.orphans(epoch, &[segment]).await.map(drop),
+        store.references(epoch, &incarnations, &[log]).await.map(drop),
+        store.merge(&nothing).await.map(drop),
+        store.move_archived(&no_move).await.map(drop),
+    ] {
+        assert!(
+            matches!(refused, Err(MetastoreError::DifferentPast { timeline: 1, .. })),
+            "{refused:?}"
+        );
+    }
+    assert!(store.heads(&[partition]).await.unwrap()[0].is_some());
+    postgres::accept_past(&url).await.unwrap();
+    // It still does not know what those from before made known, whoever they were.
+    let restarted = PostgresMetastore::connect(config(&url)).await.unwrap();
+    restarted.leave(INCARNATION).await.unwrap();
+    let of = |incarnation| SegmentId {
+        incarnation,
+        ..segment
+    };
+    let asked = [segment, of(INCARNATION)];
+    assert_eq!(restarted.orphans(epoch, &asked).await, Ok(vec![]));
+    let incarnations = [INCARNATION, segment.incarnation];
+    let references = restarted.references(epoch, &incarnations, &[log]).await.unwrap();
+    assert_eq!(references.live, [true, true]);
+    assert!(references.logs[0].exists);
+    // Of whoever came since it knows everything.
+    let since = IncarnationId(Uuid::from_u128(78));
+    let registration = Registration {
+        node_name: "since".to_owned(),
+        incarnation: since,
+        epoch,
+        profile: AgentProfile::default(),
+    };
+    restarted.register(&registration).await.unwrap();
+    restarted.leave(since).await.unwrap();
+    assert_eq!(restarted.orphans(epoch, &[of(since)]).await, Ok(vec![of(since)]));
+    let references = restarted.references(epoch, &[since], &[]).await.unwrap();
+    assert_eq!(references.live, [false]);
 }

@@ -1,8 +1,10 @@
 //! Migrations: repeatable, side by side, and checked at every connection.
 
 use esker_metastore::postgres::{self, PostgresMetastore, SCHEMA_KNOWN, SCHEMA_NEEDED};
-use esker_metastore::{Commits, MetastoreError, Topics};
-use esker_model::PartitionKey;
+use esker_metastore::{Commits, MetastoreError, Reads, Sweeps, Topics};
+use esker_model::{ClusterEpoch, LogId, PartitionKey, TopicUuid};
+use sqlx::Row;
+use uuid::Uuid;
 
 use crate::{admin, agent, commit, config, execute, server};
 
@@ -81,6 +83,68 @@ async fn agents_of_the_release_before_go_on_creating() {
         let reply = store.commit(commit(to, seq)).await.unwrap();
         assert_eq!(reply.heads[0].1.next_offset, 1);
     }
+}
+
+#[tokio::test]
+async fn agents_of_the_release_before_go_on_keeping_and_deleting() {
+    let Some(url) = server::start_or_reuse() else {
+        return;
+    };
+    let (store, partition) = agent(&url).await;
+    store.commit(commit(partition, 1)).await.unwrap();
+    let mut admin = admin(&url).await;
+    execute(
+        &mut admin,
+        "SELECT * FROM plan_v2(ARRAY[1], ARRAY[0], ARRAY[0], ARRAY[1000], ARRAY[10]);
+         SELECT * FROM find_by_time_v2(ARRAY[1], ARRAY[0], ARRAY[true], ARRAY[0], ARRAY[0]);
+         SELECT * FROM retain_v1(ARRAY[1], ARRAY[0], ARRAY[1], ARRAY[1]);
+         SELECT drop_archived_v1(10);
+         SELECT * FROM release_v1(ARRAY[0::smallint], ARRAY[gen_random_uuid()], ARRAY[1]);
+         SELECT * FROM unneeded_v1(0, 10);
+         SELECT forget_segments_v1(ARRAY[0::smallint], ARRAY[gen_random_uuid()], ARRAY[1]);
+         SELECT * FROM delete_topics_v2(ARRAY(SELECT topic_uuid FROM topic))",
+    )
+    .await;
+    let log = LogId {
+        topic: TopicUuid(Uuid::from_u128(2)),
+        partition: 0,
+    };
+    let references = store.references(ClusterEpoch(1), &[], &[log]).await.unwrap();
+    assert!(!references.logs[0].exists);
+    assert_eq!(store.heads(&[partition]).await, Ok(vec![None]));
+}
+
+/// Columns that change all the time are in no index, be it as a key or in its condition: then updates stay HOT, and
+/// a heartbeat waits for nobody.
+#[tokio::test]
+async fn updates_stay_hot() {
+    let Some(url) = server::start_or_reuse() else {
+        return;
+    };
+    postgres::migrate(&url).await.unwrap();
+    let mut admin = admin(&url).await;
+    let indexed = "SELECT a.attrelid::regclass::text || '.' || a.attname
+         FROM pg_index i
+         JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+             AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid
+         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = d.refobjsubid
+         WHERE i.indrelid = ANY (ARRAY['agent', 'log_head']::regclass[])
+         UNION
+         SELECT a.attrelid::regclass::text || '.' || a.attname
+         FROM pg_index i
+         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+         WHERE i.indrelid = ANY (ARRAY['agent', 'log_head']::regclass[])
+         ORDER BY 1";
+    let rows = sqlx::query(indexed).fetch_all(&mut admin).await.unwrap();
+    let indexed: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let expected = [
+        "agent.incarnation",
+        "agent.node_id",
+        "agent.state",
+        "log_head.partition",
+        "log_head.topic_id",
+    ];
+    assert_eq!(indexed, expected);
 }
 
 #[tokio::test]

@@ -11,11 +11,11 @@ use async_trait::async_trait;
 use esker_broker::authorizer::AllowAll;
 use esker_broker::budget::Budget;
 use esker_broker::metrics::BrokerMetrics;
-use esker_broker::{Broker, BrokerConfig, Dependencies, ListenerConfig, StartError, StopReason};
+use esker_broker::{Broker, BrokerConfig, Dependencies, ListenerConfig, MergeLimits, StartError, StopReason};
 use esker_history::What;
 use esker_history::event::{Client, Life, Memory};
 use esker_metastore::MetastoreError;
-use esker_model::seams::{Seams, SeededRng, Signal};
+use esker_model::seams::{Rng, Seams, SeededRng, Signal};
 use esker_model::{ClusterEpoch, IncarnationId};
 use esker_storage::Bucket;
 use esker_storage::bucket::BucketOptions;
@@ -380,6 +380,17 @@ impl Agent {
             .min(Budget::cache_bytes(self.plan.memory_bytes))
     }
 
+    /// Small, so that manifests come to be, have several entries, and lose some.
+    fn merge_limits(&self) -> MergeLimits {
+        let drawn = SeededRng::new(mix(self.world.seed, "merge"));
+        let interval = self.plan.archive.map_or(NEVER, |(interval, _)| interval);
+        MergeLimits {
+            bytes: 1_000 << drawn.below(8),
+            extents: 2 + drawn.below(10),
+            age: interval * (1 + drawn.below(6) as u32),
+        }
+    }
+
     fn config(&self) -> BrokerConfig {
         BrokerConfig {
             node_name: self.plan.name.clone(),
@@ -395,6 +406,11 @@ impl Agent {
             },
             archive_interval: self.plan.archive.map_or(NEVER, |(interval, _)| interval),
             archive_grace: self.plan.archive.map_or(NEVER, |(_, grace)| grace),
+            sweep_interval: self
+                .plan
+                .archive
+                .map_or(NEVER, |(interval, grace)| interval + grace),
+            merge: self.merge_limits(),
             ..BrokerConfig::default()
         }
     }

@@ -3,6 +3,8 @@
 //! A call is a request, an effect and a reply, each after its delay. The effect happens whatever becomes of
 //! the caller; when the connection breaks, the caller does not know whether, and it may even come after.
 
+mod upkeep;
+
 use std::result::Result as StdResult;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +13,7 @@ use async_trait::async_trait;
 use esker_metastore::sqlite::SqliteMetastore;
 use esker_metastore::*;
 use esker_model::seams::Rng;
-use esker_model::{ClusterId, IncarnationId, PartitionKey, SegmentId, TopicUuid};
+use esker_model::{ClusterId, IncarnationId, PartitionKey, TopicUuid};
 use tokio::sync::oneshot;
 
 use super::World;
@@ -303,96 +305,6 @@ impl Agents for ProcessMetastore {
     async fn leave(&self, incarnation: IncarnationId) -> Result<()> {
         self.call("leave", Kind::Writes, move |db| async move {
             db.leave(incarnation).await
-        })
-        .await
-    }
-}
-
-#[async_trait]
-impl Archives for ProcessMetastore {
-    async fn claim_job(&self, job: &str, incarnation: IncarnationId, lease_ms: i64) -> Result<bool> {
-        let job = job.to_owned();
-        self.call("claim_job", Kind::Writes, move |db| async move {
-            db.claim_job(&job, incarnation, lease_ms).await
-        })
-        .await
-    }
-
-    async fn waiting_segments(&self, bytes_max: u64, segments_max: usize) -> Result<Vec<WaitingSegment>> {
-        self.call("waiting_segments", Kind::Reads, move |db| async move {
-            db.waiting_segments(bytes_max, segments_max).await
-        })
-        .await
-    }
-
-    async fn unarchived(&self, segments: &[SegmentId]) -> Result<Vec<(PartitionKey, Extent)>> {
-        let segments = segments.to_vec();
-        self.call("unarchived", Kind::Reads, move |db| async move {
-            db.unarchived(&segments).await
-        })
-        .await
-    }
-
-    async fn archive(&self, request: &ArchiveRequest) -> Result<Vec<bool>> {
-        let request = request.clone();
-        self.call("archive", Kind::Writes, move |db| async move {
-            db.archive(&request).await
-        })
-        .await
-    }
-
-    async fn release(&self, segments: &[SegmentId]) -> Result<Vec<bool>> {
-        let segments = segments.to_vec();
-        self.call("release", Kind::Writes, move |db| async move {
-            db.release(&segments).await
-        })
-        .await
-    }
-
-    async fn unneeded(&self, grace_ms: i64, limit: usize) -> Result<Vec<SegmentId>> {
-        self.call("unneeded", Kind::Reads, move |db| async move {
-            db.unneeded(grace_ms, limit).await
-        })
-        .await
-    }
-
-    async fn forget_segments(&self, segments: &[SegmentId]) -> Result<()> {
-        let segments = segments.to_vec();
-        self.call("forget_segments", Kind::Writes, move |db| async move {
-            db.forget_segments(&segments).await
-        })
-        .await
-    }
-
-    async fn empty_buckets(&self) -> Result<u64> {
-        self.call("empty_buckets", Kind::Writes, move |db| async move {
-            db.empty_buckets().await
-        })
-        .await
-    }
-}
-
-#[async_trait]
-impl Retention for ProcessMetastore {
-    async fn retain(&self, requests: &[RetainRequest]) -> Result<Vec<(PartitionKey, Head)>> {
-        let requests = requests.to_vec();
-        self.call("retain", Kind::Writes, move |db| async move {
-            db.retain(&requests).await
-        })
-        .await
-    }
-
-    async fn advance_log_start(&self, starts: &[(PartitionKey, i64)]) -> Result<Vec<Option<Head>>> {
-        let starts = starts.to_vec();
-        self.call("advance_log_start", Kind::Writes, move |db| async move {
-            db.advance_log_start(&starts).await
-        })
-        .await
-    }
-
-    async fn drop_archived(&self, limit: usize) -> Result<u64> {
-        self.call("drop_archived", Kind::Writes, move |db| async move {
-            db.drop_archived(limit).await
         })
         .await
     }

@@ -1,30 +1,38 @@
-//! From extents and the objects that hold them to chains of batches, partition by partition. No I/O.
+//! From extents with their batches to chains, partition by partition. No I/O.
 //!
 //! What holds: a chain lies end to end from the first extent of its partition on, and ends where something is in the
 //! way: an object that cannot be read for now, extents that do not follow on each other, or a hole. A hole is the last
-//! of its chain; what lies behind it waits for the next round.
+//! of its chain; what lies behind it waits for the next round. Batches are verified by their own CRC before the object
+//! that held them may go.
 
 use bytes::Bytes;
 use esker_metastore::Extent;
 use esker_model::planted::{Mistake, planted};
 use esker_model::{PartitionKey, TopicKey, TopicUuid};
 use esker_storage::segment::archive::ArchivedBatch;
-use tracing::error;
 
-use crate::fetch::batches::ExtentBatches;
+use crate::fetch::batches::{Damage, ExtentBatches};
 
 /// Why there are no bytes of an extent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoBytes {
+pub(in crate::upkeep) enum NoBytes {
     /// Perhaps later.
     Later,
     /// The object is gone or damaged.
     Never,
 }
 
+/// An extent and what was read of it.
+#[derive(Debug)]
+pub(in crate::upkeep) struct Gathered {
+    pub partition: PartitionKey,
+    pub extent: Extent,
+    pub batches: Result<Vec<ArchivedBatch>, NoBytes>,
+}
+
 /// What a partition has to be archived.
 #[derive(Debug)]
-pub(super) struct Chain {
+pub(in crate::upkeep) struct Chain {
     pub partition: PartitionKey,
     pub topic: TopicUuid,
     pub base_offset: i64,
@@ -33,73 +41,92 @@ pub(super) struct Chain {
     pub hole: Option<Extent>,
 }
 
-/// Chains of what was found, ascending by topic id and partition as archive segments want them. `found` ascends by
-/// partition and offset; `topic` names those that exist; `read` gives the bytes of an extent, in slices.
-pub(super) fn chains(
-    found: &[(PartitionKey, Extent)],
+/// Chains of what was gathered, ascending by topic id and partition as archive segments want them. `gathered` ascends
+/// by partition and offset; `topic` names those that exist.
+pub(in crate::upkeep) fn chains(
+    gathered: Vec<Gathered>,
     topic: impl Fn(TopicKey) -> Option<TopicUuid>,
-    mut read: impl FnMut(&Extent) -> Result<Vec<Bytes>, NoBytes>,
 ) -> Vec<Chain> {
     let mut chains: Vec<Chain> = Vec::new();
-    for part in found.chunk_by(|one, next| one.0 == next.0) {
-        let Some((partition, first)) = part.first() else {
+    let mut open: Option<(Chain, i64)> = None;
+    let mut passed_over = None;
+    for Gathered {
+        partition,
+        extent,
+        batches,
+    } in gathered
+    {
+        if open
+            .as_ref()
+            .is_some_and(|(chain, _)| chain.partition != partition)
+        {
+            chains.extend(open.take().map(|(chain, _)| chain));
+        }
+        if passed_over == Some(partition) {
             continue;
-        };
+        }
         let Some(topic) = topic(partition.topic) else {
+            passed_over = Some(partition);
             continue;
         };
-        let mut chain = Chain {
-            partition: *partition,
-            topic,
-            base_offset: first.base_offset,
-            batches: Vec::new(),
-            hole: None,
-        };
-        let mut end = first.base_offset;
-        for (_, extent) in part {
-            if extent.base_offset != end {
-                break;
-            }
-            match read(extent).and_then(|slices| batches(extent, &slices)) {
-                Ok(batches) => chain.batches.extend(batches),
-                Err(NoBytes::Later) if planted(Mistake::ArchiveWithGaps) => {}
-                Err(NoBytes::Later) => break,
-                Err(NoBytes::Never) => {
-                    chain.hole = Some(*extent);
-                    break;
-                }
-            }
-            end = extent.end_offset;
+        let (chain, end) =
+            open.get_or_insert_with(|| (Chain::new(partition, topic, &extent), extent.base_offset));
+        if extent.base_offset != *end {
+            passed_over = Some(partition);
+            continue;
         }
-        if !chain.batches.is_empty() || chain.hole.is_some() {
-            chains.push(chain);
+        match batches {
+            Ok(batches) => chain.batches.extend(batches),
+            Err(NoBytes::Later) if planted(Mistake::ArchiveWithGaps) => {}
+            Err(NoBytes::Later) => passed_over = Some(partition),
+            Err(NoBytes::Never) => {
+                chain.hole = Some(extent);
+                passed_over = Some(partition);
+            }
         }
+        *end = extent.end_offset;
     }
+    chains.extend(open.map(|(chain, _)| chain));
+    chains.retain(|chain| !chain.batches.is_empty() || chain.hole.is_some());
     chains.sort_by_key(|chain| (chain.topic, chain.partition.partition));
     chains
 }
 
-/// The batches of an extent: all of them, or the extent is damaged.
-fn batches(extent: &Extent, slices: &[Bytes]) -> Result<Vec<ArchivedBatch>, NoBytes> {
-    let mut stored = ExtentBatches::new(extent, slices);
-    let mut batches = Vec::new();
-    loop {
-        match stored.next_if(|_| true) {
-            Ok(None) => return Ok(batches),
-            Ok(Some(batch)) => {
-                let batch = batch.into_batch();
-                let records = batch.header.next_offset() - batch.header.base_offset;
-                batches.push(ArchivedBatch {
-                    records: i32::try_from(records).map_err(|_| NoBytes::Never)?,
-                    max_timestamp: batch.header.max_timestamp.max(-1),
-                    epoch: extent.segment.epoch,
-                    bytes: batch.bytes,
-                });
-            }
-            Err(damage) => {
-                error!(segment = %extent.segment, %damage, "records cannot be archived");
-                return Err(NoBytes::Never);
-            }
+impl Chain {
+    fn new(partition: PartitionKey, topic: TopicUuid, first: &Extent) -> Self {
+        Self {
+            partition,
+            topic,
+            base_offset: first.base_offset,
+            batches: Vec::new(),
+            hole: None,
         }
     }
+}
+
+/// The batches of an extent: all of them, each verified, or the bytes are damaged. Those that are archived already keep
+/// their leader epochs.
+pub(in crate::upkeep) fn batches(extent: &Extent, slices: &[Bytes]) -> Result<Vec<ArchivedBatch>, Damage> {
+    let mut stored = ExtentBatches::new(extent, slices);
+    let mut batches = Vec::new();
+    while let Some(batch) = stored.next_if(|_| true)? {
+        let batch = batch.into_batch();
+        let damage = |error| Damage::Batch {
+            offset: batch.header.base_offset,
+            error,
+        };
+        batch.check_crc().map_err(damage)?;
+        let records = batch.header.next_offset() - batch.header.base_offset;
+        let epoch = match extent.chunk {
+            None => extent.segment.epoch,
+            Some(_) => esker_model::ClusterEpoch(batch.header.partition_leader_epoch),
+        };
+        batches.push(ArchivedBatch {
+            records: i32::try_from(records).unwrap_or(i32::MAX),
+            max_timestamp: batch.header.max_timestamp.max(-1),
+            epoch,
+            bytes: batch.bytes,
+        });
+    }
+    Ok(batches)
 }

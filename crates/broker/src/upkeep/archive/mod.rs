@@ -6,34 +6,39 @@
 //! same bytes at the same offset before and after. What was registered is compare-and-set in the metastore, so that of
 //! two agents that archive the same records one wins, and a round that stopped at any point is done again by the next
 //! without harm: it leaves at most objects that nothing refers to. An object whose registration has an unknown outcome is
-//! not deleted by its writer.
+//! not deleted until that is known.
 //!
-//! Records that cannot be read although their object was asked for again are registered as a hole: readers are told, and
-//! the rest goes on. Bounded: a round holds [`Upkeep::round_bytes`] in memory, and rounds that follow each other leave
-//! as much time as they took.
+//! What turns out damaged in memory is asked for in the bucket. Records that cannot be read there either, although they
+//! were asked for again, are registered as a hole: readers are told, and the rest goes on. Bounded: a round holds
+//! [`Upkeep::round_bytes`] in memory, and rounds that follow each other leave as much time as they took.
 
-mod gather;
-mod pack;
+pub(in crate::upkeep) mod gather;
+pub(in crate::upkeep) mod pack;
 #[cfg(test)]
 mod tests;
+mod undecided;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use esker_metastore::{ArchiveRequest, Extent, MetastoreError};
-use esker_model::{SegmentId, SegmentKind};
+use esker_metastore::{ArchiveRequest, ArchivedPartition, Extent, JobReport, MetastoreError};
+use esker_model::{PartitionKey, SegmentId};
 use esker_storage::StoreError;
 use esker_storage::cache::CacheKey;
 use esker_storage::keys::object_key;
 use esker_storage::segment::InvalidRun;
+use esker_storage::segment::archive::ArchivedBatch;
 use futures::{StreamExt, stream};
 use tracing::{debug, error, info, warn};
 
-use super::{Upkeep, remove};
-use gather::NoBytes;
+use super::Upkeep;
+use super::job::{Lease, Work};
+use gather::{Gathered, NoBytes};
 use pack::Packed;
+use undecided::Undecided;
 
 /// Segments of one round.
 const ROUND_SEGMENTS_MAX: usize = 2_000;
@@ -41,15 +46,15 @@ const ROUND_SEGMENTS_MAX: usize = 2_000;
 /// Objects that are read at a time.
 const READS_MAX: usize = 4;
 
-/// How long one archive segment is put.
-const PUT_PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes that are looked through until others have their turn.
+const TURN_BYTES: u64 = 1024 * 1024;
 
 /// The longest time between two looks at what waits.
 const LOOK_MAX: Duration = Duration::from_secs(30);
 
 /// Why a round stopped.
 #[derive(Debug, thiserror::Error)]
-enum RoundError {
+pub(in crate::upkeep) enum RoundError {
     #[error(transparent)]
     Metastore(#[from] MetastoreError),
     #[error(transparent)]
@@ -69,65 +74,86 @@ struct Round {
     more: bool,
 }
 
-/// Archives and removes until the incarnation ends.
-pub(super) async fn run(upkeep: Upkeep) {
-    let mut job = Archive::new(upkeep);
-    let look = (job.upkeep.interval / 4).min(LOOK_MAX);
-    while job.upkeep.pause(look).await {
-        if !job.upkeep.may_work("archive").await {
-            job.upkeep.metrics.backlog_seconds.set(0);
-            continue;
-        }
-        while job.round_and_pause().await {}
-        match remove::round(
-            job.upkeep.metastore.as_ref(),
-            &job.upkeep.bucket,
-            job.upkeep.grace,
-        )
-        .await
-        {
-            Ok(removed) => {
-                job.upkeep.metrics.removed.inc_by(removed);
-            }
-            Err(err) => warn!(%err, "segments that nobody needs stay until the next round"),
-        }
-    }
+/// The job of one incarnation.
+pub(super) struct Archive {
+    upkeep: Upkeep,
+    undecided: Undecided,
+    rounds: u64,
+    segments: u64,
+    bytes: u64,
+    failures: u64,
 }
 
-/// The job of one incarnation.
-struct Archive {
-    upkeep: Upkeep,
-    /// Number of the next archive segment.
-    next_seq: u64,
+#[async_trait]
+impl Work for Archive {
+    const NAME: &'static str = "archive";
+
+    fn every(&self) -> Duration {
+        (self.upkeep.interval / 4).min(LOOK_MAX)
+    }
+
+    async fn round(&mut self, lease: &Lease) {
+        let clock = Arc::clone(&self.upkeep.seams.clock);
+        loop {
+            let began = clock.now();
+            let round = match self.one_round().await {
+                Ok(round) => round,
+                Err(err) => {
+                    self.failures += 1;
+                    self.upkeep.metrics.archive.failures.inc();
+                    warn!(%err, "archiving is left to the next round");
+                    return;
+                }
+            };
+            if round.segments == 0 && round.bytes == 0 {
+                return;
+            }
+            let took = clock.now().since(began);
+            self.rounds += 1;
+            self.segments += round.segments;
+            self.bytes += round.bytes;
+            self.upkeep.metrics.archive.seconds.observe(took.as_secs_f64());
+            info!(segments = round.segments, bytes = round.bytes, ?took, "archived");
+            if !round.more {
+                return;
+            }
+            self.upkeep.rest(began).await;
+            if !lease.renew().await {
+                return;
+            }
+        }
+    }
+
+    fn is_done_elsewhere(&mut self) {
+        // Who does it says how much waits.
+        self.upkeep.metrics.archive.backlog_seconds.set(0);
+    }
+
+    fn report(&self) -> JobReport {
+        [
+            ("rounds", self.rounds),
+            ("segments", self.segments),
+            ("bytes", self.bytes),
+            ("failures", self.failures),
+        ]
+        .map(|(name, number)| (name.to_owned(), number as i64))
+        .into()
+    }
 }
 
 impl Archive {
-    fn new(upkeep: Upkeep) -> Self {
-        Self { upkeep, next_seq: 1 }
-    }
-
-    /// One round, and as long a pause; whether another one should follow at once.
-    async fn round_and_pause(&mut self) -> bool {
-        let clock = Arc::clone(&self.upkeep.seams.clock);
-        let began = clock.now();
-        let round = match self.round().await {
-            Ok(round) => round,
-            Err(err) => {
-                self.upkeep.metrics.failures.inc();
-                warn!(%err, "archiving is left to the next round");
-                return false;
-            }
-        };
-        if round.segments == 0 && round.bytes == 0 {
-            return false;
+    pub(super) fn new(upkeep: Upkeep) -> Self {
+        Self {
+            upkeep,
+            undecided: Undecided::default(),
+            rounds: 0,
+            segments: 0,
+            bytes: 0,
+            failures: 0,
         }
-        let took = clock.now().since(began);
-        self.upkeep.metrics.seconds.observe(took.as_secs_f64());
-        info!(segments = round.segments, bytes = round.bytes, ?took, "archived");
-        round.more && self.upkeep.pause(took).await && self.upkeep.may_work("archive").await
     }
 
-    async fn round(&mut self) -> Result<Round, RoundError> {
+    async fn one_round(&mut self) -> Result<Round, RoundError> {
         let Upkeep {
             metastore,
             metrics,
@@ -135,40 +161,28 @@ impl Archive {
             round_bytes,
             ..
         } = self.upkeep.clone();
+        self.undecided.decide(&self.upkeep).await?;
+        if !self.upkeep.all_read_history() {
+            return Ok(Round::default());
+        }
         let waiting = metastore
             .waiting_segments(round_bytes, ROUND_SEGMENTS_MAX)
             .await?;
         let age_ms = waiting.first().map_or(0, |oldest| oldest.age_ms);
-        metrics.backlog_seconds.set(age_ms / 1000);
+        metrics.archive.backlog_seconds.set(age_ms / 1000);
         let bytes: u64 = waiting.iter().map(|segment| segment.object_bytes).sum();
         let full = bytes >= round_bytes || waiting.len() == ROUND_SEGMENTS_MAX;
         if waiting.is_empty() || (!full && u128::from(age_ms.unsigned_abs()) < interval.as_millis()) {
             return Ok(Round::default());
         }
         let ids: Vec<SegmentId> = waiting.iter().map(|segment| segment.id).collect();
+        let turn = Arc::clone(&self.upkeep.turn);
+        let _turn = turn.acquire().await;
         let found = metastore.unarchived(&ids).await?;
-        let objects = self.read(found.iter().map(|(_, extent)| extent)).await;
-        let recent = Arc::clone(&self.upkeep.recent);
-        let chains = gather::chains(
-            &found,
-            |key| Some(self.upkeep.catalog.by_key(key)?.topic.uuid),
-            |extent| match recent.slices(&extent.segment, extent.position, extent.bytes) {
-                Some(slices) => Ok(slices),
-                None => cut(&objects, extent).map(|slice| vec![slice]),
-            },
-        );
-        drop(objects);
-        let (member, next_seq) = (&self.upkeep.member, &mut self.next_seq);
-        let name = || {
-            let id = SegmentId {
-                kind: SegmentKind::Archive,
-                epoch: member.epoch(),
-                incarnation: member.incarnation(),
-                seq: *next_seq,
-            };
-            *next_seq += 1;
-            id
-        };
+        let gathered = self.read(found).await;
+        let catalog = Arc::clone(&self.upkeep.catalog);
+        let chains = gather::chains(gathered, |key| Some(catalog.by_key(key)?.topic.uuid));
+        let name = || self.upkeep.new_archive_segment();
         let packed = pack::pack(chains, pack::OBJECT_BYTES_MAX, name).map_err(RoundError::Batches)?;
         let mut round = Round {
             more: full,
@@ -181,93 +195,156 @@ impl Archive {
         round.segments = released.iter().filter(|released| **released).count() as u64;
         // What could not be archived now would be found again at once.
         round.more &= round.segments > 0;
-        metrics.segments.inc_by(round.segments);
+        metrics.archive.segments.inc_by(round.segments);
         Ok(round)
     }
 
-    /// The objects of extents that are not in memory, or why there are none.
-    async fn read(
-        &self,
-        extents: impl Iterator<Item = &Extent>,
-    ) -> BTreeMap<SegmentId, Result<Bytes, NoBytes>> {
-        let Upkeep {
-            recent,
-            cache,
-            bucket,
-            ..
-        } = &self.upkeep;
-        let wanted: BTreeSet<SegmentId> = extents.map(|extent| extent.segment).collect();
-        stream::iter(wanted.into_iter().filter(|id| !recent.contains(id)))
-            .map(|id| async move {
-                // What only archiving reads does not displace what readers want.
-                let bytes = match cache.peek(&CacheKey::whole(id)) {
-                    Some(bytes) => Ok(bytes),
-                    None => bucket.get_segment(&id).await,
-                };
-                let bytes = bytes.map_err(|err| match err {
-                    StoreError::NotFound { .. } | StoreError::Corrupt { .. } => {
-                        error!(segment = %id, %err, "records cannot be archived");
-                        NoBytes::Never
-                    }
-                    err => {
-                        debug!(segment = %id, %err, "records are archived later");
-                        NoBytes::Later
-                    }
-                });
-                (id, bytes)
-            })
+    /// The batches of extents, or why there are none.
+    async fn read(&self, found: Vec<(PartitionKey, Extent)>) -> Vec<Gathered> {
+        let wanted: BTreeSet<SegmentId> = found.iter().map(|(_, extent)| extent.segment).collect();
+        let mut objects: BTreeMap<SegmentId, Object> = stream::iter(wanted)
+            .filter(|id| std::future::ready(!self.upkeep.recent.contains(id)))
+            .map(|id| async move { (id, self.copy(id).await) })
             .buffered(READS_MAX)
             .collect()
-            .await
+            .await;
+        let mut gathered = Vec::with_capacity(found.len());
+        let mut turn_bytes = 0;
+        for (partition, extent) in found {
+            let batches = self.batches(&extent, &mut objects).await;
+            gathered.push(Gathered {
+                partition,
+                extent,
+                batches,
+            });
+            turn_bytes += extent.bytes;
+            if turn_bytes >= TURN_BYTES {
+                turn_bytes = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        gathered
+    }
+
+    /// An object that is not among the recent ones.
+    async fn copy(&self, id: SegmentId) -> Object {
+        // What only archiving reads does not displace what readers want.
+        match self.upkeep.cache.peek(&CacheKey::whole(id)) {
+            Some(bytes) => Object::Kept(bytes),
+            None => self.fetch(id).await,
+        }
+    }
+
+    async fn fetch(&self, id: SegmentId) -> Object {
+        match self.upkeep.bucket.get_segment(&id).await {
+            Ok(bytes) => Object::Fetched(bytes),
+            Err(err @ (StoreError::NotFound { .. } | StoreError::Corrupt { .. })) => {
+                error!(segment = %id, %err, "records cannot be archived");
+                Object::None(NoBytes::Never)
+            }
+            Err(err) => {
+                debug!(segment = %id, %err, "records are archived later");
+                Object::None(NoBytes::Later)
+            }
+        }
+    }
+
+    /// The batches of one extent, from memory if they are right there, else from the bucket.
+    async fn batches(
+        &self,
+        extent: &Extent,
+        objects: &mut BTreeMap<SegmentId, Object>,
+    ) -> Result<Vec<ArchivedBatch>, NoBytes> {
+        let id = extent.segment;
+        let in_memory = match objects.get(&id) {
+            None => self.upkeep.recent.slices(&id, extent.position, extent.bytes),
+            Some(Object::Kept(bytes)) => cut(bytes, extent).map(|slice| vec![slice]),
+            Some(Object::Fetched(_) | Object::None(_)) => None,
+        };
+        if let Some(slices) = in_memory {
+            match gather::batches(extent, &slices) {
+                Ok(batches) => return Ok(batches),
+                Err(damage) => {
+                    error!(segment = %id, %damage, "records in memory are damaged: asking the bucket")
+                }
+            }
+        }
+        if !matches!(objects.get(&id), Some(Object::Fetched(_) | Object::None(_))) {
+            objects.insert(id, self.fetch(id).await);
+        }
+        let bytes = match objects.get(&id) {
+            Some(Object::Fetched(bytes)) => bytes,
+            Some(Object::None(why)) => return Err(*why),
+            Some(Object::Kept(_)) | None => return Err(NoBytes::Later),
+        };
+        let Some(slice) = cut(bytes, extent) else {
+            error!(segment = %id, "an extent reaches beyond its segment");
+            return Err(NoBytes::Never);
+        };
+        gather::batches(extent, &[slice]).map_err(|damage| {
+            error!(segment = %id, %damage, "records cannot be archived");
+            NoBytes::Never
+        })
     }
 
     /// Puts and registers one archive segment; returns the bytes that are archived by it.
-    async fn write(&self, packed: Packed) -> Result<u64, RoundError> {
+    async fn write(&mut self, packed: Packed) -> Result<u64, RoundError> {
         let Upkeep {
             metastore,
-            bucket,
             member,
             metrics,
-            seams,
             ..
-        } = &self.upkeep;
-        let key = packed.object.as_ref().map(|object| object_key(&object.id));
-        if let (Some(object), Some(key)) = (packed.object, &key) {
-            let deadline = seams.clock.now().plus(PUT_PATIENCE);
-            bucket.put_new(key, object.payload, object.tail, deadline).await?;
-            metrics.objects.inc();
+        } = self.upkeep.clone();
+        let id = packed.object.as_ref().map(|object| object.id);
+        if let Some(object) = packed.object {
+            self.upkeep.put_archive(object).await?;
         }
         let request = ArchiveRequest {
             epoch: member.epoch(),
             incarnation: member.incarnation(),
             partitions: packed.partitions,
         };
-        let accepted = metastore.archive(&request).await;
-        let none = accepted.as_ref().is_ok_and(|accepted| !accepted.contains(&true));
-        if let (true, Some(key)) = (none, &key) {
-            // Another agent was first, or the topics are gone. Nothing refers to it, and nothing will.
-            if let Err(err) = bucket.delete(key).await {
-                debug!(%key, %err, "an archive segment that is not needed stays until it is swept");
+        let accepted = match (metastore.archive(&request).await, id) {
+            (Ok(accepted), _) => accepted,
+            (Err(err @ MetastoreError::UnknownOutcome(_)), Some(id)) => {
+                self.undecided.add(id, &request.partitions);
+                return Err(err.into());
             }
+            (Err(err @ MetastoreError::Unavailable(_)), Some(id)) => {
+                // It had no effect, and will have none.
+                self.upkeep.delete_own(&object_key(&id)).await;
+                return Err(err.into());
+            }
+            (Err(err), _) => return Err(err.into()),
+        };
+        if let (false, Some(id)) = (accepted.contains(&true), id) {
+            // Another agent was first, or the topics are gone. Nothing refers to it, and nothing will.
+            self.upkeep.delete_own(&object_key(&id)).await;
         }
-        if !accepted?.contains(&true) {
-            return Ok(0);
-        }
-        metrics.bytes.inc_by(packed.bytes);
-        metrics.holes.inc_by(packed.holes as u64);
-        Ok(packed.bytes)
+        let moved = request.partitions.iter().zip(accepted);
+        let moved: Vec<&ArchivedPartition> = moved
+            .filter_map(|(one, accepted)| accepted.then_some(one))
+            .collect();
+        let extents = moved.iter().flat_map(|one| &one.extents);
+        let (archived, holes): (Vec<&Extent>, Vec<&Extent>) =
+            extents.partition(|extent| extent.chunk.is_some());
+        let bytes = archived.iter().map(|extent| extent.bytes).sum();
+        metrics.archive.bytes.inc_by(bytes);
+        metrics.archive.holes.inc_by(holes.len() as u64);
+        Ok(bytes)
     }
 }
 
-fn cut(objects: &BTreeMap<SegmentId, Result<Bytes, NoBytes>>, extent: &Extent) -> Result<Bytes, NoBytes> {
-    let object = objects.get(&extent.segment).unwrap_or(&Err(NoBytes::Later));
-    let object = object.as_ref().map_err(|why| *why)?;
-    let end = extent.position.checked_add(extent.bytes);
-    match end.filter(|end| *end <= object.len() as u64) {
-        Some(end) => Ok(object.slice(extent.position as usize..end as usize)),
-        None => {
-            error!(segment = %extent.segment, "an extent reaches beyond its segment");
-            Err(NoBytes::Never)
-        }
-    }
+/// A whole ingest segment.
+enum Object {
+    /// From the cache.
+    Kept(Bytes),
+    /// From the bucket, verified.
+    Fetched(Bytes),
+    None(NoBytes),
+}
+
+fn cut(object: &Bytes, extent: &Extent) -> Option<Bytes> {
+    let end = extent.position.checked_add(extent.bytes)?;
+    (end <= object.len() as u64).then(|| object.slice(extent.position as usize..end as usize))
 }

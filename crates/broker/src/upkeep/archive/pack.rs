@@ -1,45 +1,45 @@
 //! From chains to archive segments, and to what the metastore is told of them. No I/O.
 //!
-//! What holds: an archive segment has at most [`OBJECT_BYTES_MAX`] of batches, unless one batch is larger, and parts of
-//! at most [`OBJECT_PARTITIONS_MAX`] partitions, so that it is registered in one call; a chain that does not fit goes
-//! on in the next. All bytes are shared with the objects that they were read from.
+//! What holds: an archive segment has at most [`OBJECT_BYTES_MAX`] of batches, unless one batch is larger, and at most
+//! [`OBJECT_PARTITIONS_MAX`] partitions, those with holes only included, so that it is registered in one call; a chain
+//! that does not fit goes on in the next. All bytes are shared with the objects that they were read from.
 
-use esker_metastore::{ArchivedPartition, ChunkRange, Extent};
-use esker_model::{PartitionKey, SegmentId};
+use std::collections::BTreeMap;
+
+use esker_metastore::{ArchivedPartition, Extent};
+use esker_model::{PartitionKey, SegmentId, TopicUuid};
 use esker_storage::segment::InvalidRun;
-use esker_storage::segment::archive::{ArchiveWriter, ArchivedBatch, Part, SealedArchive};
+use esker_storage::segment::archive::{ArchiveWriter, ArchivedBatch, SealedArchive};
 
 use super::gather::Chain;
+use crate::upkeep::sealed;
 
 /// Bytes of batches in one archive segment.
-pub(super) const OBJECT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+pub(in crate::upkeep) const OBJECT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Partitions in one archive segment: their heads are locked together for a moment.
-pub(super) const OBJECT_PARTITIONS_MAX: usize = 1_000;
+pub(in crate::upkeep) const OBJECT_PARTITIONS_MAX: usize = 1_000;
 
 /// An archive segment to be put and registered; without an object where there are holes only.
 #[derive(Debug)]
-pub(super) struct Packed {
+pub(in crate::upkeep) struct Packed {
     pub object: Option<SealedArchive>,
-    /// Ascending by key.
+    /// Ascending by key; each once, as archiving needs it.
     pub partitions: Vec<ArchivedPartition>,
-    /// Extents that could not be read.
-    pub holes: usize,
-    /// Bytes of batches.
-    pub bytes: u64,
 }
 
 /// One archive segment that is being filled.
 struct Filling {
-    id: SegmentId,
     writer: ArchiveWriter,
     /// Of each part of the writer, in order.
     partitions: Vec<PartitionKey>,
+    last: Option<(TopicUuid, i32)>,
     holes: Vec<(PartitionKey, Extent)>,
 }
 
-/// Packs chains, ascending as archive segments want them. `id` names each segment.
-pub(super) fn pack(
+/// Packs chains, in this order. Where they do not ascend by topic id and partition, another segment begins. `id` names
+/// each segment.
+pub(in crate::upkeep) fn pack(
     chains: Vec<Chain>,
     bytes_max: u64,
     mut id: impl FnMut() -> SegmentId,
@@ -53,7 +53,7 @@ pub(super) fn pack(
             let into = filling.get_or_insert_with(|| Filling::new(id()));
             let room = bytes_max.saturating_sub(into.writer.payload_bytes());
             let count = fitting(batches, room, into.partitions.is_empty());
-            if count == 0 || into.partitions.len() == OBJECT_PARTITIONS_MAX {
+            if count == 0 || into.is_full() || !into.takes(&chain) {
                 packed.extend(filling.take().map(Filling::seal));
                 continue;
             }
@@ -61,10 +61,17 @@ pub(super) fn pack(
             into.writer
                 .push(chain.topic, chain.partition.partition, base_offset, now)?;
             into.partitions.push(chain.partition);
+            into.last = Some((chain.topic, chain.partition.partition));
             base_offset += now.iter().map(|batch| i64::from(batch.records)).sum::<i64>();
             batches = later;
         }
         if let Some(hole) = chain.hole {
+            if filling
+                .as_ref()
+                .is_some_and(|into| into.is_full() && !into.knows(chain.partition))
+            {
+                packed.extend(filling.take().map(Filling::seal));
+            }
             let into = filling.get_or_insert_with(|| Filling::new(id()));
             into.holes.push((chain.partition, hole));
         }
@@ -86,80 +93,46 @@ fn fitting(batches: &[ArchivedBatch], room: u64, anyway: bool) -> usize {
 impl Filling {
     fn new(id: SegmentId) -> Self {
         Self {
-            id,
             writer: ArchiveWriter::new(id),
             partitions: Vec::new(),
+            last: None,
             holes: Vec::new(),
         }
     }
 
+    /// A partition with a part and a hole is one, but counts as two.
+    fn is_full(&self) -> bool {
+        self.partitions.len() + self.holes.len() >= OBJECT_PARTITIONS_MAX
+    }
+
+    /// Whether a chain's partition comes behind all that are in it.
+    fn takes(&self, chain: &Chain) -> bool {
+        self.last
+            .is_none_or(|last| last < (chain.topic, chain.partition.partition))
+    }
+
+    fn knows(&self, partition: PartitionKey) -> bool {
+        self.partitions.last() == Some(&partition)
+    }
+
     fn seal(self) -> Packed {
-        let bytes = self.writer.payload_bytes();
+        let is_empty = self.writer.payload_bytes() == 0;
         let sealed = self.writer.seal();
-        let mut partitions: Vec<ArchivedPartition> = self
+        let mut partitions: BTreeMap<PartitionKey, Vec<Extent>> = self
             .partitions
             .iter()
             .zip(&sealed.parts)
-            .map(|(partition, part)| ArchivedPartition {
-                partition: *partition,
-                extents: extents(self.id, &sealed, part),
-            })
+            .map(|(partition, part)| (*partition, sealed::extents(&sealed, part)))
             .collect();
-        for (partition, hole) in &self.holes {
-            match partitions.iter_mut().find(|one| one.partition == *partition) {
-                Some(one) => one.extents.push(*hole),
-                None => partitions.push(ArchivedPartition {
-                    partition: *partition,
-                    extents: vec![*hole],
-                }),
-            }
+        for (partition, hole) in self.holes {
+            partitions.entry(partition).or_default().push(hole);
         }
-        partitions.sort_by_key(|one| one.partition);
         Packed {
-            object: (bytes > 0).then_some(sealed),
-            partitions,
-            holes: self.holes.len(),
-            bytes,
+            object: (!is_empty).then_some(sealed),
+            partitions: partitions
+                .into_iter()
+                .map(|(partition, extents)| ArchivedPartition { partition, extents })
+                .collect(),
         }
     }
-}
-
-/// A part as extents: one for each chunk that it lies in.
-fn extents(id: SegmentId, sealed: &SealedArchive, part: &Part) -> Vec<Extent> {
-    let mut extents: Vec<Extent> = Vec::new();
-    for place in part.places() {
-        let after = sealed
-            .chunks
-            .partition_point(|chunk| chunk.position <= place.position);
-        let Some(chunk) = after.checked_sub(1).and_then(|at| sealed.chunks.get(at)) else {
-            continue;
-        };
-        let end_offset = place.base_offset.saturating_add_unsigned(place.entry.offsets);
-        if let Some(last) = extents.last_mut()
-            && last.chunk.is_some_and(|last| last.position == chunk.position)
-        {
-            last.end_offset = end_offset;
-            last.bytes += place.entry.bytes;
-            last.max_timestamp = last.max_timestamp.max(place.entry.max_timestamp);
-            continue;
-        }
-        extents.push(Extent {
-            base_offset: place.base_offset,
-            end_offset,
-            segment: id,
-            object_bytes: sealed.object_bytes,
-            chunk: Some(ChunkRange {
-                position: chunk.position,
-                // One batch may be larger than a chunk should be, but no frame is larger than 100 MiB.
-                bytes: u32::try_from(chunk.bytes).unwrap_or(u32::MAX),
-                crc: chunk.crc,
-            }),
-            position: place.position,
-            bytes: place.entry.bytes,
-            max_timestamp: place.entry.max_timestamp,
-            producer: None,
-            transactional: false,
-        });
-    }
-    extents
 }

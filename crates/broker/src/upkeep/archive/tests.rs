@@ -11,7 +11,7 @@ use esker_protocol::records::BatchBuilder;
 use esker_storage::segment::archive;
 use uuid::Uuid;
 
-use super::gather::{self, NoBytes};
+use super::gather::{self, Gathered, NoBytes};
 use super::pack::{self, OBJECT_PARTITIONS_MAX, Packed};
 
 fn id(kind: SegmentKind, seq: u64) -> SegmentId {
@@ -80,7 +80,13 @@ impl Ingest {
     ) -> Vec<Packed> {
         self.found
             .sort_by_key(|(partition, extent)| (*partition, extent.base_offset));
-        let chains = gather::chains(&self.found, topic, |extent| read(self, extent));
+        let gathered = self.found.iter().map(|(partition, extent)| Gathered {
+            partition: *partition,
+            extent: *extent,
+            batches: read(self, extent)
+                .and_then(|slices| gather::batches(extent, &slices).map_err(|_| NoBytes::Never)),
+        });
+        let chains = gather::chains(gathered.collect(), topic);
         let mut seq = 0;
         let name = || {
             seq += 1;
@@ -162,6 +168,16 @@ fn same_records(ingest: &Ingest, packed: &[Packed]) {
     assert_eq!(archived, expected);
 }
 
+fn bytes(packed: &Packed) -> u64 {
+    let extents = packed.partitions.iter().flat_map(|one| &one.extents);
+    extents.map(|extent| extent.bytes).sum()
+}
+
+fn holes(packed: &Packed) -> usize {
+    let extents = packed.partitions.iter().flat_map(|one| &one.extents);
+    extents.filter(|extent| extent.chunk.is_none()).count()
+}
+
 #[test]
 fn what_goes_in_comes_out() {
     for seed in 0..150 {
@@ -173,7 +189,7 @@ fn what_goes_in_comes_out() {
         assert!(
             packed
                 .iter()
-                .all(|one| one.bytes <= bytes_max.max(4_000) && one.holes == 0)
+                .all(|one| bytes(one) <= bytes_max.max(4_000) && holes(one) == 0)
         );
     }
 }
@@ -225,4 +241,51 @@ fn an_archive_segment_has_a_bounded_number_of_partitions() {
     same_records(&ingest, &packed);
     let counts: Vec<_> = packed.iter().map(|one| one.partitions.len()).collect();
     assert_eq!(counts, [OBJECT_PARTITIONS_MAX, 5]);
+}
+
+#[test]
+fn partitions_with_holes_only_are_bounded_too() {
+    let rng = SeededRng::new(7);
+    let mut ingest = Ingest::default();
+    for partition in 0..OBJECT_PARTITIONS_MAX as i32 + 5 {
+        let partition = PartitionKey {
+            topic: TopicKey(1),
+            partition,
+        };
+        ingest.append(&rng, partition, 1);
+    }
+    let packed = ingest.pack(1 << 30, |_, _| Err(NoBytes::Never));
+    let counts: Vec<_> = packed.iter().map(|one| one.partitions.len()).collect();
+    assert_eq!(counts, [OBJECT_PARTITIONS_MAX, 5]);
+    assert!(packed.iter().all(|one| one.object.is_none()));
+    assert!(
+        packed
+            .iter()
+            .all(|one| one.partitions.is_sorted_by_key(|one| one.partition))
+    );
+}
+
+#[test]
+fn a_batch_whose_checksum_is_wrong_is_not_archived() {
+    let rng = SeededRng::new(3);
+    let mut ingest = Ingest::default();
+    let partition = PartitionKey {
+        topic: TopicKey(1),
+        partition: 0,
+    };
+    for _ in 0..3 {
+        ingest.append(&rng, partition, 1);
+    }
+    let second = ingest.found[1].1;
+    let packed = ingest.pack(1 << 20, |ingest, extent| {
+        let mut bytes = ingest.read(extent)?.concat();
+        if extent.base_offset == second.base_offset {
+            // A byte of a record, which no header tells.
+            *bytes.last_mut().unwrap() ^= 1;
+        }
+        Ok(vec![bytes.into()])
+    });
+    let extents = &packed[0].partitions[0].extents;
+    assert_eq!(extents.last(), Some(&second));
+    assert_eq!(holes(&packed[0]), 1);
 }

@@ -2,7 +2,7 @@
 
 use esker_metastore::*;
 use esker_model::seams::{Rng, SeededRng};
-use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId, SegmentKind};
+use esker_model::{ClusterEpoch, IncarnationId, ObjectId, PartitionKey, SegmentId, SegmentKind};
 
 use super::commands::{Command, Reply};
 use crate::world::{EPOCH, LONG_MS, plan_from};
@@ -19,28 +19,28 @@ pub struct Archiving {
     archive_seqs: u64,
     /// What waits or went, and archive segments.
     segments: Vec<SegmentId>,
-    unneeded: Vec<SegmentId>,
+    unneeded: Vec<ObjectId>,
+    /// What lies in archive segments, to be moved.
+    inside: Vec<(PartitionKey, Extent)>,
 }
 
 impl Archiving {
     pub fn draw(&mut self, rng: &SeededRng, partition: PartitionKey, incarnation: IncarnationId) -> Command {
+        if !self.inside.is_empty() && rng.below(3) > 0 {
+            return self.shift(rng, incarnation);
+        }
         if !self.planned.is_empty() && rng.below(10) > 0 {
             return self.archive(rng, incarnation);
         }
-        match rng.below(20) {
+        match rng.below(32) {
+            20 => Command::MostlyDead(rng.below(3) << 20),
+            21..32 => Command::ArchivedIn(self.some_archives(rng)),
             0..8 => self.ask(rng, partition),
             8..10 => Command::WaitingSegments,
             10..12 => Command::Unarchived(self.some(rng, &self.segments)),
             12..15 => Command::Release(self.some(rng, &self.segments)),
             15..17 => Command::Unneeded(if rng.below(4) > 0 { 0 } else { LONG_MS }),
-            17 => Command::ForgetSegments(self.some(
-                rng,
-                if rng.below(4) > 0 {
-                    &self.unneeded
-                } else {
-                    &self.segments
-                },
-            )),
+            17 => self.forget(rng),
             18 => Command::EmptyBuckets,
             _ => {
                 // One that lasts, or one that is over at once.
@@ -56,6 +56,52 @@ impl Archiving {
         }
         let one = |_| of[rng.below(of.len() as u64) as usize];
         (0..rng.below(7)).map(one).collect()
+    }
+
+    /// The latest archive segments, of which the least is gone.
+    fn some_archives(&self, rng: &SeededRng) -> Vec<SegmentId> {
+        let archives = self.segments.iter().filter(|id| id.kind == SegmentKind::Archive);
+        let mut latest: Vec<_> = archives.copied().collect();
+        latest.sort_unstable_by_key(|id| std::cmp::Reverse(id.seq));
+        latest.truncate(1 + rng.below(6) as usize);
+        latest
+    }
+
+    fn forget(&self, rng: &SeededRng) -> Command {
+        let segments = self.some(rng, &self.segments).into_iter().map(ObjectId::Segment);
+        let asked: Vec<_> = if rng.below(4) == 0 || self.unneeded.is_empty() {
+            segments.collect()
+        } else {
+            let one = |_| self.unneeded[rng.below(self.unneeded.len() as u64) as usize];
+            (0..rng.below(7)).map(one).collect()
+        };
+        Command::ForgetObjects(asked)
+    }
+
+    /// Moves some of what lies in archive segments to others: what lies end to end, mostly.
+    fn shift(&mut self, rng: &SeededRng, incarnation: IncarnationId) -> Command {
+        self.archive_seqs += 2;
+        let inside = std::mem::take(&mut self.inside);
+        let joined = |a: &(PartitionKey, Extent), b: &(PartitionKey, Extent)| {
+            a.0 == b.0 && a.1.end_offset == b.1.base_offset
+        };
+        let mut partitions = Vec::new();
+        for part in inside.chunk_by(joined).filter(|_| rng.below(4) > 0) {
+            let extents: Vec<_> = part.iter().map(|(_, extent)| *extent).collect();
+            let mut extents = self.archived(rng, incarnation, &extents);
+            if rng.below(3) == 0 {
+                extents[0].base_offset += 1;
+            }
+            partitions.push(ArchivedPartition {
+                partition: part[0].0,
+                extents,
+            });
+        }
+        Command::MoveArchived(ArchiveRequest {
+            epoch: EPOCH,
+            incarnation,
+            partitions,
+        })
     }
 
     /// The partition and its neighbours.
@@ -143,6 +189,11 @@ impl Archiving {
         archived
     }
 
+    /// Of all times.
+    pub fn segments(&self) -> &[SegmentId] {
+        &self.segments
+    }
+
     pub fn observe(&mut self, reply: &Reply) {
         match reply {
             Reply::Plan(Ok(plans)) if !self.asked.is_empty() => {
@@ -157,6 +208,7 @@ impl Archiving {
             }
             Reply::WaitingSegments(Ok(waiting)) => self.segments.extend(waiting.iter().map(|(id, _)| *id)),
             Reply::Unneeded(Ok(unneeded)) => self.unneeded.clone_from(unneeded),
+            Reply::ArchivedIn(Ok(inside)) => self.inside.clone_from(inside),
             _ => {}
         }
         self.segments.sort_unstable();
@@ -164,8 +216,11 @@ impl Archiving {
     }
 
     /// Everything that can be read; the first is asked last.
-    pub fn audit(&self) -> [Command; 6] {
+    pub fn audit(&self) -> [Command; 9] {
         [
+            Command::MostlyDead(0),
+            Command::ArchivedIn(self.segments.clone()),
+            Command::Orphans(self.segments.clone()),
             Command::Unneeded(0),
             Command::Release(self.segments.clone()),
             Command::Unneeded(0),

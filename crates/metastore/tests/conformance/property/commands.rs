@@ -1,7 +1,9 @@
 //! What a metastore can be asked, and what it answers, as data.
 
 use esker_metastore::*;
-use esker_model::{ClusterId, IncarnationId, PartitionKey, SegmentId, TopicUuid};
+use esker_model::{ClusterId, IncarnationId, LogId, ObjectId, PartitionKey, SegmentId, TopicUuid};
+
+use crate::world::EPOCH;
 
 #[derive(Debug)]
 pub enum Command {
@@ -30,8 +32,24 @@ pub enum Command {
     Archive(ArchiveRequest),
     Release(Vec<SegmentId>),
     Unneeded(i64),
-    ForgetSegments(Vec<SegmentId>),
+    ForgetObjects(Vec<ObjectId>),
     EmptyBuckets,
+    MostlyDead(u64),
+    ArchivedIn(Vec<SegmentId>),
+    MoveArchived(ArchiveRequest),
+    MergeCandidates(MergeDue, Option<LogId>),
+    ToMerge(Vec<PartitionKey>),
+    Merge(MergeRequest),
+    Retain(Vec<RetainRequest>),
+    AdvanceLogStart(Vec<(PartitionKey, i64)>),
+    DropArchived,
+    TopicsToEmpty(i64),
+    TopicsEmptied(Vec<TopicUuid>),
+    Orphans(Vec<SegmentId>),
+    References(Vec<IncarnationId>, Vec<LogId>),
+    ToSweep,
+    Swept(Vec<IncarnationId>),
+    UpkeepStatus,
 }
 
 #[derive(Debug, PartialEq)]
@@ -61,9 +79,25 @@ pub enum Reply {
     Unarchived(Result<Vec<(PartitionKey, Extent)>>),
     Archive(Result<Vec<bool>>),
     Release(Result<Vec<bool>>),
-    Unneeded(Result<Vec<SegmentId>>),
-    ForgetSegments(Result<()>),
+    Unneeded(Result<Vec<ObjectId>>),
+    ForgetObjects(Result<()>),
     EmptyBuckets(Result<()>),
+    MostlyDead(Result<Vec<SegmentId>>),
+    ArchivedIn(Result<Vec<(PartitionKey, Extent)>>),
+    MoveArchived(Result<Vec<bool>>),
+    MergeCandidates(Result<Vec<MergeCandidate>>),
+    ToMerge(Result<Vec<Option<ToMerge>>>),
+    Merge(Result<Vec<bool>>),
+    Retain(Result<RetainReply>),
+    AdvanceLogStart(Result<Vec<Option<Head>>>),
+    DropArchived(Result<u64>),
+    TopicsToEmpty(Result<Vec<TopicUuid>>),
+    TopicsEmptied(Result<()>),
+    Orphans(Result<Vec<SegmentId>>),
+    References(Result<References>),
+    ToSweep(Result<Vec<IncarnationId>>),
+    Swept(Result<u64>),
+    UpkeepStatus(Result<UpkeepStatus>),
 }
 
 /// Bytes and segments: more than there are.
@@ -121,15 +155,75 @@ impl Command {
             Self::Archive(request) => Reply::Archive(store.archive(request).await),
             Self::Release(segments) => Reply::Release(store.release(segments).await),
             Self::Unneeded(grace_ms) => {
-                let unneeded = store.unneeded(*grace_ms, ALL as usize).await;
-                Reply::Unneeded(unneeded.map(|mut unneeded| {
-                    unneeded.sort_unstable();
-                    unneeded
-                }))
+                let unneeded = store.unneeded(*grace_ms, 0, ALL as usize).await;
+                Reply::Unneeded(sorted(unneeded))
             }
-            Self::ForgetSegments(segments) => Reply::ForgetSegments(store.forget_segments(segments).await),
+            Self::ForgetObjects(objects) => Reply::ForgetObjects(store.forget_objects(objects).await),
             Self::EmptyBuckets => Reply::EmptyBuckets(store.empty_buckets().await.map(|_| ())),
-            other => unreachable!("{other:?} is no command of archiving"),
+            Self::MostlyDead(bytes_min) => {
+                let dead = store.mostly_dead(*bytes_min, ALL as usize).await;
+                Reply::MostlyDead(sorted(dead))
+            }
+            Self::ArchivedIn(segments) => Reply::ArchivedIn(store.archived_in(segments).await),
+            Self::MoveArchived(request) => Reply::MoveArchived(store.move_archived(request).await),
+            merging => merging.run_merging(store).await,
         }
     }
+
+    /// Times are nobody's business either.
+    async fn run_merging(&self, store: &dyn Metastore) -> Reply {
+        match self {
+            Self::MergeCandidates(due, after) => {
+                Reply::MergeCandidates(store.merge_candidates(due, *after, ALL as usize).await)
+            }
+            Self::ToMerge(partitions) => {
+                let found = store.to_merge(partitions, ALL as usize).await;
+                let without_time = |one: ToMerge| ToMerge {
+                    archived_ms: i64::from(one.archived_ms > 0),
+                    ..one
+                };
+                Reply::ToMerge(found.map(|found| {
+                    let found = found.into_iter();
+                    found.map(|one| one.map(without_time)).collect()
+                }))
+            }
+            Self::Merge(request) => Reply::Merge(store.merge(request).await),
+            Self::Retain(requests) => {
+                let reply = store.retain(requests).await;
+                Reply::Retain(reply.map(|mut reply| {
+                    reply.ripe.iter_mut().for_each(|one| one.now_ms = 0);
+                    reply
+                }))
+            }
+            Self::AdvanceLogStart(starts) => Reply::AdvanceLogStart(store.advance_log_start(starts).await),
+            Self::DropArchived => Reply::DropArchived(store.drop_archived(ALL as usize).await),
+            Self::TopicsToEmpty(grace_ms) => {
+                let topics = store.topics_to_empty(*grace_ms, ALL as usize).await;
+                Reply::TopicsToEmpty(sorted(topics))
+            }
+            Self::TopicsEmptied(topics) => Reply::TopicsEmptied(store.topics_emptied(topics).await),
+            Self::Orphans(segments) => Reply::Orphans(store.orphans(EPOCH, segments).await),
+            Self::References(incarnations, logs) => {
+                Reply::References(store.references(EPOCH, incarnations, logs).await)
+            }
+            Self::ToSweep => Reply::ToSweep(sorted(store.to_sweep(ALL as usize).await)),
+            Self::Swept(incarnations) => Reply::Swept(store.swept(incarnations).await),
+            Self::UpkeepStatus => {
+                let status = store.upkeep_status().await;
+                Reply::UpkeepStatus(status.map(|mut status| {
+                    status.waiting_age_ms = 0;
+                    status.jobs.iter_mut().for_each(|job| job.report_age_ms = None);
+                    status
+                }))
+            }
+            other => unreachable!("{other:?} is run elsewhere"),
+        }
+    }
+}
+
+fn sorted<T: Ord>(found: Result<Vec<T>>) -> Result<Vec<T>> {
+    found.map(|mut found| {
+        found.sort_unstable();
+        found
+    })
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::archiving::Archiving;
 use super::commands::{Command, Reply};
+use super::merging::Merging;
 use super::offers::{self, Tracks};
 use crate::world::{EPOCH, LONG_MS, registration};
 
@@ -38,6 +39,7 @@ pub struct Generator {
     /// How many of them were taken up.
     pub taken_up: usize,
     archiving: Archiving,
+    merging: Merging,
     /// Asked at the end of the case.
     audit: Vec<Command>,
 }
@@ -54,6 +56,7 @@ impl Generator {
             going_on: BTreeSet::new(),
             taken_up: 0,
             archiving: Archiving::default(),
+            merging: Merging::default(),
             audit: Vec::new(),
         }
     }
@@ -92,9 +95,13 @@ impl Generator {
             let topic = self.new_topic(name);
             return Command::CreateTopics(vec![topic]);
         }
-        if self.below(3) == 0 {
+        if self.below(2) == 0 {
             let (partition, incarnation) = (self.partition(), self.incarnation());
-            return self.archiving.draw(&self.rng, partition, incarnation);
+            if self.below(5) < 3 {
+                return self.archiving.draw(&self.rng, partition, incarnation);
+            }
+            let segments = self.archiving.segments();
+            return self.merging.draw(&self.rng, partition, incarnation, segments);
         }
         match self.below(100) {
             0..52 => self.commit(),
@@ -306,17 +313,20 @@ impl Generator {
                 partition,
             })
         });
-        let plans = keys.map(|key| crate::world::plan_from(key, 0)).collect();
+        let keys: Vec<_> = keys.collect();
+        let plans = keys.iter().map(|key| crate::world::plan_from(*key, 0)).collect();
         let settle =
             |writer: &Writer| Command::Settle(writer.incarnation, (1..writer.next_seq + 3).collect());
         let mut audit: Vec<_> = self.writers.iter().map(settle).collect();
         audit.extend(self.archiving.audit());
+        audit.extend(self.merging.audit(keys));
         audit.extend([Command::Plan(plans), Command::Catalog(0), Command::Cluster]);
         audit
     }
 
     pub fn observe(&mut self, command: &Command, reply: &Reply) {
         self.archiving.observe(reply);
+        self.merging.observe(reply);
         let fenced = match (command, reply) {
             (Command::Commit(request), Reply::Commit(Err(MetastoreError::Fenced))) => {
                 Some(request.incarnation)

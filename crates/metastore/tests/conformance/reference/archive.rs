@@ -4,24 +4,10 @@ use async_trait::async_trait;
 use esker_metastore::*;
 use esker_model::{IncarnationId, PartitionKey, SegmentId, SegmentKind};
 
-use super::{ArchiveRow, EPOCH, Life, Log, Reference, State};
+use super::{ArchiveRow, EPOCH, Log, Reference, State};
 
 #[async_trait]
 impl Archives for Reference {
-    async fn claim_job(&self, job: &str, incarnation: IncarnationId, lease_ms: i64) -> Result<bool> {
-        let now_ms = self.now_ms();
-        let mut state = self.state();
-        state.check_fence(incarnation)?;
-        let taken = state.jobs.get(job).is_some_and(|(holder, until_ms)| {
-            *holder != incarnation && *until_ms >= now_ms && state.check_fence(*holder).is_ok()
-        });
-        if !taken {
-            let lease = (incarnation, now_ms + lease_ms);
-            state.jobs.insert(job.to_owned(), lease);
-        }
-        Ok(!taken)
-    }
-
     async fn waiting_segments(&self, bytes_max: u64, segments_max: usize) -> Result<Vec<WaitingSegment>> {
         let now_ms = self.now_ms();
         let state = self.state();
@@ -92,50 +78,70 @@ impl Archives for Reference {
         Ok(segments.iter().map(|id| state.release_one(*id, now_ms)).collect())
     }
 
-    async fn unneeded(&self, grace_ms: i64, limit: usize) -> Result<Vec<SegmentId>> {
-        let before = self.now_ms() - grace_ms;
-        let state = self.state();
-        let settled = |(incarnation, seq): &(IncarnationId, u64)| match state.agents.get(incarnation) {
-            Some(agent) if agent.life == Life::Live => *seq <= agent.settled_through,
-            _ => true,
-        };
-        let ingest = state.segments.iter().filter(|(key, _)| settled(key));
-        let ingest = ingest.map(|(key, row)| (row.released_ms, *key, SegmentKind::Ingest));
-        let archive = state.archive_segments.iter();
-        let archive = archive.map(|(key, row)| (row.released_ms, *key, SegmentKind::Archive));
-        let released = ingest.chain(archive);
-        let mut unneeded: Vec<_> = released
-            .filter(|(released_ms, _, _)| released_ms.is_some_and(|at| at <= before))
-            .collect();
-        unneeded.sort_unstable();
-        unneeded.truncate(limit);
-        Ok(unneeded.into_iter().map(|(_, key, kind)| id(kind, key)).collect())
-    }
-
-    async fn forget_segments(&self, segments: &[SegmentId]) -> Result<()> {
-        let mut state = self.state();
-        for id in segments {
-            let forget = |key: &(IncarnationId, u64), released_ms: Option<i64>| {
-                *key == (id.incarnation, id.seq) && released_ms.is_some()
-            };
-            match id.kind {
-                SegmentKind::Ingest => state.segments.retain(|key, row| !forget(key, row.released_ms)),
-                SegmentKind::Archive => {
-                    let rows = &mut state.archive_segments;
-                    rows.retain(|key, row| !forget(key, row.released_ms));
-                }
-                SegmentKind::Merged(_) => {}
-            }
-        }
-        Ok(())
-    }
-
     async fn empty_buckets(&self) -> Result<u64> {
         Ok(0)
     }
+
+    async fn mostly_dead(&self, bytes_min: u64, limit: usize) -> Result<Vec<SegmentId>> {
+        let state = self.state();
+        let live_bytes = |id: SegmentId| -> u64 {
+            let archived = state.logs.values().flat_map(|log| &log.archived);
+            let inside = archived.filter(|extent| extent.segment == id);
+            inside.map(|extent| extent.bytes).sum()
+        };
+        let rows = state.archive_segments.iter();
+        let dead = rows.filter(|(key, row)| {
+            row.released_ms.is_none()
+                && row.object_bytes >= bytes_min
+                && 4 * live_bytes(id(SegmentKind::Archive, **key)) < row.object_bytes
+        });
+        Ok(dead
+            .map(|(key, _)| id(SegmentKind::Archive, *key))
+            .take(limit)
+            .collect())
+    }
+
+    async fn archived_in(&self, segments: &[SegmentId]) -> Result<Vec<(PartitionKey, Extent)>> {
+        let state = self.state();
+        let of_log = |(key, log): (&PartitionKey, &Log)| {
+            let archived = log.archived.iter().filter(|extent| in_archive(extent));
+            let asked = archived.filter(|extent| segments.contains(&extent.segment));
+            asked.map(|extent| (*key, *extent)).collect::<Vec<_>>()
+        };
+        Ok(state.logs.iter().flat_map(of_log).collect())
+    }
+
+    async fn move_archived(&self, request: &ArchiveRequest) -> Result<Vec<bool>> {
+        let now_ms = self.now_ms();
+        let mut state = self.state();
+        state.check_epoch(request.epoch)?;
+        state.check_fence(request.incarnation)?;
+        let extents = || request.partitions.iter().flat_map(|moved| &moved.extents);
+        if extents().any(|extent| in_archive(extent) && extent.segment.incarnation != request.incarnation) {
+            return Err(MetastoreError::Corrupt("the segment of another".to_owned()));
+        }
+        let before = state.clone();
+        let (mut registered, mut accepted) = (BTreeSet::new(), Vec::new());
+        for moved in &request.partitions {
+            accepted.push(state.move_one(moved));
+            if accepted.last() == Some(&true) {
+                let archive = moved.extents.iter().filter(|extent| in_archive(extent));
+                registered.extend(archive.map(|extent| (extent.segment.incarnation, extent.segment.seq)));
+            }
+        }
+        if registered
+            .iter()
+            .any(|key| before.archive_segments.contains_key(key))
+        {
+            *state = before;
+            return Err(MetastoreError::AlreadySettled);
+        }
+        state.release_unused(now_ms);
+        Ok(accepted)
+    }
 }
 
-fn id(kind: SegmentKind, (incarnation, seq): (IncarnationId, u64)) -> SegmentId {
+pub(super) fn id(kind: SegmentKind, (incarnation, seq): (IncarnationId, u64)) -> SegmentId {
     SegmentId {
         kind,
         epoch: EPOCH,
@@ -144,7 +150,7 @@ fn id(kind: SegmentKind, (incarnation, seq): (IncarnationId, u64)) -> SegmentId 
     }
 }
 
-fn in_archive(extent: &Extent) -> bool {
+pub(super) fn in_archive(extent: &Extent) -> bool {
     extent.segment.kind == SegmentKind::Archive
 }
 
@@ -166,7 +172,10 @@ impl State {
         for extent in &archived.extents {
             if in_archive(extent) {
                 let key = (extent.segment.incarnation, extent.segment.seq);
-                let row = ArchiveRow { released_ms: None };
+                let row = ArchiveRow {
+                    object_bytes: extent.object_bytes,
+                    released_ms: None,
+                };
                 self.archive_segments.entry(key).or_insert(row);
             }
             log.archived.push(Extent {
@@ -181,6 +190,60 @@ impl State {
         true
     }
 
+    fn move_one(&mut self, moved: &ArchivedPartition) -> bool {
+        let (Some(log), Some(first), Some(last)) = (
+            self.logs.get_mut(&moved.partition),
+            moved.extents.first(),
+            moved.extents.last(),
+        ) else {
+            return false;
+        };
+        let meet = moved
+            .extents
+            .windows(2)
+            .all(|pair| pair[0].end_offset == pair[1].base_offset);
+        let (from, to) = (first.base_offset, last.end_offset);
+        let inside = |extent: &Extent| from <= extent.base_offset && extent.end_offset <= to;
+        let replaced: Vec<usize> = (0..log.archived.len())
+            .filter(|at| inside(&log.archived[*at]))
+            .collect();
+        let covered: i64 = replaced
+            .iter()
+            .map(|at| log.archived[*at].end_offset - log.archived[*at].base_offset)
+            .sum();
+        let empty = moved
+            .extents
+            .iter()
+            .any(|extent| extent.base_offset >= extent.end_offset);
+        if !meet || empty || covered != to - from {
+            return false;
+        }
+        let archived_ms = replaced.iter().map(|at| log.archived_ms[*at]).max().unwrap();
+        let at = replaced[0];
+        log.archived.drain(at..at + replaced.len());
+        log.archived_ms.drain(at..at + replaced.len());
+        for extent in moved.extents.iter().rev() {
+            log.archived.insert(
+                at,
+                Extent {
+                    producer: None,
+                    transactional: false,
+                    ..*extent
+                },
+            );
+            log.archived_ms.insert(at, archived_ms);
+            if in_archive(extent) {
+                let key = (extent.segment.incarnation, extent.segment.seq);
+                let row = ArchiveRow {
+                    object_bytes: extent.object_bytes,
+                    released_ms: None,
+                };
+                self.archive_segments.entry(key).or_insert(row);
+            }
+        }
+        true
+    }
+
     pub(super) fn release_one(&mut self, id: SegmentId, now_ms: i64) -> bool {
         let holds = |log: &Log| match id.kind {
             SegmentKind::Ingest => log.extents.iter().any(|extent| extent.segment == id),
@@ -192,12 +255,18 @@ impl State {
             return false;
         }
         let key = (id.incarnation, id.seq);
+        let is_hole = self
+            .logs
+            .values()
+            .any(|log| log.archived.iter().any(|extent| extent.segment == id));
         match id.kind {
             SegmentKind::Ingest => {
                 if let Some(row) = self.segments.get_mut(&key)
                     && row.reply.is_some()
+                    && row.released_ms.is_none()
                 {
-                    row.released_ms.get_or_insert(now_ms);
+                    row.released_ms = Some(now_ms);
+                    row.kept_ms = if is_hole { HOLE_KEPT_MS } else { 0 };
                 }
             }
             SegmentKind::Archive => {

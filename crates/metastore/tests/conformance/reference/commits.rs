@@ -38,6 +38,7 @@ impl Commits for Reference {
                 committed_ms: now_ms,
                 reply: Some(reply.clone()),
                 released_ms: None,
+                kept_ms: 0,
             };
             state.segments.insert(key(segment), row);
             segments.push(reply);
@@ -56,13 +57,15 @@ impl Commits for Reference {
     }
 
     async fn settle(&self, incarnation: IncarnationId, seqs: &[u64]) -> Result<Vec<Settled>> {
+        let now_ms = self.now_ms();
         let mut state = self.state();
         state.check_fence(incarnation)?;
         let tombstone = || SegmentRow {
             object_bytes: 0,
-            committed_ms: 0,
+            committed_ms: now_ms,
             reply: None,
             released_ms: None,
+            kept_ms: 0,
         };
         let settle = |seq: &u64| {
             let row = state.segments.entry((incarnation, *seq));

@@ -4,8 +4,12 @@
 mod agents;
 mod archive;
 mod commits;
+mod jobs;
+mod merges;
 mod reads;
+mod removals;
 mod retention;
+mod sweeps;
 mod topics;
 
 use std::collections::BTreeMap;
@@ -15,7 +19,9 @@ use async_trait::async_trait;
 use esker_metastore::*;
 use esker_model::seams::Clock;
 use esker_model::sequence::Memory;
-use esker_model::{ClusterEpoch, ClusterId, IncarnationId, NodeId, PartitionKey, ProducerId};
+use esker_model::{
+    ClusterEpoch, ClusterId, IncarnationId, LogId, NodeId, ObjectId, PartitionKey, ProducerId, TopicUuid,
+};
 
 use crate::world::TestClock;
 
@@ -40,8 +46,11 @@ struct State {
     logs: BTreeMap<PartitionKey, Log>,
     segments: BTreeMap<(IncarnationId, u64), SegmentRow>,
     archive_segments: BTreeMap<(IncarnationId, u64), ArchiveRow>,
-    /// Who does it, and until when.
-    jobs: BTreeMap<String, (IncarnationId, i64)>,
+    /// Merged segments and manifests that may go, and since when.
+    unneeded: BTreeMap<ObjectId, i64>,
+    /// Deleted topics of which something may be left, and when they were deleted.
+    to_empty: Vec<(i64, TopicUuid)>,
+    jobs: BTreeMap<String, JobRow>,
     /// Node `i + 1` has the name at index `i`.
     nodes: Vec<String>,
     agents: BTreeMap<IncarnationId, AgentRow>,
@@ -53,7 +62,8 @@ struct Log {
     next_offset: i64,
     archived_to: i64,
     forgotten_through: i64,
-    /// Those of records below `archived_to`.
+    manifest: Option<ManifestRow>,
+    /// Those of records below `archived_to` that no manifest lists.
     archived: Vec<Extent>,
     /// When each of them was.
     archived_ms: Vec<i64>,
@@ -70,6 +80,7 @@ impl Default for Log {
             next_offset: 0,
             archived_to: 0,
             forgotten_through: -1,
+            manifest: None,
             archived: Vec::new(),
             archived_ms: Vec::new(),
             extents: Vec::new(),
@@ -79,16 +90,35 @@ impl Default for Log {
 }
 
 #[derive(Clone)]
+struct ManifestRow {
+    version: u64,
+    manifest: ManifestRef,
+    summary: ManifestSummary,
+}
+
+#[derive(Clone)]
 struct SegmentRow {
     object_bytes: u64,
+    /// When it was committed, or tombstoned.
     committed_ms: i64,
     /// `None`: a tombstone.
     reply: Option<SegmentReply>,
     released_ms: Option<i64>,
+    /// How much longer it is kept.
+    kept_ms: i64,
+}
+
+#[derive(Clone)]
+struct JobRow {
+    holder: IncarnationId,
+    until_ms: i64,
+    /// With its time.
+    report: Option<(JobReport, i64)>,
 }
 
 #[derive(Clone)]
 struct ArchiveRow {
+    object_bytes: u64,
     released_ms: Option<i64>,
 }
 
@@ -97,6 +127,7 @@ enum Life {
     Live,
     Fenced,
     Left,
+    Swept,
 }
 
 #[derive(Clone)]
@@ -145,6 +176,18 @@ impl State {
         }
     }
 
+    fn lives(&self, incarnation: IncarnationId) -> bool {
+        self.check_fence(incarnation).is_ok()
+    }
+
+    fn log_id(&self, key: PartitionKey) -> LogId {
+        let topic = self.topics.iter().find(|topic| topic.key == key.topic);
+        LogId {
+            topic: topic.unwrap().uuid,
+            partition: key.partition,
+        }
+    }
+
     fn cluster(&self) -> Option<Cluster> {
         Some(Cluster {
             id: self.cluster_id.clone()?,
@@ -162,6 +205,13 @@ impl Log {
             last_stable_offset: self.next_offset,
             archived_to: self.archived_to,
         }
+    }
+
+    /// The manifest, if it lists records from an offset on.
+    fn listed(&self, from: i64) -> Option<ManifestRef> {
+        let row = self.manifest.as_ref()?;
+        Some(row.manifest)
+            .filter(|manifest| manifest.base_offset < manifest.end_offset && from < manifest.end_offset)
     }
 
     /// What readers are told of, ascending by offset.

@@ -19,10 +19,12 @@ impl Reads for Reference {
         let plan = |request: &PlanRequest| match state.logs.get(&request.partition) {
             None => Plan {
                 head: None,
+                manifest: None,
                 extents: vec![],
             },
             Some(log) => Plan {
                 head: Some(log.head()),
+                manifest: log.listed(request.from),
                 extents: extents(log, request),
             },
         };
@@ -34,10 +36,15 @@ impl Reads for Reference {
         let find = |request: &TimeRequest| match state.logs.get(&request.partition) {
             None => TimeReply {
                 head: None,
+                manifest: None,
                 extent: None,
             },
             Some(log) => TimeReply {
                 head: Some(log.head()),
+                manifest: log.listed(match request.query {
+                    TimeQuery::AtOrAfter { from, .. } => from.max(log.log_start),
+                    TimeQuery::Max => log.log_start,
+                }),
                 extent: find(log, request.query).copied(),
             },
         };

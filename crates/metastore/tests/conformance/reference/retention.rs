@@ -2,19 +2,24 @@ use async_trait::async_trait;
 use esker_metastore::*;
 use esker_model::{PartitionKey, SegmentId, SegmentKind};
 
-use super::Reference;
+use super::{Log, Reference};
 
 #[async_trait]
 impl Retention for Reference {
-    async fn retain(&self, requests: &[RetainRequest]) -> Result<Vec<(PartitionKey, Head)>> {
-        let oldest_ms = |ms: i64| self.now_ms().saturating_sub(ms);
+    async fn retain(&self, requests: &[RetainRequest]) -> Result<RetainReply> {
+        let now_ms = self.now_ms();
+        let oldest_ms = |ms: i64| now_ms.saturating_sub(ms);
         let mut state = self.state();
-        let mut moved = Vec::new();
+        let mut reply = RetainReply::default();
         for request in requests {
             let Some(log) = state.logs.get_mut(&request.partition) else {
                 continue;
             };
             let unarchived: u64 = log.extents.iter().map(|extent| extent.bytes).sum();
+            if let Some(manifest) = log.listed(log.log_start) {
+                reply.ripe.extend(log.ripe(request, manifest, now_ms));
+                continue;
+            }
             let mut start = log.log_start;
             let chunks = log.archived.iter().zip(&log.archived_ms);
             let kept: Vec<_> = chunks.filter(|(extent, _)| extent.end_offset > start).collect();
@@ -32,10 +37,10 @@ impl Retention for Reference {
             }
             if start > log.log_start {
                 log.log_start = start;
-                moved.push((request.partition, log.head()));
+                reply.moved.push((request.partition, log.head()));
             }
         }
-        Ok(moved)
+        Ok(reply)
     }
 
     async fn advance_log_start(&self, starts: &[(PartitionKey, i64)]) -> Result<Vec<Option<Head>>> {
@@ -69,5 +74,24 @@ impl Retention for Reference {
             }
         }
         Ok(dropped.len() as u64)
+    }
+}
+
+impl Log {
+    fn ripe(&self, request: &RetainRequest, manifest: ManifestRef, now_ms: i64) -> Option<Ripe> {
+        let summary = self.manifest.as_ref()?.summary;
+        let archived: u64 = self.archived.iter().map(|extent| extent.bytes).sum();
+        let others: u64 = self.extents.iter().map(|extent| extent.bytes).sum();
+        let bytes_behind = archived + others;
+        let old = |ms: i64| summary.first_timestamp < now_ms.saturating_sub(ms);
+        let beyond = |bytes| summary.bytes - summary.first_bytes + bytes_behind >= bytes;
+        let due = request.ms.is_some_and(old) || request.bytes.is_some_and(beyond);
+        (self.log_start < summary.first_end_offset && due).then_some(Ripe {
+            request: *request,
+            log_start: self.log_start,
+            manifest,
+            bytes_behind,
+            now_ms,
+        })
     }
 }

@@ -111,6 +111,7 @@ impl State {
         let version = self.raise_version();
         self.logs.retain(|key, _| key.topic != topic.key);
         self.release_unused(now_ms);
+        self.to_empty.push((now_ms, topic.uuid));
         self.deleted.push((version, topic));
         true
     }

@@ -1,0 +1,69 @@
+//! Archive segments whose registration has an unknown outcome.
+//!
+//! What holds: nobody deletes one as long as its registration may still take effect. It cannot any more once no
+//! partition of it stands where its extents begin: then the metastore says whether anything needs it. Those that are
+//! still undecided when the incarnation ends are left to the sweep.
+
+use esker_metastore::{ArchivedPartition, MetastoreError};
+use esker_model::{PartitionKey, SegmentId};
+use esker_storage::keys::object_key;
+use tracing::debug;
+
+use crate::upkeep::Upkeep;
+
+/// Most that are remembered; what comes on top is left to the sweep.
+const UNDECIDED_MAX: usize = 64;
+
+#[derive(Default)]
+pub(super) struct Undecided(Vec<(SegmentId, Vec<(PartitionKey, i64)>)>);
+
+impl Undecided {
+    /// Remembers what was offered for an archive segment.
+    pub(super) fn add(&mut self, id: SegmentId, partitions: &[ArchivedPartition]) {
+        if self.0.len() < UNDECIDED_MAX {
+            let begins = |one: &ArchivedPartition| Some((one.partition, one.extents.first()?.base_offset));
+            self.0.push((id, partitions.iter().filter_map(begins).collect()));
+        }
+    }
+
+    /// Finds out what became of them, and deletes the objects that nothing needs.
+    pub(super) async fn decide(&mut self, upkeep: &Upkeep) -> Result<(), MetastoreError> {
+        let mut open = Vec::new();
+        for (id, begins) in std::mem::take(&mut self.0) {
+            match is_decided(upkeep, id, &begins).await {
+                Ok(true) => {}
+                Ok(false) => open.push((id, begins)),
+                Err(err) => {
+                    open.push((id, begins));
+                    self.0.append(&mut open);
+                    return Err(err);
+                }
+            }
+        }
+        self.0 = open;
+        Ok(())
+    }
+}
+
+async fn is_decided(
+    upkeep: &Upkeep,
+    id: SegmentId,
+    begins: &[(PartitionKey, i64)],
+) -> Result<bool, MetastoreError> {
+    let partitions: Vec<PartitionKey> = begins.iter().map(|(partition, _)| *partition).collect();
+    let heads = upkeep.metastore.heads(&partitions).await?;
+    let may_take_effect = begins
+        .iter()
+        .zip(heads)
+        .any(|((_, base_offset), head)| head.is_some_and(|head| head.archived_to <= *base_offset));
+    if may_take_effect {
+        return Ok(false);
+    }
+    // Also true of one that was registered and has gone since: then its object may go as well.
+    let needed = upkeep.metastore.release(&[id]).await? == [false];
+    if !needed {
+        upkeep.delete_own(&object_key(&id)).await;
+    }
+    debug!(segment = %id, needed, "found out what became of an archive segment");
+    Ok(true)
+}

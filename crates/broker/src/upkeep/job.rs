@@ -1,0 +1,110 @@
+//! A job: one kind of work, done again and again by whoever has its lease.
+//!
+//! What holds: a round runs only while this incarnation lives, saw its cluster epoch lately and has the lease; it is
+//! dropped where it stands when the incarnation ends, so every step of it has to be right by itself. A lease only keeps
+//! agents from doing the same work. What a round did is counted, and told to the metastore for people.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use esker_metastore::JobReport;
+use tracing::debug;
+
+use super::Upkeep;
+
+/// How long a job is left to the agent that took it.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// One kind of work.
+#[async_trait]
+pub(super) trait Work: Send {
+    /// Its name, as the lease has it.
+    const NAME: &'static str;
+
+    /// The time between two rounds.
+    fn every(&self) -> Duration;
+
+    /// Does what there is to do.
+    async fn round(&mut self, lease: &Lease);
+
+    /// Another agent does it at present.
+    fn is_done_elsewhere(&mut self) {}
+
+    /// What was done so far, by name.
+    fn report(&self) -> JobReport;
+}
+
+/// The right to do a job.
+pub(super) struct Lease {
+    upkeep: Upkeep,
+    name: &'static str,
+}
+
+impl Lease {
+    /// Whether this agent may go on; renews the lease. To be asked between the steps of a long round.
+    pub(super) async fn renew(&self) -> bool {
+        matches!(self.claim().await, Claim::Ours)
+    }
+
+    async fn claim(&self) -> Claim {
+        let Upkeep {
+            member,
+            gate,
+            metastore,
+            ..
+        } = &self.upkeep;
+        if !member.is_current() || !gate.is_open() {
+            return Claim::Unknown;
+        }
+        let lease_ms = LEASE.as_millis() as i64;
+        match metastore
+            .claim_job(self.name, member.incarnation(), lease_ms)
+            .await
+        {
+            Ok(true) => Claim::Ours,
+            Ok(false) => Claim::Elsewhere,
+            Err(err) => {
+                debug!(job = self.name, %err, "cannot take the lease");
+                Claim::Unknown
+            }
+        }
+    }
+}
+
+enum Claim {
+    Ours,
+    Elsewhere,
+    Unknown,
+}
+
+/// Does a job until the incarnation ends.
+pub(super) async fn run<W: Work>(upkeep: Upkeep, mut work: W) {
+    let lease = Lease {
+        upkeep: upkeep.clone(),
+        name: W::NAME,
+    };
+    let mut told = JobReport::new();
+    while upkeep.pause(work.every()).await {
+        match lease.claim().await {
+            Claim::Unknown => continue,
+            Claim::Elsewhere => {
+                work.is_done_elsewhere();
+                continue;
+            }
+            Claim::Ours => {}
+        }
+        tokio::select! {
+            biased;
+            _ = upkeep.member.until_stopped() => return,
+            () = work.round(&lease) => {}
+        }
+        let report = work.report();
+        if report != told {
+            let incarnation = upkeep.member.incarnation();
+            match upkeep.metastore.report_job(W::NAME, incarnation, &report).await {
+                Ok(()) => told = report,
+                Err(err) => debug!(job = W::NAME, %err, "cannot tell what was done"),
+            }
+        }
+    }
+}

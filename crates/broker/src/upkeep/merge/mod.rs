@@ -1,0 +1,346 @@
+//! The merge job: archived extents of a partition move out of the metastore into its manifest, and their records into
+//! merged segments of that partition alone.
+//!
+//! `candidates → what waits → chunks → merged segments → put → manifest → put → replaced in the metastore`
+//!
+//! What holds: records have the same bytes at the same offset before and after. A manifest is replaced by
+//! compare-and-set, so that of two agents that merge the same records one wins; a round that stopped at any point leaves
+//! at most objects that nothing refers to, and those that are not needed any more go after the grace. Objects whose
+//! registration has an unknown outcome are not deleted until that is known.
+//!
+//! The metastore has at most about [`MergeLimits::extents`] archived extents of each partition, however long records are
+//! kept. A merged segment that is small is written again with what follows it, as long as that is at least as much: each
+//! record is written a logarithmic number of times. What lies below the log start goes from the manifest's beginning.
+//!
+//! Bounded: a round holds [`Upkeep::round_bytes`] in memory, and rounds that follow each other leave as much time as they
+//! took.
+
+mod build;
+mod edit;
+pub(in crate::upkeep) mod read;
+mod repack;
+mod rewrite;
+#[cfg(test)]
+mod tests;
+mod undecided;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use esker_metastore::{
+    JobReport, ManifestRef, MergeCandidate, MergeDue, MergeRequest, MergedPartition, MetastoreError,
+};
+use esker_model::{LogId, ObjectId};
+use esker_storage::StoreError;
+use esker_storage::keys::key_of;
+use esker_storage::manifest::{InvalidManifest, Leaf};
+use esker_storage::segment::InvalidRun;
+use futures::{StreamExt, TryStreamExt, stream};
+use tracing::{info, warn};
+
+use super::Upkeep;
+use super::job::{Lease, Work};
+use crate::config::MergeLimits;
+use build::Built;
+use rewrite::{Rewrite, Rewritten, Suspects};
+use undecided::Undecided;
+
+/// Bytes of batches in one merged segment.
+pub(super) const OBJECT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Partitions that one call replaces the manifests of: their heads are locked together for a moment.
+const PARTITIONS_AT_ONCE: usize = 256;
+
+/// Extents of one partition that one round takes.
+const EXTENTS_MAX: usize = 1_024;
+
+/// Objects that are put at a time, and manifests that are read.
+const OBJECTS_AT_ONCE: usize = 8;
+
+/// The longest time between two passes.
+const EVERY_MAX: Duration = Duration::from_secs(60);
+
+/// Why a round stopped.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum MergeError {
+    #[error(transparent)]
+    Metastore(#[from] MetastoreError),
+    #[error(transparent)]
+    Bucket(#[from] StoreError),
+    #[error("records that do not fit into a merged segment: {}", .0.0)]
+    Records(InvalidRun),
+    #[error("a manifest that cannot be written: {}", .0.0)]
+    Manifest(InvalidManifest),
+}
+
+/// The job of one incarnation.
+pub(super) struct Merge {
+    upkeep: Upkeep,
+    suspects: Suspects,
+    undecided: Undecided,
+    partitions: u64,
+    bytes: u64,
+    moved_bytes: u64,
+    failures: u64,
+}
+
+#[async_trait]
+impl Work for Merge {
+    const NAME: &'static str = "merge";
+
+    fn every(&self) -> Duration {
+        self.upkeep.interval.min(EVERY_MAX)
+    }
+
+    async fn round(&mut self, lease: &Lease) {
+        if !self.upkeep.all_read_history() {
+            return;
+        }
+        for done in [self.pass(lease).await, self.repack(lease).await] {
+            if let Err(err) = done {
+                self.failures += 1;
+                self.upkeep.metrics.merge.failures.inc();
+                warn!(%err, "merging is left to the next round");
+            }
+        }
+    }
+
+    fn report(&self) -> JobReport {
+        [
+            ("partitions", self.partitions),
+            ("bytes", self.bytes),
+            ("moved_bytes", self.moved_bytes),
+            ("failures", self.failures),
+        ]
+        .map(|(name, number)| (name.to_owned(), number as i64))
+        .into()
+    }
+}
+
+impl Merge {
+    pub(super) fn new(upkeep: Upkeep) -> Self {
+        Self {
+            upkeep,
+            suspects: Suspects::default(),
+            undecided: Undecided::default(),
+            partitions: 0,
+            bytes: 0,
+            moved_bytes: 0,
+            failures: 0,
+        }
+    }
+
+    /// Goes over all partitions that are due.
+    async fn pass(&mut self, lease: &Lease) -> Result<(), MergeError> {
+        let metastore = Arc::clone(&self.upkeep.metastore);
+        self.undecided.decide(&self.upkeep).await?;
+        self.suspects.next_pass();
+        let MergeLimits { bytes, extents, age } = self.upkeep.merge;
+        let due = MergeDue {
+            bytes,
+            extents,
+            age_ms: i64::try_from(age.as_millis()).unwrap_or(i64::MAX),
+        };
+        let mut after: Option<LogId> = None;
+        loop {
+            let candidates = metastore
+                .merge_candidates(&due, after, PARTITIONS_AT_ONCE)
+                .await?;
+            let Some(last) = candidates.last() else {
+                return Ok(());
+            };
+            after = Some(last.log);
+            let mut candidates = VecDeque::from(candidates);
+            while !candidates.is_empty() {
+                if !lease.renew().await {
+                    return Ok(());
+                }
+                let began = self.upkeep.seams.clock.now();
+                self.merge_some(&mut candidates).await?;
+                self.upkeep
+                    .metrics
+                    .merge
+                    .seconds
+                    .observe(self.upkeep.seams.clock.now().since(began).as_secs_f64());
+                self.upkeep.rest(began).await;
+            }
+        }
+    }
+
+    /// Merges the first candidates: as many as there is memory for, and one at least.
+    async fn merge_some(&mut self, candidates: &mut VecDeque<MergeCandidate>) -> Result<(), MergeError> {
+        let turn = Arc::clone(&self.upkeep.turn);
+        let _turn = turn.acquire().await;
+        let mut bytes = 0;
+        let mut chosen = Vec::new();
+        while let Some(next) = candidates.front() {
+            if !chosen.is_empty() && bytes + next.bytes > self.upkeep.round_bytes {
+                break;
+            }
+            bytes += next.bytes;
+            chosen.extend(candidates.pop_front());
+        }
+        let rewrites = self.begin(&chosen).await?;
+        let chunks = read::chunks(&self.upkeep, rewrites.iter().flat_map(Rewrite::sources)).await;
+        let mut rewritten = Vec::new();
+        for rewrite in rewrites {
+            let built = rewrite.build(&self.upkeep, &chunks, &mut self.suspects);
+            rewritten.extend(built.map_err(MergeError::Records)?);
+            // Building looks at every batch: let others run.
+            tokio::task::yield_now().await;
+        }
+        drop(chunks);
+        if rewritten.is_empty() {
+            return Ok(());
+        }
+        let upkeep = &self.upkeep;
+        let put: Vec<Put> = stream::iter(rewritten)
+            .map(|one| put(upkeep, one))
+            .buffered(OBJECTS_AT_ONCE)
+            .try_collect()
+            .await?;
+        self.replace(put).await
+    }
+
+    /// Reads what the chosen partitions have now.
+    async fn begin(&self, chosen: &[MergeCandidate]) -> Result<Vec<Rewrite>, MergeError> {
+        let keys: Vec<_> = chosen.iter().map(|one| one.partition).collect();
+        let found = self.upkeep.metastore.to_merge(&keys, EXTENTS_MAX).await?;
+        let mut room = self.upkeep.round_bytes;
+        let mut rewrites = Vec::new();
+        for (candidate, found) in chosen.iter().zip(found) {
+            let Some(from) = found else { continue };
+            let config = self.upkeep.catalog.by_key(candidate.partition.topic);
+            let retention_ms = config
+                .filter(|topic| topic.config.delete)
+                .and_then(|topic| topic.config.retention_ms);
+            let begun = Rewrite::begin(&self.upkeep, from, candidate.is_due, room, retention_ms).await;
+            match begun {
+                Ok(Some(rewrite)) => {
+                    room = room.saturating_sub(rewrite.bytes());
+                    rewrites.push(rewrite);
+                }
+                Ok(None) => {}
+                Err(err) => {
+                    self.upkeep.metrics.merge.failures.inc();
+                    warn!(partition = %candidate.log, %err, "a manifest cannot be read: its partition is merged later");
+                }
+            }
+        }
+        Ok(rewrites)
+    }
+
+    /// Replaces the manifests in the metastore.
+    async fn replace(&mut self, mut put: Vec<Put>) -> Result<(), MergeError> {
+        put.sort_by_key(|one| one.merged.partition);
+        let member = Arc::clone(&self.upkeep.member);
+        let request = MergeRequest {
+            epoch: member.epoch(),
+            incarnation: member.incarnation(),
+            partitions: put.iter().map(|one| one.merged.clone()).collect(),
+        };
+        let accepted = match self.upkeep.metastore.merge(&request).await {
+            Ok(accepted) => accepted,
+            Err(err) => {
+                match &err {
+                    MetastoreError::UnknownOutcome(_) => self.undecided.add(put),
+                    MetastoreError::Unavailable(_) => delete_all(&self.upkeep, put.iter()).await,
+                    _ => {}
+                }
+                return Err(err.into());
+            }
+        };
+        let refused = put.iter().zip(&accepted).filter(|(_, accepted)| !**accepted);
+        delete_all(&self.upkeep, refused.map(|(one, _)| one)).await;
+        let metrics = &self.upkeep.metrics;
+        let (mut partitions, mut bytes) = (0, 0);
+        for one in put
+            .iter()
+            .zip(&accepted)
+            .filter_map(|(one, accepted)| accepted.then_some(one))
+        {
+            partitions += 1;
+            bytes += one.bytes;
+            metrics.archive.holes.inc_by(one.holes);
+        }
+        metrics.merge.partitions.inc_by(partitions);
+        metrics.merge.bytes.inc_by(bytes);
+        self.partitions += partitions;
+        self.bytes += bytes;
+        if bytes > 0 {
+            info!(partitions, bytes, "merged");
+        }
+        Ok(())
+    }
+}
+
+/// A partition whose new objects are in the bucket.
+pub(super) struct Put {
+    merged: MergedPartition,
+    /// The new objects.
+    objects: Vec<ObjectId>,
+    bytes: u64,
+    holes: u64,
+}
+
+/// Puts what was built for a partition, then the manifest that lists it.
+async fn put(upkeep: &Upkeep, rewritten: Rewritten) -> Result<Put, MergeError> {
+    let Rewritten {
+        from,
+        mut edit,
+        built,
+        extents,
+        bytes,
+        holes,
+    } = rewritten;
+    let mut objects = Vec::new();
+    for Built { entry, object } in built {
+        if let Some(object) = object {
+            objects.push(ObjectId::Segment(object.id));
+            upkeep.put_archive(object).await?;
+        }
+        edit.append(entry);
+    }
+    while let Some(leaf) = edit.split_leaf(|| upkeep.new_manifest(from.log)) {
+        let encoded = leaf.encode().map_err(MergeError::Manifest)?;
+        let Some(line) = Leaf::of(&leaf, encoded.object_bytes()) else {
+            break;
+        };
+        objects.push(ObjectId::Manifest(leaf.id));
+        upkeep.put_manifest(&leaf.id, encoded).await?;
+        edit.list_leaf(line, leaf);
+    }
+    edit.manifest.id = upkeep.new_manifest(from.log);
+    let encoded = edit.manifest.encode().map_err(MergeError::Manifest)?;
+    let manifest = ManifestRef {
+        id: edit.manifest.id,
+        object_bytes: encoded.object_bytes(),
+        base_offset: edit.manifest.base_offset,
+        end_offset: edit.manifest.end_offset(),
+    };
+    objects.push(ObjectId::Manifest(manifest.id));
+    upkeep.put_manifest(&manifest.id, encoded).await?;
+    let summary = edit.summary();
+    Ok(Put {
+        merged: MergedPartition {
+            partition: from.partition,
+            replaces: from.version,
+            extents,
+            manifest,
+            summary,
+            unneeded: edit.unneeded,
+        },
+        objects,
+        bytes,
+        holes,
+    })
+}
+
+/// Deletes the new objects of partitions: nothing refers to them, and nothing will.
+async fn delete_all(upkeep: &Upkeep, put: impl Iterator<Item = &Put>) {
+    for object in put.flat_map(|one| &one.objects) {
+        upkeep.delete_own(&key_of(object)).await;
+    }
+}

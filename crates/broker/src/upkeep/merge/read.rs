@@ -1,0 +1,145 @@
+//! Reading chunks of archive segments for background work: neighbours with one GET.
+//!
+//! What holds: every chunk is verified by its own checksum; one that is wrong is read again by itself before it is
+//! believed. What readers keep in the cache is used, and not displaced.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use esker_metastore::{ChunkRange, Extent};
+use esker_model::SegmentId;
+use esker_storage::StoreError;
+use esker_storage::bucket::ChunkPlace;
+use esker_storage::cache::CacheKey;
+use futures::{StreamExt, stream};
+use tracing::{debug, error};
+
+use crate::upkeep::Upkeep;
+use crate::upkeep::archive::gather::NoBytes;
+
+/// Bytes of one GET.
+const READ_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Bytes that nobody wants between two chunks that are read together.
+const GAP_BYTES_MAX: u64 = 256 * 1024;
+
+/// GETs at a time.
+const READS_MAX: usize = 8;
+
+/// Chunks by segment and position.
+pub(in crate::upkeep) struct Chunks(BTreeMap<(SegmentId, u64), Result<Bytes, NoBytes>>);
+
+impl Chunks {
+    /// The bytes of an extent, if its chunk was read.
+    pub(in crate::upkeep) fn cut(&self, extent: &Extent) -> Result<Bytes, NoBytes> {
+        let chunk = extent.chunk.ok_or(NoBytes::Never)?;
+        let bytes = self.0.get(&(extent.segment, chunk.position));
+        let bytes = bytes
+            .unwrap_or(&Err(NoBytes::Later))
+            .as_ref()
+            .map_err(|why| *why)?;
+        let begin = extent.position.checked_sub(chunk.position);
+        let range = begin.and_then(|begin| Some(begin..begin.checked_add(extent.bytes)?));
+        match range.filter(|range| range.end <= bytes.len() as u64) {
+            Some(range) => Ok(bytes.slice(range.start as usize..range.end as usize)),
+            None => {
+                error!(segment = %extent.segment, "an extent reaches beyond its chunk");
+                Err(NoBytes::Never)
+            }
+        }
+    }
+}
+
+/// Chunks of one segment that lie close together.
+struct Stretch {
+    segment: SegmentId,
+    chunks: Vec<ChunkRange>,
+}
+
+impl Stretch {
+    fn begin(&self) -> u64 {
+        self.chunks.first().map_or(0, |chunk| chunk.position)
+    }
+
+    fn end(&self) -> u64 {
+        self.chunks.last().map_or(0, end)
+    }
+}
+
+fn end(chunk: &ChunkRange) -> u64 {
+    chunk.position.saturating_add(u64::from(chunk.bytes))
+}
+
+/// Reads the chunks in which these extents lie, each once.
+pub(in crate::upkeep) async fn chunks(upkeep: &Upkeep, extents: impl Iterator<Item = &Extent>) -> Chunks {
+    let mut wanted: BTreeMap<(SegmentId, u64), ChunkRange> = BTreeMap::new();
+    for extent in extents {
+        if let Some(chunk) = extent.chunk {
+            wanted.insert((extent.segment, chunk.position), chunk);
+        }
+    }
+    let mut read = BTreeMap::new();
+    wanted.retain(|(segment, position), _| {
+        let kept = upkeep.cache.peek(&CacheKey::chunk(*segment, *position));
+        match kept {
+            Some(bytes) => read.insert((*segment, *position), Ok(bytes)).is_some(),
+            None => true,
+        }
+    });
+    let stretches: Vec<Stretch> = stretches(&wanted);
+    let fetched: Vec<_> = stream::iter(stretches)
+        .map(|stretch| fetch(upkeep, stretch))
+        .buffered(READS_MAX)
+        .collect()
+        .await;
+    read.extend(fetched.into_iter().flatten());
+    Chunks(read)
+}
+
+fn stretches(wanted: &BTreeMap<(SegmentId, u64), ChunkRange>) -> Vec<Stretch> {
+    let mut stretches: Vec<Stretch> = Vec::new();
+    for ((segment, position), chunk) in wanted {
+        match stretches.last_mut() {
+            Some(last)
+                if last.segment == *segment
+                    && *position <= last.end().saturating_add(GAP_BYTES_MAX)
+                    && end(chunk) - last.begin() <= READ_BYTES_MAX =>
+            {
+                last.chunks.push(*chunk);
+            }
+            _ => stretches.push(Stretch {
+                segment: *segment,
+                chunks: vec![*chunk],
+            }),
+        }
+    }
+    stretches
+}
+
+type Fetched = Vec<((SegmentId, u64), Result<Bytes, NoBytes>)>;
+
+async fn fetch(upkeep: &Upkeep, stretch: Stretch) -> Fetched {
+    let Stretch { segment, chunks } = stretch;
+    let places: Vec<ChunkPlace> = chunks
+        .iter()
+        .map(|chunk| ChunkPlace {
+            range: chunk.position..end(chunk),
+            crc: chunk.crc,
+        })
+        .collect();
+    let read = upkeep.bucket.get_chunks(&segment, &places).await;
+    let outcome = |(chunk, outcome): (&ChunkRange, Result<Bytes, StoreError>)| {
+        let bytes = outcome.map_err(|err| match err {
+            StoreError::NotFound { .. } | StoreError::Corrupt { .. } => {
+                error!(%segment, position = chunk.position, %err, "archived records cannot be read");
+                NoBytes::Never
+            }
+            err => {
+                debug!(%segment, position = chunk.position, %err, "archived records are read later");
+                NoBytes::Later
+            }
+        });
+        ((segment, chunk.position), bytes)
+    };
+    chunks.iter().zip(read).map(outcome).collect()
+}

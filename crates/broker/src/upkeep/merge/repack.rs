@@ -1,0 +1,154 @@
+//! Archive segments that are mostly dead: what is left in them moves together into new ones.
+//!
+//! What holds: as of archiving. Extents of one partition that do not follow on each other go to different segments,
+//! because a part has no gaps.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use esker_metastore::{ArchiveRequest, Extent, MetastoreError};
+use esker_model::{PartitionKey, SegmentId};
+use esker_storage::keys::object_key;
+use tracing::info;
+
+use super::{Merge, MergeError, read};
+use crate::upkeep::archive::gather::{self, Chain, Gathered};
+use crate::upkeep::archive::pack::{self, OBJECT_BYTES_MAX, Packed};
+use crate::upkeep::job::Lease;
+
+/// Smaller ones are left alone: they go within a day, when the last of their records are merged.
+const BYTES_MIN: u64 = 1024 * 1024;
+
+/// Archive segments that are looked at together.
+const SEGMENTS_AT_ONCE: usize = 64;
+
+impl Merge {
+    /// Moves what is left in archive segments that are mostly dead.
+    pub(super) async fn repack(&mut self, lease: &Lease) -> Result<(), MergeError> {
+        loop {
+            let dead = self
+                .upkeep
+                .metastore
+                .mostly_dead(BYTES_MIN, SEGMENTS_AT_ONCE)
+                .await?;
+            if dead.is_empty() || !lease.renew().await {
+                return Ok(());
+            }
+            let began = self.upkeep.seams.clock.now();
+            let turn = Arc::clone(&self.upkeep.turn);
+            let turn = turn.acquire().await;
+            let moved = self.repack_some(&dead).await?;
+            drop(turn);
+            if moved == 0 {
+                // What cannot be moved now would be found again at once.
+                return Ok(());
+            }
+            self.moved_bytes += moved;
+            self.upkeep.metrics.merge.moved_bytes.inc_by(moved);
+            info!(
+                segments = dead.len(),
+                bytes = moved,
+                "moved what was left in archive segments"
+            );
+            self.upkeep.rest(began).await;
+        }
+    }
+
+    async fn repack_some(&mut self, dead: &[SegmentId]) -> Result<u64, MergeError> {
+        let found = self.upkeep.metastore.archived_in(dead).await?;
+        let found = within(found, self.upkeep.round_bytes);
+        let chunks = read::chunks(&self.upkeep, found.iter().map(|(_, extent)| extent)).await;
+        let mut gathered = Vec::with_capacity(found.len());
+        for (partition, extent) in found {
+            let batches = chunks
+                .cut(&extent)
+                .and_then(|slice| gather::batches(&extent, &[slice]).map_err(|_| gather::NoBytes::Never));
+            // What cannot be read is left where it is.
+            if batches.is_ok() {
+                gathered.push(Gathered {
+                    partition,
+                    extent,
+                    batches,
+                });
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(chunks);
+        let catalog = Arc::clone(&self.upkeep.catalog);
+        let chains = layers(gathered)
+            .into_iter()
+            .flat_map(|layer| gather::chains(layer, |key| Some(catalog.by_key(key)?.topic.uuid)))
+            .collect::<Vec<Chain>>();
+        let name = || self.upkeep.new_archive_segment();
+        let packed = pack::pack(chains, OBJECT_BYTES_MAX, name).map_err(MergeError::Records)?;
+        let mut moved = 0;
+        for one in packed {
+            moved += self.move_into(one).await?;
+        }
+        Ok(moved)
+    }
+
+    /// Puts an archive segment and moves extents into it; returns their bytes.
+    async fn move_into(&mut self, packed: Packed) -> Result<u64, MergeError> {
+        let Some(object) = packed.object else {
+            return Ok(0);
+        };
+        let key = object_key(&object.id);
+        self.upkeep.put_archive(object).await?;
+        let member = Arc::clone(&self.upkeep.member);
+        let request = ArchiveRequest {
+            epoch: member.epoch(),
+            incarnation: member.incarnation(),
+            partitions: packed.partitions,
+        };
+        let accepted = match self.upkeep.metastore.move_archived(&request).await {
+            Ok(accepted) => accepted,
+            Err(err) => {
+                if matches!(err, MetastoreError::Unavailable(_)) {
+                    self.upkeep.delete_own(&key).await;
+                }
+                return Err(err.into());
+            }
+        };
+        if !accepted.contains(&true) {
+            self.upkeep.delete_own(&key).await;
+        }
+        let moved = request.partitions.iter().zip(accepted);
+        let moved = moved.filter_map(|(one, accepted)| accepted.then_some(one));
+        Ok(moved
+            .flat_map(|one| &one.extents)
+            .map(|extent| extent.bytes)
+            .sum())
+    }
+}
+
+/// The first of them that have so many bytes together; one at least.
+fn within(mut found: Vec<(PartitionKey, Extent)>, bytes_max: u64) -> Vec<(PartitionKey, Extent)> {
+    let mut bytes = 0;
+    let fits = |(_, extent): &&(PartitionKey, Extent)| {
+        let is_first = bytes == 0;
+        bytes += extent.bytes;
+        is_first || bytes <= bytes_max
+    };
+    let count = found.iter().take_while(fits).count();
+    found.truncate(count);
+    found
+}
+
+/// The first stretches of all partitions, then their second ones, and so on.
+fn layers(gathered: Vec<Gathered>) -> Vec<Vec<Gathered>> {
+    let mut layers: Vec<Vec<Gathered>> = Vec::new();
+    let mut ends: BTreeMap<PartitionKey, (usize, i64)> = BTreeMap::new();
+    for one in gathered {
+        let place = ends.entry(one.partition).or_insert((0, one.extent.base_offset));
+        if place.1 != one.extent.base_offset {
+            place.0 += 1;
+        }
+        place.1 = one.extent.end_offset;
+        if layers.len() <= place.0 {
+            layers.resize_with(place.0 + 1, Vec::new);
+        }
+        layers[place.0].push(one);
+    }
+    layers
+}

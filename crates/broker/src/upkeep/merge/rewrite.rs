@@ -1,0 +1,215 @@
+//! One partition whose manifest is replaced: what is read for it, and what becomes of that.
+//!
+//! `manifest without what is dead → segments that are written again → extents that wait → new manifest`
+//!
+//! What holds: where something cannot be read for now, the new manifest ends before it. What cannot be read at all is
+//! believed only when the metastore, asked again in a later round, still names the same object; then it is a hole.
+
+use std::collections::BTreeSet;
+
+use esker_metastore::{Extent, ToMerge};
+use esker_model::{PartitionKey, SegmentId};
+use esker_storage::StoreError;
+use esker_storage::manifest::{Entry, ListedSegment, Manifest};
+use esker_storage::segment::InvalidRun;
+
+use super::OBJECT_BYTES_MAX;
+use super::build::{Builder, Built};
+use super::edit::Edit;
+use super::read::Chunks;
+use crate::fetch::listed;
+use crate::manifests;
+use crate::upkeep::Upkeep;
+use crate::upkeep::archive::gather::{self, NoBytes};
+
+/// A merged segment is not written again if its records would then span a larger part of the time that they are kept
+/// than one of so many: what is kept beyond its time is bounded by that.
+const RETENTION_PARTS: i64 = 8;
+
+/// Extents that could not be read: of which partition, where, in which object. Those of the pass before are believed.
+#[derive(Default)]
+pub(super) struct Suspects {
+    before: BTreeSet<(PartitionKey, i64, SegmentId)>,
+    now: BTreeSet<(PartitionKey, i64, SegmentId)>,
+}
+
+impl Suspects {
+    /// Another pass begins.
+    pub(super) fn next_pass(&mut self) {
+        self.before = std::mem::take(&mut self.now);
+    }
+
+    /// Whether records that could not be read are given up: they are in a hole already, or could not be read in the pass
+    /// before either.
+    fn are_lost(&mut self, from: &ToMerge, extent: &Extent) -> bool {
+        let suspect = (from.partition, extent.base_offset, extent.segment);
+        extent.chunk.is_none() || self.before.contains(&suspect) || {
+            self.now.insert(suspect);
+            false
+        }
+    }
+}
+
+/// A partition whose manifest is to be replaced.
+pub(super) struct Rewrite {
+    from: ToMerge,
+    edit: Edit,
+    /// What is written again, then what waits; end to end.
+    sources: Vec<Extent>,
+    /// How many of the sources wait.
+    waiting: usize,
+}
+
+/// The same partition with what was built for it.
+pub(super) struct Rewritten {
+    pub from: ToMerge,
+    pub edit: Edit,
+    pub built: Vec<Built>,
+    /// Extents of the metastore that the new manifest takes over.
+    pub extents: u64,
+    /// Bytes of batches in them.
+    pub bytes: u64,
+    /// Records that could not be read.
+    pub holes: u64,
+}
+
+impl Rewrite {
+    /// Reads the present manifest and decides what is to be read. `with_extents`: what waits is due. `retention_ms`:
+    /// how long the topic keeps records.
+    pub(super) async fn begin(
+        upkeep: &Upkeep,
+        from: ToMerge,
+        with_extents: bool,
+        bytes_max: u64,
+        retention_ms: Option<i64>,
+    ) -> Result<Option<Self>, StoreError> {
+        let (cache, bucket) = (upkeep.cache.as_ref(), &upkeep.bucket);
+        let manifest = match from.manifest {
+            Some(present) => manifests::read_once(cache, bucket, present.id).await?,
+            None => Manifest::empty(upkeep.new_manifest(from.log), from.log_start),
+        };
+        let mut edit = Edit::new(manifest);
+        loop {
+            edit.drop_dead(from.log_start);
+            match edit.wants_leaf() {
+                None => break,
+                Some(leaf) => edit.put_leaf(manifests::read_once(cache, bucket, leaf).await?),
+            }
+        }
+        let mut rewrite = Self {
+            sources: Vec::new(),
+            waiting: 0,
+            from,
+            edit,
+        };
+        if with_extents {
+            rewrite.choose(bytes_max, retention_ms);
+        }
+        let changes = !rewrite.edit.unneeded.is_empty() || rewrite.waiting > 0;
+        Ok(changes.then_some(rewrite))
+    }
+
+    /// Takes as much of what waits as there is room for, and of the end of the manifest what is small beside it.
+    fn choose(&mut self, bytes_max: u64, retention_ms: Option<i64>) {
+        let meets = |first: &Extent| first.base_offset == self.edit.manifest.end_offset();
+        if !self.edit.is_empty() && !self.from.extents.first().is_some_and(meets) {
+            // Nothing may lie between them. Whoever let it come to that will be found by a check.
+            return;
+        }
+        let mut bytes = 0;
+        let fits = |extent: &&Extent| {
+            let is_first = bytes == 0;
+            bytes += extent.bytes;
+            is_first || bytes <= bytes_max
+        };
+        self.waiting = self.from.extents.iter().take_while(fits).count();
+        let waiting = &self.from.extents[..self.waiting];
+        let mut bytes: u64 = waiting.iter().map(|extent| extent.bytes).sum();
+        let span_max = retention_ms.map(|ms| ms / RETENTION_PARTS);
+        let mut again: Vec<ListedSegment> = Vec::new();
+        while let Some((last, before)) = self.edit.last_segment() {
+            let since = before.unwrap_or(last.archived_ms);
+            let span = self.from.archived_ms.saturating_sub(since);
+            let small = last.bytes() <= bytes && last.bytes() + bytes <= OBJECT_BYTES_MAX.min(bytes_max);
+            if !small || span_max.is_some_and(|max| span > max) {
+                break;
+            }
+            bytes += last.bytes();
+            again.extend(self.edit.take_last_segment());
+        }
+        for segment in again.into_iter().rev() {
+            let entry = Entry::Segment(segment);
+            self.sources
+                .extend(entry.places().map(|place| listed::extent(&place)));
+        }
+        self.sources.extend_from_slice(waiting);
+    }
+
+    /// What has to be read.
+    pub(super) fn sources(&self) -> &[Extent] {
+        &self.sources
+    }
+
+    /// Bytes that reading it takes, about.
+    pub(super) fn bytes(&self) -> u64 {
+        self.sources.iter().map(|extent| extent.bytes).sum()
+    }
+
+    /// Builds segments out of what was read; `None`: nothing can be done for it now.
+    pub(super) fn build(
+        self,
+        upkeep: &Upkeep,
+        chunks: &Chunks,
+        suspects: &mut Suspects,
+    ) -> Result<Option<Rewritten>, InvalidRun> {
+        let Self {
+            from,
+            edit,
+            sources,
+            waiting,
+        } = self;
+        let again = sources.len() - waiting;
+        let log = from.log;
+        let mut name = || upkeep.new_merged_segment(log);
+        let begin = sources.first().map_or(from.log_start, |first| first.base_offset);
+        let mut builder = Builder::new(log, begin, from.archived_ms, OBJECT_BYTES_MAX, &mut name);
+        let (mut taken, mut holes) = (0, 0);
+        for extent in &sources {
+            let read = match extent.chunk {
+                None => Err(NoBytes::Never),
+                Some(_) => chunks
+                    .cut(extent)
+                    .and_then(|slice| gather::batches(extent, &[slice]).map_err(|_| NoBytes::Never)),
+            };
+            match read {
+                Ok(batches) => builder.push(extent, batches, from.log_start)?,
+                Err(NoBytes::Never) if suspects.are_lost(&from, extent) => {
+                    builder.push_hole(extent)?;
+                    holes += u64::from(extent.chunk.is_some());
+                }
+                Err(_) => break,
+            }
+            taken += 1;
+        }
+        if taken < again || (taken == 0 && edit.unneeded.is_empty()) {
+            return Ok(None);
+        }
+        builder.end_segment()?;
+        let end = builder.next_offset();
+        let built = std::mem::take(&mut builder.built);
+        let taken_over = &sources[again..taken];
+        let mut edit = edit;
+        if built.is_empty() && edit.is_empty() && !taken_over.is_empty() {
+            // All of it lies below the log start.
+            edit.manifest.base_offset = end;
+        }
+        Ok(Some(Rewritten {
+            extents: taken_over.len() as u64,
+            bytes: taken_over.iter().map(|extent| extent.bytes).sum(),
+            from,
+            edit,
+            built,
+            holes,
+        }))
+    }
+}
