@@ -80,6 +80,23 @@ pub enum Query {
     Time(i64),
 }
 
+/// What a topic has to keep of each partition.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
+pub struct Retention {
+    /// `retention.ms`: records may go when they are older. `None`: they stay however old they are.
+    pub ms: Option<i64>,
+    /// `retention.bytes`: records may go that have so many bytes behind them. `None`: they stay however many there are.
+    pub bytes: Option<u64>,
+}
+
+impl Retention {
+    /// Nothing goes by itself.
+    pub const EVERYTHING: Self = Self {
+        ms: None,
+        bytes: None,
+    };
+}
+
 /// What an agent uses of one of its memory budgets.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Memory {
@@ -94,6 +111,16 @@ pub struct Memory {
 /// What happened.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum What {
+    /// A producer made a batch, which it sends from then on. Without this nothing is concluded from the
+    /// batch's size and age.
+    Made {
+        /// The batch.
+        batch: Batch,
+        /// How long it is as it travels.
+        bytes: u64,
+        /// The largest timestamp of its records, milliseconds since 1970.
+        max_timestamp_ms: i64,
+    },
     /// A producer sent a batch to an agent, for the first time or again.
     Sent {
         /// The batch.
@@ -193,6 +220,61 @@ pub enum What {
         error: i16,
         /// The offset; with an error it must be -1.
         offset: i64,
+    },
+    /// A topic had to keep so much when it was created. May be told at any later time. A topic of which nobody
+    /// tells that keeps everything.
+    Created {
+        /// The topic.
+        topic: Topic,
+        /// What it had to keep.
+        retention: Retention,
+    },
+    /// An administrator asked for another retention of a topic, which may count from then on.
+    Altering {
+        /// The topic.
+        topic: Topic,
+        /// What it has to keep.
+        retention: Retention,
+        /// The agent, if the client knows.
+        to: Option<Life>,
+    },
+    /// That was answered. A request without an answer may take effect at any time.
+    Altered {
+        /// The topic.
+        topic: Topic,
+        /// What it has to keep.
+        retention: Retention,
+        /// When the request was sent: the time of its `Altering`.
+        asked_us: u64,
+        /// Who answered, if the client knows.
+        by: Option<Life>,
+        /// Kafka's error code.
+        error: i16,
+    },
+    /// An administrator asked for the removal of the records below an offset (DeleteRecords). It names the
+    /// topic by name.
+    Deleting {
+        /// The partition, as the client believes.
+        partition: Partition,
+        /// The offset; -1 for the high watermark.
+        offset: i64,
+        /// The agent, if the client knows.
+        to: Option<Life>,
+    },
+    /// That was answered. A request without an answer may take effect at any time.
+    Deleted {
+        /// The partition.
+        partition: Partition,
+        /// The offset that was asked for.
+        offset: i64,
+        /// When the request was sent: the time of its `Deleting`.
+        asked_us: u64,
+        /// Who answered, if the client knows.
+        by: Option<Life>,
+        /// Kafka's error code.
+        error: i16,
+        /// The log start afterwards; with an error it must be -1.
+        low_watermark: i64,
     },
     /// A reader read a partition from its log start to its end through one agent, after the faults. What it
     /// found is in its own `Fetched` events, asked since `began_us` and answered by that agent.

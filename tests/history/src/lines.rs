@@ -25,7 +25,8 @@
 //! - an error that the library made itself is no `Refused`: the batch is `Unanswered`, and `GivenUp` if it is
 //!   not sent again;
 //! - `from` of a `Fetched` is the position of the reader; `high_watermark` and `log_start` are -1 if unknown;
-//! - a batch that may have been sent must not be missing, even if the client dies.
+//! - a batch that may have been sent must not be missing, even if the client dies; nor must a request that may
+//!   have altered a topic's retention or deleted records.
 
 use std::io::{self, BufRead, Write};
 
@@ -180,7 +181,7 @@ fn earliest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 /// them cannot have come before. The events of one file keep their order otherwise.
 pub fn sort(history: &mut History) {
     let rank = |event: &Event| match event.what {
-        What::Sent { .. } => 0_u8,
+        What::Made { .. } | What::Sent { .. } | What::Altering { .. } | What::Deleting { .. } => 0_u8,
         _ => 1,
     };
     history.events.sort_by_key(|event| (event.at_us, rank(event)));

@@ -1,20 +1,36 @@
 //! What people call things in a history.
 
 use crate::History;
-use crate::event::{Batch, Client, Life, Partition};
+use crate::event::{Batch, Client, Life, Partition, Topic};
+
+/// A topic by its name, with its place among those of that name if there are several.
+pub(crate) fn topic(history: &History, topic: Topic) -> String {
+    let (name, place) = of_topic(history, topic);
+    format!("{name}{place}")
+}
 
 /// A partition: `orders-0`, with the topic's place among those of its name if there are several.
 pub(crate) fn partition(history: &History, partition: Partition) -> String {
     let at = partition.topic.0 as usize;
-    let Some(topic) = history.topics.get(at) else {
+    if at >= history.topics.len() {
         return format!("topic {}, partition {}", at, partition.index);
-    };
-    let same = |topics: &[crate::TopicInfo]| topics.iter().filter(|other| other.name == topic.name).count();
-    let plain = format!("{}-{}", topic.name, partition.index);
-    match same(&history.topics) {
-        ..=1 => plain,
-        _ => format!("{plain} (topic {} of that name)", same(&history.topics[..=at])),
     }
+    let (name, place) = of_topic(history, partition.topic);
+    format!("{name}-{}{place}", partition.index)
+}
+
+/// A topic's name, and which it is of that name where that needs saying.
+fn of_topic(history: &History, topic: Topic) -> (String, String) {
+    let at = topic.0 as usize;
+    let Some(info) = history.topics.get(at) else {
+        return (format!("topic {at}"), String::new());
+    };
+    let same = |topics: &[crate::TopicInfo]| topics.iter().filter(|other| other.name == info.name).count();
+    let place = match same(&history.topics) {
+        ..=1 => String::new(),
+        _ => format!(" (topic {} of that name)", same(&history.topics[..=at])),
+    };
+    (info.name.clone(), place)
 }
 
 /// A client: its description and number.

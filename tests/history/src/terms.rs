@@ -17,9 +17,13 @@ pub struct Terms {
     /// libraries, which repeat requests by themselves: then the number of a plain batch's copies and the
     /// largest possible offset tell nothing, and a high watermark of -1 means that it is not known.
     pub requests_shown: bool,
-    /// Retention or DeleteRecords may remove records. False: every log begins at 0, and a log start above
-    /// 0 is a loss.
+    /// Records may be removed by what the history does not show: nothing is concluded from a log start then.
     pub records_deleted: bool,
+    /// What the clock that decides about retention, the database's, showed when the history began, in
+    /// milliseconds since 1970. `None`: nothing is concluded from the age of records.
+    pub database_ms: Option<i64>,
+    /// After the faults, records that nobody has to keep are gone within this time. `None`: they may stay.
+    pub retention_us: Option<u64>,
     /// Topics may get more partitions: an agent may not know one of them for a moment.
     pub partitions_added: bool,
     /// Stored objects were damaged or removed: a Fetch may be answered with CORRUPT_MESSAGE.
@@ -36,6 +40,8 @@ impl Default for Terms {
             progress_us: None,
             requests_shown: true,
             records_deleted: false,
+            database_ms: None,
+            retention_us: None,
             partitions_added: false,
             objects_damaged: false,
             object_reads_max: 1,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::event::{Batch, Client, Identity, Records};
 use crate::{About, Promise, What, names};
 
+use super::ends::slot;
 use super::findings::Findings;
 use super::places::Places;
 use super::{At, Context};
@@ -64,6 +65,7 @@ pub(crate) struct Batches {
     clients: Vec<OfClient>,
     further_identities: BTreeMap<u32, Vec<Identity>>,
     further_places: BTreeMap<u32, Vec<usize>>,
+    families: Vec<Vec<u32>>,
 }
 
 impl Batches {
@@ -73,6 +75,7 @@ impl Batches {
             clients: vec![OfClient::default(); clients],
             further_identities: BTreeMap::new(),
             further_places: BTreeMap::new(),
+            families: Vec::new(),
         }
     }
 
@@ -82,6 +85,12 @@ impl Batches {
 
     pub(crate) fn get(&self, at: u32) -> &Sending {
         &self.list[at as usize]
+    }
+
+    /// All batches for these partitions, in the order in which they were first sent.
+    pub(crate) fn of_family(&self, family: usize) -> impl Iterator<Item = u32> {
+        let batches = self.families.get(family).map(Vec::as_slice);
+        batches.unwrap_or_default().iter().copied()
     }
 
     /// A batch by its name.
@@ -196,6 +205,7 @@ impl Batches {
         };
         insert(&mut of_client.numbers, (batch.number, new));
         insert(&mut of_client.records, (records.first, new));
+        slot(&mut self.families, family).push(new);
         self.list.push(Sending {
             batch,
             records,

@@ -1,6 +1,6 @@
 //! What is known of a log's bounds at any time, from acks and reads (P2).
 //!
-//! - *log-start*: a log start above 0 although nothing is ever deleted, or above the end;
+//! - *log-start*: a log start above the end;
 //! - *too-far*: an end, a high watermark or an ack lies beyond everything that was sent until then.
 //!
 //! Sound because the end of the log and its start only rise, and what an agent shows was true at some time
@@ -15,8 +15,10 @@ use super::batches::Sent;
 use super::findings::Findings;
 use super::offsets::end_of;
 use super::places::Place;
-use super::rising::Rising;
+use super::rising::{Known, Rising};
 use super::{At, Context};
+
+const OFFSET_OUT_OF_RANGE: i16 = 1;
 
 #[derive(Default)]
 pub(crate) struct Ends {
@@ -31,6 +33,17 @@ pub(super) struct OfPlace {
     pub starts: Rising,
     /// The end that a read-through showed when nothing could be written any more, and its event.
     pub settled: Option<(i64, usize)>,
+    /// The last word of ListOffsets on where the log begins, and on where it ends.
+    pub first: Option<Listed>,
+    pub last: Option<Listed>,
+}
+
+/// Where a log begins or ends, as ListOffsets said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listed {
+    pub asked_us: u64,
+    pub offset: i64,
+    pub event: usize,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -105,11 +118,56 @@ impl Ends {
 
     /// Whether an offset surely was in the log when a question was asked.
     pub(crate) fn surely_holds(&self, place: usize, offset: i64, asked_us: u64) -> bool {
-        let known = self
-            .places
-            .get(place)
-            .and_then(|known| known.ends.before(asked_us));
+        let known = self.end_before(place, asked_us);
         offset >= 0 && known.is_some_and(|known| offset <= known.value)
+    }
+
+    /// The furthest that a log was known to reach before that time.
+    pub(crate) fn end_before(&self, place: usize, at_us: u64) -> Option<Known> {
+        self.places.get(place)?.ends.before(at_us)
+    }
+
+    /// What was told of where a log begins, as far as it was more than before.
+    pub(crate) fn starts(&self, place: usize) -> &[Known] {
+        let known = self.places.get(place);
+        known.map(|known| known.starts.steps()).unwrap_or_default()
+    }
+
+    /// The last word of ListOffsets on where a log begins.
+    pub(crate) fn listed_start(&self, place: usize) -> Option<Listed> {
+        self.places.get(place)?.first
+    }
+
+    /// The last word of ListOffsets on where a log ends.
+    pub(crate) fn listed_end(&self, place: usize) -> Option<Listed> {
+        self.places.get(place)?.last
+    }
+
+    /// A Fetch was told that its offset is out of range: if that surely is below the end, the log begins
+    /// behind it.
+    pub(crate) fn out_of_range(
+        &mut self,
+        context: &Context<'_>,
+        at: At<'_>,
+        place: usize,
+        findings: &mut Findings,
+    ) {
+        let What::Fetched {
+            by_name,
+            from,
+            asked_us,
+            error: OFFSET_OUT_OF_RANGE,
+            ..
+        } = &at.event.what
+        else {
+            return;
+        };
+        let known = context.places.get(place);
+        let is_about_this = (!by_name || known.is_steady()) && known.answers_by_name(at.us());
+        if is_about_this && self.surely_holds(place, *from, *asked_us) {
+            self.too_far(context, at, known, from + 1, findings);
+            self.learn(context, at, place, (from + 1, -1), findings);
+        }
     }
 
     pub(super) fn learn(
@@ -121,12 +179,8 @@ impl Ends {
         findings: &mut Findings,
     ) {
         let partition = context.places.get(place).partition;
-        let moved = start > 0 && !context.terms.records_deleted;
-        if moved || (end >= 0 && start > end) {
-            let what = |partition| match moved {
-                true => format!("{partition} begins at offset {start}, though nothing was deleted"),
-                false => format!("{partition} begins at offset {start} and ends at {end}"),
-            };
+        if end >= 0 && start > end {
+            let what = |partition| format!("{partition} begins at offset {start} and ends at {end}");
             let about = (about(at, partition, None).offsets(0, start), None);
             tell(
                 context,
@@ -174,21 +228,21 @@ impl Ends {
     }
 }
 
-pub(super) fn slot<T: Clone + Default>(list: &mut Vec<T>, at: usize) -> &mut T {
+pub(crate) fn slot<T: Clone + Default>(list: &mut Vec<T>, at: usize) -> &mut T {
     if list.len() <= at {
         list.resize(at + 1, T::default());
     }
     &mut list[at]
 }
 
-pub(super) fn about(at: At<'_>, partition: Partition, by: Option<Life>) -> About {
+pub(crate) fn about(at: At<'_>, partition: Partition, by: Option<Life>) -> About {
     About::events([at.at])
         .partition(partition)
         .life(by)
         .client(at.event.client)
 }
 
-pub(super) fn tell(
+pub(crate) fn tell(
     context: &Context<'_>,
     at: At<'_>,
     promise: Promise,

@@ -8,8 +8,7 @@
 //!   what follows from the client's own doing.
 //! - *unknown-topic*: a topic that nobody had asked to delete is said not to exist. By name only if nobody
 //!   creates topics of that name: an agent may know a former one for a moment longer.
-//! - *out-of-range*: OFFSET_OUT_OF_RANGE for an offset that was known to be in the log, or to be its end,
-//!   before the question. Only the primary may say so.
+//!   (OFFSET_OUT_OF_RANGE is judged by what may have been removed: [`super::removal`].)
 //! - *fatal*: a client came to the conclusion that it cannot go on.
 //!
 //! When a producer's error is its own doing: 45 if at least five later batches of the same producer, epoch
@@ -21,7 +20,7 @@
 use crate::{About, Promise, What, names};
 
 use super::batches::Sent;
-use super::ends::{Ends, slot};
+use super::ends::slot;
 use super::findings::Findings;
 use super::places::Place;
 use super::{At, Context};
@@ -132,7 +131,6 @@ impl Errors {
     pub(crate) fn fetched(
         &mut self,
         context: &Context<'_>,
-        ends: &Ends,
         at: At<'_>,
         place: usize,
         findings: &mut Findings,
@@ -141,12 +139,12 @@ impl Errors {
             partition,
             by_name,
             from,
-            asked_us,
             by,
             error,
             high_watermark,
             log_start,
             seen,
+            ..
         } = &at.event.what
         else {
             return;
@@ -175,19 +173,7 @@ impl Errors {
             });
         }
         let allowed = match *error {
-            OFFSET_OUT_OF_RANGE => {
-                let surely_there = (!by_name || known.is_steady())
-                    && known.answers_by_name(at.us())
-                    && !context.terms.records_deleted
-                    && ends.surely_holds(place, *from, *asked_us);
-                if surely_there {
-                    findings.add(Promise::HonestErrors, "out-of-range", at.us(), || {
-                        let what = format!("offset {from} of {} was said to be out of range", name());
-                        (what, about())
-                    });
-                }
-                true
-            }
+            OFFSET_OUT_OF_RANGE => true,
             code => self.reader_may_get(context, at, known, code, !by_name, about, findings),
         };
         if !allowed {
@@ -257,7 +243,7 @@ impl Errors {
 
     /// Whether a reader may be given an error; tells of a topic that is said to be gone and is not.
     #[allow(clippy::too_many_arguments, reason = "all of them describe one answer")]
-    fn reader_may_get(
+    pub(crate) fn reader_may_get(
         &self,
         context: &Context<'_>,
         at: At<'_>,

@@ -3,13 +3,17 @@
 //! *hw-back*, *start-back-in-life*: an agent answered a Fetch with a lower high watermark or log start than
 //! before.
 //!
+//! A log start that the same agent told in an answer of ListOffsets or DeleteRecords counts as well: what it was told
+//! by the primary it knows from then on.
+//!
 //! Sound because an agent's view of a log only rises (another agent may lag behind, and so may the same
 //! name after a restart). Two requests on different connections may be answered in either order: an answer
 //! is compared only with those that had come before it was asked.
 
-use crate::event::{Life, Partition};
+use crate::event::{Life, Partition, Query};
 use crate::{About, History, Promise, What, names};
 
+use super::ends::slot;
 use super::findings::Findings;
 use super::rising::{Known, Rising};
 use super::{At, Context};
@@ -58,10 +62,7 @@ impl HighWatermarks {
         let Some(places) = self.lives.get_mut(life.0 as usize) else {
             return;
         };
-        if places.len() <= place {
-            places.resize(place + 1, OfPlace::default());
-        }
-        let known = &mut places[place];
+        let known = slot(places, place);
         let about = (*partition, *life);
         if let Some(before) = known.ends.before(*asked_us)
             && before.value > *high_watermark
@@ -85,6 +86,31 @@ impl HighWatermarks {
         }
         known.ends.learn(at.us(), *high_watermark, at.at);
         known.starts.learn(at.us(), *log_start, at.at);
+    }
+
+    /// ListOffsets gave an offset.
+    pub(crate) fn listed(&mut self, context: &mut Context<'_>, at: At<'_>) {
+        if let What::Listed {
+            partition,
+            query: Query::Earliest,
+            by,
+            error: 0,
+            offset,
+            ..
+        } = &at.event.what
+        {
+            let place = context.places.place(*partition);
+            if context.places.get(place).answers_by_name(at.us()) {
+                self.told_start(at, *by, place, *offset);
+            }
+        }
+    }
+
+    /// An agent told where the log of this partition surely begins.
+    pub(crate) fn told_start(&mut self, at: At<'_>, by: Option<Life>, place: usize, start: i64) {
+        if let Some(places) = by.and_then(|by| self.lives.get_mut(by.0 as usize)) {
+            slot(places, place).starts.learn(at.us(), start, at.at);
+        }
     }
 }
 

@@ -8,7 +8,8 @@
 //! - *disagree*: two read-throughs that began after nothing could be written any more show different ends
 //!   (P3).
 //!
-//! A read-through takes its bounds from ListOffsets, asked after it began, and is judged like one.
+//! A read-through takes its bounds from ListOffsets, asked after it began, and is judged like one; so is the low
+//! watermark in an answer of DeleteRecords.
 //!
 //! Sound because the end of a log and its start only rise and ListOffsets reads the primary after the
 //! question came; a high watermark may be old, and an old one is below the end all the same. Facts learned
@@ -17,7 +18,7 @@
 use crate::event::{Life, Query};
 use crate::{Promise, What, names};
 
-use super::ends::{Ends, about, slot, tell};
+use super::ends::{Ends, Listed, about, slot, tell};
 use super::findings::Findings;
 use super::{At, Context};
 
@@ -113,6 +114,25 @@ impl Ends {
         }
     }
 
+    /// DeleteRecords was answered with a low watermark.
+    pub(crate) fn deleted(
+        &mut self,
+        context: &Context<'_>,
+        at: At<'_>,
+        place: usize,
+        (asked_us, low_watermark, by): (u64, i64, Option<Life>),
+        findings: &mut Findings,
+    ) {
+        let answer = Answer {
+            asked_us,
+            start: Some(low_watermark),
+            end: None,
+            by,
+        };
+        self.too_far(context, at, context.places.get(place), low_watermark, findings);
+        self.answer(context, at, place, &answer, findings);
+    }
+
     fn answer(
         &mut self,
         context: &Context<'_>,
@@ -181,6 +201,14 @@ impl Ends {
         if let Some(end) = answer.end {
             self.too_far(context, at, context.places.get(place), end, findings);
         }
+        let listed = |offset| Listed {
+            asked_us: answer.asked_us,
+            offset,
+            event: at.at,
+        };
+        let known = slot(&mut self.places, place);
+        known.first = answer.start.map(listed).or(known.first);
+        known.last = answer.end.map(listed).or(known.last);
         let bounds = (answer.start.unwrap_or(-1), answer.end.unwrap_or(-1));
         self.learn(context, at, place, bounds, findings);
     }

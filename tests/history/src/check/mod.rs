@@ -5,7 +5,8 @@
 //! partition after the other. A rule reports only what no correct system could have shown to these clients:
 //! where a history leaves open what happened, nothing is concluded.
 //!
-//! Everything is a sort or a search: the whole takes `n log n` for `n` events and runs of records.
+//! Everything is a sort or a search: the whole takes `n log n` for `n` events and runs of records. (Where records go
+//! by size, each move of a log start looks at what is known to stand in that log once more.)
 
 mod acknowledged;
 mod batches;
@@ -25,6 +26,7 @@ mod order;
 mod places;
 mod plain;
 mod progress;
+mod removal;
 mod requests;
 mod restorable;
 mod rising;
@@ -122,6 +124,9 @@ struct Pass {
     epoch: epoch::Epoch,
     progress: progress::Progress,
     acknowledged: acknowledged::Acknowledged,
+    removal: removal::Removal,
+    /// Places of the restores' events.
+    restorable: Vec<usize>,
 }
 
 impl Pass {
@@ -137,6 +142,8 @@ impl Pass {
             epoch: epoch::Epoch::default(),
             progress: progress::Progress::new(history),
             acknowledged: acknowledged::Acknowledged::default(),
+            removal: removal::Removal::new(context),
+            restorable: Vec::new(),
         }
     }
 
@@ -163,7 +170,8 @@ impl Pass {
             }
             What::Fetched { partition, .. } => {
                 let place = context.places.place(*partition);
-                self.errors.fetched(context, &self.ends, at, place, findings);
+                self.errors.fetched(context, at, place, findings);
+                self.ends.out_of_range(context, at, place, findings);
                 self.offsets.fetched(context, at, findings);
                 self.topics.fetched(context, at, place, findings);
                 log::fetched(context, at, place, &mut self.logs);
@@ -175,6 +183,16 @@ impl Pass {
                 self.errors.listed(context, at, findings);
                 self.epoch.listed(context, at, findings);
                 self.ends.listed(context, at, findings);
+                self.high_watermarks.listed(context, at);
+            }
+            What::Made { .. }
+            | What::Created { .. }
+            | What::Altering { .. }
+            | What::Altered { .. }
+            | What::Deleting { .. }
+            | What::Deleted { .. } => {
+                let told = (&mut self.ends, &mut self.high_watermarks, &self.errors);
+                self.removal.event(context, at, told, findings);
             }
             What::ReadThrough { .. } => {
                 self.offsets.read_through(context, at, findings);
@@ -187,7 +205,7 @@ impl Pass {
                 self.epoch.raised(at);
                 self.errors.raised();
             }
-            What::Restorable { .. } => restorable::judge(context, at, findings),
+            What::Restorable { .. } => self.restorable.push(at.at),
             What::Unsettled { .. } => restorable::unsettled(at, findings),
             What::ProducersForgotten
             | What::Unanswered { .. }
@@ -204,13 +222,21 @@ impl Pass {
         self.topics.finish(context, findings);
         let identities = sequences::Identities::default();
         let mut copies = duplicates::Copies::new(context);
+        self.removal.sort();
+        self.logs.resize(context.places.len(), PlaceLog::default());
         for (place, log) in self.logs.iter_mut().enumerate() {
             let segments = bytes::merge_seen(context, place, &mut log.seen, findings);
             plain::judge(context, place, &log.claims, findings);
             acknowledged::judge(context, place, &mut log.claims, &segments, findings);
             let standing = topics::walk(context, place, &segments, findings);
+            let known = (standing.as_slice(), log.claims.as_slice());
+            self.removal.judge(context, place, &self.ends, known, findings);
             copies.judge(context, place, &segments, &standing, findings);
             order::judge(context, place, &segments, &standing, &identities, findings);
+        }
+        for at in self.restorable {
+            let event = &context.history.events[at];
+            restorable::judge(context, &self.removal, At { event, at }, findings);
         }
         if !findings.is_empty() {
             // It may explain all the others.

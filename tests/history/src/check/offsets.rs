@@ -3,6 +3,7 @@
 //! Of a single answer to a Fetch:
 //! - *skipped*: its records begin at another offset than the one asked for;
 //! - *answer-gap*: its records do not follow on each other;
+//! - *below-log-start*: it gives no error, though it says that the log begins behind the offset asked for;
 //! - *beyond-high-watermark*: it shows records at or above its own high watermark, or was asked for an
 //!   offset above it and gave no error.
 //!
@@ -12,7 +13,9 @@
 //!
 //! Sound because offsets are given without gaps (no topic is cleaned by key yet), an answer begins with the
 //! batch that holds the offset asked for, of which the reader leaves out what lies before it, and nothing
-//! becomes visible before the high watermark covers it. An answer without records is always allowed.
+//! becomes visible before the high watermark covers it. An answer without records is always allowed, unless the
+//! offset lies below the log start in that very answer: both come from one look at the log. (That no agent goes back
+//! to an earlier log start is another rule, [`super::high_watermark`]; so no agent serves what it said was gone.)
 
 use crate::event::Seen;
 use crate::{About, History, Promise, What, names};
@@ -38,6 +41,7 @@ impl Offsets {
             from,
             error: 0,
             high_watermark,
+            log_start,
             seen,
             by,
             ..
@@ -76,6 +80,15 @@ impl Offsets {
                 ),
             };
             tell("beyond-high-watermark", &what, (high_watermark.max(0), end));
+        }
+        if log_start > from {
+            let what = |partition| {
+                format!(
+                    "a read of {partition} from {from} got no error, though the log begins at {log_start} \
+                     as the same answer says"
+                )
+            };
+            tell("below-log-start", &what, (*from, *log_start));
         }
         if let Some(first) = seen.first().filter(|first| first.base_offset != *from) {
             let base = first.base_offset;

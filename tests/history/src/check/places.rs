@@ -124,6 +124,18 @@ impl Places {
         known[index] as usize
     }
 
+    /// The number of a partition that has one.
+    pub(crate) fn find(&self, partition: Partition) -> Option<usize> {
+        let known = self.of_topic.get(partition.topic.0 as usize)?;
+        let place = known.get(usize::try_from(partition.index).ok()?)?;
+        (*place != u32::MAX).then_some(*place as usize)
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
     /// A partition by its number.
     pub(crate) fn get(&self, place: usize) -> &Place {
         &self.list[place]

@@ -56,7 +56,11 @@ impl Progress {
         };
         client.last = Some(at.at);
         match &at.event.what {
-            What::Sent { .. } | What::Fetched { .. } | What::Listed { .. } => client.works = true,
+            What::Sent { .. }
+            | What::Fetched { .. }
+            | What::Listed { .. }
+            | What::Altering { .. }
+            | What::Deleting { .. } => client.works = true,
             What::ReadThrough { .. } => client.reads_through = true,
             What::Fatal { .. } | What::Stuck { .. } => client.is_broken = true,
             What::Finished => client.finished = Some(at.at),

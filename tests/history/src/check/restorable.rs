@@ -4,7 +4,7 @@
 //! batch that was acknowledged, before that or after, is in none of the segments that it found, or a record
 //! that a Fetch showed is not. Sound because an acknowledgement, and that an offset becomes visible, needs a
 //! look at the bucket that began less than T before it, after the commit, and showed the old epoch; the
-//! segment was there before the commit.
+//! segment was there before the commit. What may be gone by then ([`super::removal`]) may be in no segment.
 //!
 //! *unsettled*: a segment lies in the bucket that is neither committed nor tombstoned, though the incarnation
 //! that wrote it lives and has nothing under way. Its clients have an answer by then: a restore could not
@@ -17,14 +17,19 @@ use crate::event::{Client, Partition, Records, Seen};
 use crate::{About, Promise, What, names};
 
 use super::findings::Findings;
+use super::removal::Removal;
 use super::{At, Context};
 
 /// Judges what a restore found against everything that is acknowledged or shown in the whole history.
-pub(crate) fn judge(context: &Context<'_>, at: At<'_>, findings: &mut Findings) {
+pub(crate) fn judge(context: &Context<'_>, removal: &Removal, at: At<'_>, findings: &mut Findings) {
     let What::Restorable { records } = &at.event.what else {
         return;
     };
     let found = Found::new(records);
+    let is_gone = |partition: Partition, offset: i64| {
+        let place = context.places.find(partition);
+        place.is_some_and(|place| removal.may_be_gone(context, place, offset, at.us()))
+    };
     let mut sent = BTreeMap::new();
     for (place, event) in context.history.events.iter().enumerate() {
         match &event.what {
@@ -34,12 +39,21 @@ pub(crate) fn judge(context: &Context<'_>, at: At<'_>, findings: &mut Findings) 
                 partition,
                 ..
             } if !was_deleted(context, *partition) => {
-                sent.insert(*batch, *records);
+                sent.insert(*batch, (*partition, *records));
             }
-            What::Acked { batch, by, .. } => {
-                let Some(missing) = sent.get(batch).and_then(|records| found.missing(*records)) else {
-                    continue;
-                };
+            What::Acked {
+                batch,
+                base_offset,
+                by,
+                ..
+            } => {
+                let missing = sent.get(batch).and_then(|(partition, records): &(_, Records)| {
+                    let missing = found.missing(*records)?;
+                    // A batch goes as a whole.
+                    let last = base_offset + i64::from(records.count) - 1;
+                    (!is_gone(*partition, last)).then_some(missing)
+                });
+                let Some(missing) = missing else { continue };
                 findings.add(Promise::DurableAck, "not-restorable", event.at_us, || {
                     let told = names::batch(context.history, *batch);
                     let what = format!(
@@ -54,7 +68,11 @@ pub(crate) fn judge(context: &Context<'_>, at: At<'_>, findings: &mut Findings) 
             What::Fetched {
                 partition, seen, by, ..
             } if !was_deleted(context, *partition) => {
-                let missing = |seen: &Seen| Some((seen.base_offset, found.missing(seen.records)?));
+                let missing = |seen: &Seen| {
+                    let missing = found.missing(seen.records)?;
+                    let offset = seen.base_offset + (missing - seen.records.first) as i64;
+                    (!is_gone(*partition, offset)).then_some((seen.base_offset, missing))
+                };
                 let Some((offset, missing)) = seen.iter().find_map(missing) else {
                     continue;
                 };

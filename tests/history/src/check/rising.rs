@@ -22,6 +22,11 @@ impl Rising {
         }
     }
 
+    /// When the number was first known to be so large, each time that it was more than before.
+    pub(crate) fn steps(&self) -> &[Known] {
+        &self.steps
+    }
+
     /// The most that was known before `at_us`. What was learned in the same microsecond does not count:
     /// nobody knows which was first.
     pub(crate) fn before(&self, at_us: u64) -> Option<Known> {

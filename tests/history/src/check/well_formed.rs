@@ -5,7 +5,7 @@
 //! on: events come in the order of time; every client, life and topic that is named is described; records
 //! have a count and numbers that fit; an answer to a batch comes after the batch was sent.
 
-use crate::event::{Client, Life, Partition, Records, What};
+use crate::event::{Client, Life, Partition, Records, Topic, What};
 use crate::{About, Promise};
 
 use super::findings::Findings;
@@ -34,9 +34,9 @@ fn wrong(context: &Context<'_>, at: At<'_>) -> Option<&'static str> {
     let history = context.history;
     let no_client = |client: Client| client.0 as usize >= history.clients.len();
     let no_life = |life: Option<Life>| life.is_some_and(|life| life.0 as usize >= history.lives.len());
-    let no_partition = |partition: Partition| {
-        partition.topic.0 as usize >= history.topics.len() || !(0..INDEX_MAX).contains(&partition.index)
-    };
+    let no_topic = |topic: Topic| topic.0 as usize >= history.topics.len();
+    let no_partition =
+        |partition: Partition| no_topic(partition.topic) || !(0..INDEX_MAX).contains(&partition.index);
     let no_records = |records: Records| {
         records.count == 0
             || records
@@ -49,6 +49,7 @@ fn wrong(context: &Context<'_>, at: At<'_>) -> Option<&'static str> {
         return Some("nobody described its client");
     }
     match &at.event.what {
+        What::Made { batch, .. } => no_client(batch.by).then_some("nobody described its client"),
         What::Sent {
             batch,
             partition,
@@ -80,12 +81,22 @@ fn wrong(context: &Context<'_>, at: At<'_>) -> Option<&'static str> {
             () => None,
         },
         What::Listed { partition, by, .. }
+        | What::Deleting {
+            partition, to: by, ..
+        }
+        | What::Deleted { partition, by, .. }
         | What::ReadThrough {
             partition,
             through: by,
             ..
         } => match () {
             () if no_partition(*partition) => Some("nobody described its topic, or its index is absurd"),
+            () if no_life(*by) => Some("nobody described the agent's life"),
+            () => None,
+        },
+        What::Created { topic, .. } => no_topic(*topic).then_some("nobody described its topic"),
+        What::Altering { topic, to: by, .. } | What::Altered { topic, by, .. } => match () {
+            () if no_topic(*topic) => Some("nobody described its topic"),
             () if no_life(*by) => Some("nobody described the agent's life"),
             () => None,
         },

@@ -1,19 +1,23 @@
 //! Events in words.
 
-use crate::event::{Life, Records, Seen, What};
+use crate::event::{Life, Records, Retention, Seen, What};
 use crate::{History, names};
 
 /// Runs of records that are told of one answer.
 const RUNS_MAX: usize = 4;
 
 /// The agent that an event names.
-pub(super) fn life_of(what: &What) -> Option<Life> {
+pub(crate) fn life_of(what: &What) -> Option<Life> {
     match what {
         What::Sent { to: life, .. }
         | What::Acked { by: life, .. }
         | What::Refused { by: life, .. }
         | What::Fetched { by: life, .. }
         | What::Listed { by: life, .. }
+        | What::Altering { to: life, .. }
+        | What::Altered { by: life, .. }
+        | What::Deleting { to: life, .. }
+        | What::Deleted { by: life, .. }
         | What::ReadThrough { through: life, .. } => *life,
         What::MemoryUsed { life, .. } | What::ReadAgain { life, .. } => Some(*life),
         _ => None,
@@ -24,7 +28,16 @@ pub(super) fn life_of(what: &What) -> Option<Life> {
 pub(super) fn what(history: &History, what: &What, offsets: Option<(i64, i64)>) -> String {
     let at = |life: &Option<Life>| life.map(|life| names::life(history, life));
     let by = |life: &Option<Life>| at(life).map_or_else(String::new, |life| format!(" by {life}"));
+    let to = |life: &Option<Life>| at(life).map_or_else(String::new, |life| format!(" of {life}"));
     match what {
+        What::Made {
+            batch,
+            bytes,
+            max_timestamp_ms,
+        } => format!(
+            "makes batch {} of {bytes} bytes, timestamps up to {max_timestamp_ms}",
+            batch.number
+        ),
         What::Sent {
             batch,
             partition,
@@ -114,6 +127,58 @@ pub(super) fn what(history: &History, what: &What, offsets: Option<(i64, i64)>) 
             names::seconds(*asked_us),
             by(life)
         ),
+        What::Created { topic, retention } => {
+            format!(
+                "{} was created to keep {}",
+                names::topic(history, *topic),
+                kept(*retention)
+            )
+        }
+        What::Altering {
+            topic,
+            retention,
+            to: life,
+        } => format!(
+            "asks{} that {} keeps {}",
+            to(life),
+            names::topic(history, *topic),
+            kept(*retention)
+        ),
+        What::Altered {
+            topic,
+            retention,
+            asked_us,
+            by: life,
+            error,
+        } => format!(
+            "is told that {} keeps {}{}, asked at {}: error {error}",
+            names::topic(history, *topic),
+            kept(*retention),
+            by(life),
+            names::seconds(*asked_us)
+        ),
+        What::Deleting {
+            partition,
+            offset,
+            to: life,
+        } => format!(
+            "asks{} that {} loses what lies below {offset}",
+            to(life),
+            names::partition(history, *partition)
+        ),
+        What::Deleted {
+            partition,
+            offset,
+            asked_us,
+            by: life,
+            error,
+            low_watermark,
+        } => format!(
+            "is told that {} lost what lay below {offset}{}, asked at {}: low watermark {low_watermark}, error {error}",
+            names::partition(history, *partition),
+            by(life),
+            names::seconds(*asked_us)
+        ),
         What::ReadThrough {
             partition,
             through,
@@ -158,6 +223,16 @@ pub(super) fn what(history: &History, what: &What, offsets: Option<(i64, i64)>) 
         }
         What::Unsettled { key } => format!("{key} is unsettled"),
         What::ProducersForgotten => "all partitions forget their producers".to_owned(),
+    }
+}
+
+/// What has to be kept, in words.
+pub(crate) fn kept(retention: Retention) -> String {
+    match (retention.ms, retention.bytes) {
+        (None, None) => "everything".to_owned(),
+        (Some(ms), None) => format!("{ms} ms"),
+        (None, Some(bytes)) => format!("{bytes} bytes"),
+        (Some(ms), Some(bytes)) => format!("{ms} ms of {bytes} bytes"),
     }
 }
 

@@ -6,9 +6,11 @@
 
 mod describe;
 
+pub(crate) use describe::{kept, life_of};
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::{Client, Event, Life, Partition, What};
+use crate::event::{Client, Event, Life, Partition, Topic, What};
 use crate::violation::{About, Violation};
 use crate::{History, names};
 
@@ -61,6 +63,7 @@ impl Selection {
         let (from_us, to_us) = selection.span(violation, history);
         selection.batches(history, about);
         selection.readers(history, about, (from_us, to_us));
+        selection.removals(history, about, to_us);
         if about.partitions.is_empty() && about.batches.is_empty() {
             // It is the client itself that has a problem.
             for client in &about.clients {
@@ -97,7 +100,8 @@ impl Selection {
     fn batches(&mut self, history: &History, about: &About) {
         for (at, event) in history.events.iter().enumerate() {
             let batch = match &event.what {
-                What::Sent { batch, .. }
+                What::Made { batch, .. }
+                | What::Sent { batch, .. }
                 | What::Acked { batch, .. }
                 | What::Refused { batch, .. }
                 | What::Unanswered { batch }
@@ -133,6 +137,27 @@ impl Selection {
                     self.take(at, 3);
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// What may have removed records of the partitions in question.
+    fn removals(&mut self, history: &History, about: &About, to_us: u64) {
+        if about.offsets.is_none() {
+            return;
+        }
+        let is_of = |topic: &Topic| about.partitions.iter().any(|partition| partition.topic == *topic);
+        for (at, event) in history.events.iter().enumerate() {
+            let (weight, removes) = match &event.what {
+                What::Altering { topic, .. } | What::Altered { topic, .. } => (3, is_of(topic)),
+                What::Deleting { partition, .. } | What::Deleted { partition, .. } => {
+                    (3, about.partitions.contains(partition))
+                }
+                What::Created { topic, .. } => (1, is_of(topic)),
+                _ => continue,
+            };
+            if removes && event.at_us <= to_us {
+                self.take(at, weight);
             }
         }
     }

@@ -134,6 +134,7 @@ fn errors_that_a_reader_can_get() {
 fn out_of_range_is_what_lies_outside() {
     let mut story = Story::new();
     let one = story.plain(3);
+    story.plain(1);
     story.acked(one, 0);
     failed_read(&mut story, 4, 1);
     failed_read(&mut story, -1, 1);

@@ -9,6 +9,7 @@ mod model;
 mod mutations;
 mod names;
 mod offsets;
+mod removal;
 mod reports;
 
 use uuid::Uuid;

@@ -147,7 +147,7 @@ fn a_log_start_rises_only_where_records_are_deleted() {
     story.listed(Query::Earliest, 0);
     story.passes();
     story.listed(Query::Earliest, 4);
-    story.breaks(&["log-start"]);
+    story.breaks(&["start-too-far"]);
     story.terms.records_deleted = true;
     story.passes();
     story.listed(Query::Earliest, 3);

@@ -8,11 +8,14 @@ use crate::event::{Identity, Records, Seen};
 #[derive(Default)]
 pub(super) struct Log {
     pub(super) entries: Vec<(i64, Records, u64)>,
+    /// The largest timestamp of each.
+    pub(super) timestamps: Vec<i64>,
+    pub(super) start: i64,
     pub(super) end: i64,
     /// By producer id: epoch, next sequence, and the offsets of what was appended.
     producers: BTreeMap<i64, (i16, i32, BTreeMap<i32, i64>)>,
-    /// How far each life shows it.
-    pub(super) views: [i64; 2],
+    /// From where and how far each life shows it.
+    pub(super) views: [(i64, i64); 2],
 }
 
 impl Log {
@@ -21,7 +24,7 @@ impl Log {
         &mut self,
         records: Records,
         identity: Option<Identity>,
-        hash: u64,
+        (hash, max_timestamp_ms): (u64, i64),
     ) -> Result<i64, i16> {
         if let Some(one) = identity {
             let fresh = (one.epoch, 0, BTreeMap::new());
@@ -42,6 +45,7 @@ impl Log {
             known.2.insert(one.first_sequence, self.end);
         }
         self.entries.push((self.end, records, hash));
+        self.timestamps.push(max_timestamp_ms);
         self.end += i64::from(records.count);
         Ok(self.end - i64::from(records.count))
     }

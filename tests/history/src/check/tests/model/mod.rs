@@ -1,9 +1,11 @@
-//! A small correct system: logs, producers that lose answers and repeat, agents that lag behind, readers,
-//! and a topic that is deleted and created again under its name. Its histories must pass.
+//! A small correct system: logs, producers that lose answers and repeat, agents that lag behind, readers, a topic
+//! that is deleted and created again under its name, one whose records are deleted, and two that do not have to keep
+//! them. Its histories must pass.
 
 mod log;
 mod producers;
 mod readers;
+mod removers;
 
 use std::collections::BTreeMap;
 
@@ -19,12 +21,28 @@ use crate::{History, Terms, What};
 enum Due {
     Make(usize),
     Arrive(usize, usize, Option<Identity>, Partition),
-    Answer(usize, usize, Option<Result<i64, i16>>),
+    Answer(usize, usize, Answer),
     Read(usize),
     Shown(usize, What),
     List,
     Recreate,
+    Delete,
+    Remove(i64, u64, bool),
+    Retain,
 }
+
+/// Partitions by their place: the first two are those of `orders`, which keeps everything.
+const CHURNED: usize = 2;
+const TRIMMED: usize = 3;
+const AGED: usize = 4;
+const SIZED: usize = 5;
+const PARTITIONS: usize = 6;
+
+/// What the clock of the database shows when a history begins.
+const BEGAN_MS: i64 = 1_000_000;
+
+/// Base offset and log start, or an error; nothing if it was lost.
+type Answer = Option<Result<(i64, i64), i16>>;
 
 #[derive(Clone)]
 struct Made {
@@ -32,6 +50,7 @@ struct Made {
     records: Records,
     partition: usize,
     hash: u64,
+    max_timestamp_ms: i64,
 }
 
 struct Producer {
@@ -58,6 +77,7 @@ pub(super) struct Model {
     producers: Vec<Producer>,
     readers: Vec<(Client, usize, Partition, i64)>,
     lister: Client,
+    admin: Client,
 }
 
 /// A history of a correct system, and its terms.
@@ -66,24 +86,37 @@ pub(super) fn history(seed: u64, end_us: u64) -> (History, Terms) {
     let lives = [history.life("agent-1", 0), history.life("agent-2", 0)];
     let orders = history.topic("orders", Uuid::from_u128(1));
     let churned = history.topic("churned", Uuid::from_u128(2));
-    let partitions: Vec<Partition> = [(orders, 0), (orders, 1), (churned, 0)]
-        .map(|(topic, index)| Partition { topic, index })
-        .to_vec();
+    let trimmed = history.topic("trimmed", Uuid::from_u128(3));
+    let aged = history.topic("aged", Uuid::from_u128(4));
+    let sized = history.topic("sized", Uuid::from_u128(5));
+    let topics = [
+        (orders, 0),
+        (orders, 1),
+        (churned, 0),
+        (trimmed, 0),
+        (aged, 0),
+        (sized, 0),
+    ];
+    let partitions: Vec<Partition> = topics.map(|(topic, index)| Partition { topic, index }).to_vec();
+    for (topic, retention) in [(aged, removers::AGED), (sized, removers::SIZED)] {
+        history.push(0, None, What::Created { topic, retention });
+    }
     let producers = [true, true, false]
         .map(|idempotent| Producer {
             me: history.client(if idempotent { "idempotent" } else { "plain" }),
             idempotent,
             epoch: 0,
-            open: vec![Vec::new(); 3],
-            next_sequence: vec![0; 3],
+            open: vec![Vec::new(); PARTITIONS],
+            next_sequence: vec![0; PARTITIONS],
             made: Vec::new(),
             records: 0,
         })
         .into();
-    let readers = (0..3)
+    let readers = (0..PARTITIONS)
         .map(|at| (history.client("reader"), at, partitions[at], 0))
         .collect();
     let lister = history.client("lister");
+    let admin = history.client("admin");
     let mut model = Model {
         history,
         dice: Dice(seed),
@@ -96,10 +129,17 @@ pub(super) fn history(seed: u64, end_us: u64) -> (History, Terms) {
         producers,
         readers,
         lister,
+        admin,
     };
     model.run();
     model.read_everything(lives);
-    (model.history, Terms::default())
+    let healed = |event: &&crate::Event| event.what == What::Healed;
+    let terms = Terms {
+        database_ms: Some(BEGAN_MS),
+        settled_from_us: model.history.events.iter().find(healed).map(|event| event.at_us),
+        ..Terms::default()
+    };
+    (model.history, terms)
 }
 
 impl Model {
@@ -109,14 +149,20 @@ impl Model {
         self.due.insert((at, self.scheduled), due);
     }
 
+    fn now_ms(&self) -> i64 {
+        BEGAN_MS + (self.now_us / 1000) as i64
+    }
+
     fn tell(&mut self, client: Client, what: What) {
         self.history.push(self.now_us, Some(client), what);
     }
 
     fn run(&mut self) {
         (0..3).for_each(|at| self.schedule(500, Due::Make(at)));
-        (0..3).for_each(|at| self.schedule(500, Due::Read(at)));
+        (0..PARTITIONS).for_each(|at| self.schedule(500, Due::Read(at)));
         self.schedule(500, Due::List);
+        self.schedule(1_000, Due::Delete);
+        self.schedule(1_000, Due::Retain);
         self.schedule(20_000, Due::Recreate);
         while let Some(((at, _), due)) = self.due.pop_first() {
             self.now_us = at;
@@ -129,28 +175,38 @@ impl Model {
                 Due::Shown(reader, what) => self.shown(reader, what),
                 Due::List if load => self.list(),
                 Due::Recreate if load => self.recreate(),
+                Due::Delete if load => self.delete(),
+                Due::Remove(offset, asked_us, is_heard) => self.remove(offset, asked_us, is_heard),
+                Due::Retain if load => self.retain(),
                 _ => {}
             }
         }
         self.history.push(self.now_us, None, What::Healed);
         let finished: Vec<Client> = self.producers.iter().map(|one| one.me).collect();
         let readers = self.readers.iter().map(|(client, ..)| *client);
-        for client in finished.into_iter().chain(readers).chain([self.lister]) {
+        for client in finished
+            .into_iter()
+            .chain(readers)
+            .chain([self.lister, self.admin])
+        {
             self.history.push(self.now_us, Some(client), What::Finished);
         }
     }
 
     fn recreate(&mut self) {
         let id = Uuid::from_u128(10 + self.history.topics.len() as u128);
-        let old = self.partitions[2];
+        let old = self.partitions[CHURNED];
         self.history.topics[old.topic.0 as usize].deleted_from_us = Some(self.now_us);
         let topic = self.history.topic("churned", id);
         self.logs.remove(&old);
-        self.partitions[2] = Partition { topic, index: 0 };
-        self.logs.insert(self.partitions[2], Log::default());
+        self.partitions[CHURNED] = Partition { topic, index: 0 };
+        self.logs.insert(self.partitions[CHURNED], Log::default());
         // Sequences begin anew, in a new epoch so that none is used twice.
         for at in 0..self.producers.len() {
-            let numbers: Vec<usize> = self.producers[at].open[2].drain(..).map(|(one, _)| one).collect();
+            let numbers: Vec<usize> = self.producers[at].open[CHURNED]
+                .drain(..)
+                .map(|(one, _)| one)
+                .collect();
             for number in numbers {
                 let batch = self.producers[at].made[number].batch;
                 self.tell(batch.by, What::GivenUp { batch });

@@ -1,14 +1,16 @@
 //! Producers that keep up to five batches of a partition open, repeat and give up.
 
-use super::{Due, Made, Model};
+use super::removers::batch_bytes;
+use super::{Answer, Due, Made, Model, PARTITIONS};
 use crate::What;
 use crate::event::{Batch, Identity, Partition, Records};
 
 impl Model {
     pub(super) fn make(&mut self, at: usize) {
-        let partition = self.dice.below(3) as usize;
+        let partition = self.dice.below(PARTITIONS as u64) as usize;
         let count = 1 + self.dice.below(5) as u32;
         let hash = self.dice.below(u64::MAX);
+        let max_timestamp_ms = self.now_ms() - self.dice.below(4) as i64;
         let producer = &mut self.producers[at];
         if producer.open[partition].len() < 5 {
             let made = Made {
@@ -23,7 +25,18 @@ impl Model {
                 },
                 partition,
                 hash,
+                max_timestamp_ms,
             };
+            let (batch, bytes) = (made.batch, batch_bytes(&made.records));
+            self.history.push(
+                self.now_us,
+                Some(made.batch.by),
+                What::Made {
+                    batch,
+                    bytes,
+                    max_timestamp_ms,
+                },
+            );
             producer.records += u64::from(count);
             producer.made.push(made);
             let sequence = producer.next_sequence[partition];
@@ -32,7 +45,7 @@ impl Model {
             producer.open[partition].push((number, sequence));
             self.send(at, number, sequence);
         }
-        self.schedule(400, Due::Make(at));
+        self.schedule(250, Due::Make(at));
     }
 
     fn send(&mut self, at: usize, made: usize, sequence: i32) {
@@ -73,23 +86,25 @@ impl Model {
         let answer = match self.logs.get_mut(&to) {
             _ if self.dice.one_in(20) => None,
             None => Some(Err(100)),
-            Some(log) => Some(log.append(made.records, identity, made.hash)),
+            Some(log) => Some(log.append(made.records, identity, (made.hash, made.max_timestamp_ms))),
         };
+        let log_start = self.logs.get(&to).map_or(0, |log| log.start);
         let answer = answer.filter(|_| !self.dice.one_in(15));
+        let answer = answer.map(|answer| answer.map(|base| (base, log_start)));
         self.schedule(300, Due::Answer(at, number, answer));
     }
 
-    pub(super) fn answer(&mut self, at: usize, number: usize, answer: Option<Result<i64, i16>>) {
+    pub(super) fn answer(&mut self, at: usize, number: usize, answer: Answer) {
         let Made { batch, partition, .. } = self.producers[at].made[number];
         let by = None;
         self.tell(
             batch.by,
             match answer {
                 None => What::Unanswered { batch },
-                Some(Ok(base_offset)) => What::Acked {
+                Some(Ok((base_offset, log_start))) => What::Acked {
                     batch,
                     base_offset,
-                    log_start: 0,
+                    log_start,
                     by,
                 },
                 Some(Err(error)) => What::Refused {

@@ -1,6 +1,6 @@
 //! Readers, somebody who asks for offsets, and the one who reads everything in the end.
 
-use super::{Due, Model};
+use super::{Due, Model, PARTITIONS};
 use crate::What;
 use crate::event::{Life, Query};
 
@@ -17,17 +17,19 @@ impl Model {
         self.readers[reader].3 = from;
         let life = self.dice.below(2) as usize;
         let (fresh, count) = (self.dice.one_in(2), 1 + self.dice.below(6) as usize);
-        let mut what = (0, Vec::new(), 100);
+        let mut what = ((-1, -1), Vec::new(), 100);
         if let Some(log) = self.logs.get_mut(&partition) {
-            if fresh || log.views[life] < from {
-                log.views[life] = log.end;
+            let (start, end) = log.views[life];
+            if fresh || end < from || from < start {
+                log.views[life] = (log.start, log.end);
             }
-            let end = log.views[life];
-            let seen = log.read(from, end, count);
-            what = (end, seen, 0);
+            let (start, end) = log.views[life];
+            what = match from < start {
+                true => ((-1, -1), Vec::new(), 1),
+                false => ((start, end), log.read(from, end, count), 0),
+            };
         }
-        let (high_watermark, seen, error) = what;
-        let (high_watermark, log_start) = if error == 0 { (high_watermark, 0) } else { (-1, -1) };
+        let ((log_start, high_watermark), seen, error) = what;
         let (by, asked_us) = (Some(Life(life as u32)), self.now_us);
         let by_name = false;
         let what = What::Fetched {
@@ -49,10 +51,14 @@ impl Model {
             partition,
             seen,
             from,
+            error,
             ..
         } = &what
         {
             let known = &mut self.readers[reader];
+            if *error == 1 {
+                known.3 = self.logs.get(partition).map_or(0, |log| log.start);
+            }
             if let Some(last) = seen.last().filter(|_| known.2 == *partition && known.3 == *from) {
                 known.3 = last.base_offset + i64::from(last.records.count);
             }
@@ -62,14 +68,18 @@ impl Model {
     }
 
     pub(super) fn list(&mut self) {
-        let at = self.dice.below(3) as usize;
+        let at = self.dice.below(PARTITIONS as u64) as usize;
         let partition = self.partitions[at];
         let (latest, asked_us) = (!self.dice.one_in(3), self.now_us);
-        let end = self.logs.get(&partition).map_or(0, |log| log.end);
+        let mut bounds = (0, 0);
+        if let Some(log) = self.logs.get_mut(&partition) {
+            bounds = (log.start, log.end);
+            log.views[0] = bounds;
+        }
         let (query, offset) = if latest {
-            (Query::Latest, end)
+            (Query::Latest, bounds.1)
         } else {
-            (Query::Earliest, 0)
+            (Query::Earliest, bounds.0)
         };
         let answered_us = self.due.keys().next().map_or(self.now_us, |(at, _)| *at);
         self.now_us = answered_us;
@@ -91,8 +101,8 @@ impl Model {
             for partition in self.partitions.clone() {
                 self.now_us += 100;
                 let began_us = self.now_us;
-                let end = self.logs[&partition].end;
-                let mut from = 0;
+                let (start, end) = (self.logs[&partition].start, self.logs[&partition].end);
+                let mut from = start;
                 while from < end {
                     let seen = self.logs[&partition].read(from, end, 50);
                     let asked_us = self.now_us;
@@ -100,7 +110,7 @@ impl Model {
                     let next = seen
                         .last()
                         .map_or(end, |last| last.base_offset + i64::from(last.records.count));
-                    let (by, by_name, error, log_start) = (Some(life), false, 0, 0);
+                    let (by, by_name, error, log_start) = (Some(life), false, 0, start);
                     let high_watermark = end;
                     let what = What::Fetched {
                         partition,
@@ -120,7 +130,7 @@ impl Model {
                     partition,
                     through: Some(life),
                     began_us,
-                    log_start: 0,
+                    log_start: start,
                     end,
                 };
                 self.tell(me, what);

@@ -7,7 +7,18 @@ use crate::{History, What};
 use super::super::dice::Dice;
 
 pub(super) fn ack_one_too_high(history: &mut History, dice: &mut Dice) -> bool {
-    let at = any(history, dice, |event| is_ack_in_orders(history, event));
+    // A second copy might stand just there.
+    let sent_once = |event: &Event| match &event.what {
+        What::Acked { batch, .. } => {
+            let sent =
+                |other: &&Event| matches!(&other.what, What::Sent { batch: sent, .. } if sent == batch);
+            history.events.iter().filter(sent).count() == 1
+        }
+        _ => false,
+    };
+    let at = any(history, dice, |event| {
+        is_ack_in_orders(history, event) && sent_once(event)
+    });
     at.is_some_and(|at| match &mut history.events[at].what {
         What::Acked { base_offset, .. } => {
             *base_offset += 1;

@@ -1,12 +1,15 @@
 //! What a correct system showed, with one thing changed: the change must be found.
 //!
-//! Only what is known of `orders` is changed, a topic that stays and that is read through in the end.
+//! Only what is known of topics that stay and that are read through in the end is changed: of `orders`, which keeps
+//! everything, and of those that lose records.
 
 mod answers;
 mod batches;
+mod removal;
 
 use answers::*;
 use batches::*;
+use removal::*;
 
 use super::dice::Dice;
 use super::model;
@@ -16,7 +19,7 @@ use crate::{History, What, check};
 /// Changes something; false if there is nothing to change.
 type Mutation = fn(&mut History, &mut Dice) -> bool;
 
-const MUTATIONS: [(&str, Mutation); 18] = [
+const MUTATIONS: [(&str, Mutation); 28] = [
     ("an ack one too high", ack_one_too_high),
     ("a second ack elsewhere", second_ack),
     ("an acknowledged batch is lost", lose_batch),
@@ -35,6 +38,16 @@ const MUTATIONS: [(&str, Mutation); 18] = [
     ("the log ends earlier for another agent", shorter_end),
     ("a read-through with a gap", gap_in_read_through),
     ("somebody never finishes", unfinished),
+    ("everything is gone, though it was not deleted", all_trimmed),
+    ("everything is gone, though it is young", all_aged),
+    ("everything is gone, though it is little", all_sized),
+    ("a log starts at 0 again", kept_for_ever),
+    ("less was deleted than asked for", deleted_too_little),
+    ("more was deleted than asked for", deleted_too_much),
+    ("records cannot be deleted", delete_refused),
+    ("an answer with records below its log start", below_log_start),
+    ("an offset in the log is out of range", out_of_range),
+    ("a listed log start below an earlier one", start_back),
 ];
 
 const SEEDS: u64 = 30;
