@@ -240,6 +240,7 @@ impl Total {
         sum.faults += one.faults;
         sum.acknowledged += one.acknowledged;
         sum.records_read += one.records_read;
+        sum.shortened += one.shortened;
         sum.events += one.events;
         if let Some(first) = outcome.violations.first() {
             self.failed.push(seed);
@@ -332,6 +333,7 @@ fn summary(total: &Total, from: u64, took: Duration) -> String {
          requests at stores     {}\n\
          batches acknowledged   {}\n\
          records read           {}\n\
+         partitions shortened   {}\n\
          events in histories    {}\n",
         total.seeds,
         total.failed.len(),
@@ -343,6 +345,7 @@ fn summary(total: &Total, from: u64, took: Duration) -> String {
         figures.store_events / 2,
         figures.acknowledged,
         figures.records_read,
+        figures.shortened,
         figures.events,
     );
     for (rule, count) in &total.by_rule {

@@ -1,11 +1,13 @@
 //! One run of one seed, from the first agent's start to the verdict.
 
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use esker_history::event::{Retention, Topic};
 use esker_history::{History, Terms, Violation, What, check};
 use esker_metastore::{NewTopic, Topics};
 use esker_model::TopicUuid;
@@ -19,6 +21,7 @@ use crate::clients::{self, ClientContext, Phase};
 use crate::net::{Door, Network};
 use crate::setup::{Ending, Setup};
 use crate::world::agent::Agent;
+use crate::world::clock::BEGINNING_MS;
 use crate::world::nemesis::Nemesis;
 use crate::world::{World, mix};
 
@@ -69,6 +72,8 @@ pub struct Figures {
     pub acknowledged: u64,
     /// Records in what readers saw.
     pub records_read: u64,
+    /// Partitions whose log start was seen above 0.
+    pub shortened: u64,
     /// Events of the history.
     pub events: u64,
 }
@@ -109,7 +114,8 @@ pub fn run(setup: &Setup) -> Result<Outcome, String> {
         });
     }
     let (trace, store_events) = world.trace.digest();
-    let history = world.record.take();
+    let mut history = world.record.take();
+    tell_retention(&mut history, setup);
     let settled_from_us = history
         .events
         .iter()
@@ -118,6 +124,8 @@ pub fn run(setup: &Setup) -> Result<Outcome, String> {
     let terms = Terms {
         read_through: setup.ending == Ending::ReadThrough,
         settled_from_us,
+        database_ms: Some(BEGINNING_MS),
+        retention_us: setup.retained_within().map(|within| within.as_micros() as u64),
         ..Terms::default()
     };
     let violations = check(&history, &terms);
@@ -129,21 +137,50 @@ pub fn run(setup: &Setup) -> Result<Outcome, String> {
         events: history.events.len() as u64,
         ..Figures::default()
     };
+    let mut shortened = BTreeSet::new();
     for event in &history.events {
         match &event.what {
             What::Acked { .. } => figures.acknowledged += 1,
-            What::Fetched { seen, .. } => {
+            What::Fetched {
+                seen,
+                log_start,
+                partition,
+                ..
+            } => {
                 figures.records_read += seen.iter().map(|seen| u64::from(seen.records.count)).sum::<u64>();
+                if *log_start > 0 {
+                    shortened.insert(*partition);
+                }
             }
             _ => {}
         }
     }
+    figures.shortened = shortened.len() as u64;
     Ok(Outcome {
         digest: digest(trace, &history),
         history,
         violations,
         figures,
     })
+}
+
+/// Tells what topics had to keep when they were created: those of a name were all created alike.
+fn tell_retention(history: &mut History, setup: &Setup) {
+    let churned = setup.admins.iter().flat_map(|admin| &admin.churn);
+    let plans: BTreeMap<&str, Retention> = setup
+        .topics
+        .iter()
+        .chain(churned)
+        .map(|plan| (plan.name.as_str(), plan.retention))
+        .collect();
+    let at_us = history.events.last().map_or(0, |event| event.at_us);
+    for at in 0..history.topics.len() {
+        let retention = plans.get(history.topics[at].name.as_str());
+        if let Some(retention) = retention.filter(|retention| **retention != Retention::EVERYTHING) {
+            let (topic, retention) = (Topic(at as u32), *retention);
+            history.push(at_us, None, What::Created { topic, retention });
+        }
+    }
 }
 
 fn digest(trace: u64, history: &History) -> u64 {
@@ -197,6 +234,7 @@ async fn simulate(setup: &Setup) -> Result<(Arc<World>, u64), String> {
     }
 
     nemesis.heal().await;
+    let healed = tokio::time::Instant::now();
     let reviving = tokio::task::spawn({
         let nemesis = Arc::clone(&nemesis);
         async move {
@@ -214,7 +252,10 @@ async fn simulate(setup: &Setup) -> Result<(Arc<World>, u64), String> {
     finish(&world, &mut crew.others, DRAIN_MAX, "client").await;
     all_open(&world, &agents).await;
     tokio::time::sleep(CALM).await;
-    probe_everything(&world, &cast, &agents).await;
+    probe_everything(&world, &cast, &agents, setup).await;
+    if let Some(after) = setup.shows_retention_after(SETTLED) {
+        tokio::time::sleep_until(healed + after).await;
+    }
     read_everything(&world, &cast, &agents).await;
     // What the last replies held is let go, and readers that went away while they waited are noticed.
     tokio::time::sleep(CALM).await;
@@ -233,12 +274,14 @@ async fn create_topics(world: &World, setup: &Setup) -> Result<(), String> {
     let topics: Vec<_> = setup
         .topics
         .iter()
-        .map(|(name, partitions)| NewTopic {
+        .map(|plan| NewTopic {
             uuid: TopicUuid(rng.uuid()),
-            name: name.clone(),
-            partitions: *partitions,
+            name: plan.name.clone(),
+            partitions: plan.partitions,
             replication_factor: 1,
-            configs: Default::default(),
+            configs: clients::configs(plan.retention)
+                .map(|(config, value)| (config.to_owned(), value))
+                .into(),
         })
         .collect();
     let created = world
@@ -337,6 +380,14 @@ impl Cast<'_> {
             let context = self.context("administrator");
             crew.others.spawn(clients::run_admin(context, plan.clone()));
         }
+        for plan in &setup.deleters {
+            let context = self.context("administrator who deletes records");
+            crew.others.spawn(clients::run_deleter(context, plan.clone()));
+        }
+        for plan in &setup.alterers {
+            let context = self.context("administrator who alters retention");
+            crew.others.spawn(clients::run_alterer(context, plan.clone()));
+        }
         crew
     }
 }
@@ -385,10 +436,16 @@ async fn all_open(world: &World, agents: &[Arc<Agent>]) {
 }
 
 /// Whoever waits at the tail hears of new records soon: at the agent that takes them, and at another.
-async fn probe_everything(world: &Arc<World>, cast: &Cast<'_>, agents: &[Arc<Agent>]) {
-    let topic = world
-        .record
-        .with(|history| history.topics.first().map(|topic| (topic.name.clone(), topic.id)));
+/// In a topic that keeps everything, if there is one: what is written keeps older records in others.
+async fn probe_everything(world: &Arc<World>, cast: &Cast<'_>, agents: &[Arc<Agent>], setup: &Setup) {
+    let keeps = setup
+        .topics
+        .iter()
+        .position(|plan| plan.retention == Retention::EVERYTHING);
+    let topic = world.record.with(|history| {
+        let topic = history.topics.get(keeps.unwrap_or_default());
+        topic.map(|topic| (topic.name.clone(), topic.id))
+    });
     let Some(topic) = topic else { return };
     let context = cast.context("probe of the tail");
     for (number, agent) in agents.iter().enumerate() {

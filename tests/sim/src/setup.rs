@@ -3,12 +3,17 @@
 //! Runs differ in kind, not only in detail: each seed picks which faults exist, how busy clients are, and
 //! how agents are set, so that a few faults meet often as well as many at once.
 
+pub mod retention;
+
 use std::time::Duration;
 
+use esker_history::event::Retention;
 use esker_model::seams::{Rng, SeededRng};
 use esker_protocol::batch::Codec;
 
-use crate::clients::{AdminPlan, ConsumerPlan, ListerPlan, ProducerKind, ProducerPlan};
+use crate::clients::{
+    AdminPlan, AltererPlan, ConsumerPlan, DeleterPlan, ListerPlan, ProducerKind, ProducerPlan, TopicPlan,
+};
 use crate::world::agent::AgentPlan;
 use crate::world::mix;
 use crate::world::nemesis::{FAULTS, Fault, FaultPlan};
@@ -40,8 +45,8 @@ pub struct Setup {
     pub agents: Vec<AgentPlan>,
     /// Agents that join later.
     pub late_agents: usize,
-    /// Topics that exist from the beginning, with their partitions.
-    pub topics: Vec<(String, i32)>,
+    /// Topics that exist from the beginning.
+    pub topics: Vec<TopicPlan>,
     /// What producers do.
     pub producers: Vec<ProducerPlan>,
     /// What consumers do.
@@ -50,6 +55,10 @@ pub struct Setup {
     pub listers: Vec<ListerPlan>,
     /// Who creates and deletes topics.
     pub admins: Vec<AdminPlan>,
+    /// Who deletes records.
+    pub deleters: Vec<DeleterPlan>,
+    /// Who alters what topics have to keep.
+    pub alterers: Vec<AltererPlan>,
     /// What breaks.
     pub faults: FaultPlan,
     /// How it ends.
@@ -93,15 +102,15 @@ impl Setup {
             0
         };
         let topics: Vec<_> = (0..draw.between(1, 3))
-            .map(|n| (format!("t{n}"), draw.between(1, 4) as i32))
+            .map(|n| topic(format!("t{n}"), draw.between(1, 4)))
             .collect();
         let churn: Vec<_> = (0..if draw.chance(45) { draw.between(1, 2) } else { 0 })
-            .map(|n| (format!("c{n}"), draw.between(1, 2) as i32))
+            .map(|n| topic(format!("c{n}"), draw.between(1, 2)))
             .collect();
         let everything: Vec<_> = topics.iter().chain(&churn).map(whole).collect();
         let stable: Vec<_> = topics.iter().map(whole).collect();
         let faults = faults(&draw);
-        Self {
+        let mut setup = Self {
             seed,
             load: draw.ms(60_000, 75_000)
                 + if faults.forget_after.is_some() {
@@ -127,15 +136,30 @@ impl Setup {
                     pause: draw.ms(1_000, 8_000),
                 }]
             },
+            deleters: Vec::new(),
+            alterers: Vec::new(),
             topics,
             faults,
             ending,
-        }
+        };
+        // Drawn apart, so that a seed is what it was without it.
+        let draw = Draw(SeededRng::new(mix(seed, "retention")));
+        retention::add(&draw, &mut setup, [&stable, &everything]);
+        setup
     }
 }
 
-fn whole((name, partitions): &(String, i32)) -> (String, Vec<i32>) {
-    (name.clone(), (0..*partitions).collect())
+/// A topic that keeps everything.
+fn topic(name: String, partitions: u64) -> TopicPlan {
+    TopicPlan {
+        name,
+        partitions: partitions as i32,
+        retention: Retention::EVERYTHING,
+    }
+}
+
+fn whole(topic: &TopicPlan) -> (String, Vec<i32>) {
+    (topic.name.clone(), (0..topic.partitions).collect())
 }
 
 fn agents(draw: &Draw) -> Vec<AgentPlan> {
@@ -227,6 +251,7 @@ fn producers(
             ]),
             delivery_timeout: draw.ms(10_000, 60_000),
             lives_for: draw.chance(30).then(|| draw.ms(1_500, 20_000)),
+            clock_ms: 0,
         })
         .collect()
 }

@@ -12,13 +12,14 @@ use std::sync::Arc;
 
 use esker_history::{TopicInfo, What};
 use esker_model::seams::Rng;
-use esker_protocol::messages::create_topics_request::CreatableTopic;
+use esker_protocol::StrBytes;
+use esker_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use esker_protocol::messages::delete_topics_request::DeleteTopicState;
 use esker_protocol::messages::{CreateTopicsRequest, DeleteTopicsRequest};
 use uuid::Uuid;
 
 use super::metadata::{Cluster, Found, topic_name};
-use super::{AdminPlan, ClientContext, Phase, pause};
+use super::{AdminPlan, ClientContext, Phase, TopicPlan, configs, pause};
 
 const CREATE_VERSION: i16 = 7;
 const DELETE_VERSION: i16 = 6;
@@ -72,25 +73,33 @@ impl Admin {
         loop {
             tokio::time::sleep(pause(&ctx.rng, plan.pause)).await;
             let at = ctx.rng.below(plan.churn.len() as u64) as usize;
-            let Some((name, partitions)) = plan.churn.get(at) else {
+            let Some(topic) = plan.churn.get(at) else {
                 continue;
             };
+            let name = &topic.name;
             let view = self.cluster.find(std::slice::from_ref(name)).await;
             self.date();
             match view.topics.get(name) {
-                Some(Found::Here(topic)) => self.delete(name, topic.uuid).await,
-                Some(Found::Gone) => self.create(name, *partitions).await,
+                Some(Found::Here(found)) => self.delete(name, found.uuid).await,
+                Some(Found::Gone) => self.create(topic).await,
                 Some(Found::Unsure(_)) | None => {}
             }
             self.date();
         }
     }
 
-    async fn create(&mut self, name: &str, partitions: i32) {
+    async fn create(&mut self, plan: &TopicPlan) {
+        let name = plan.name.as_str();
+        let configs = configs(plan.retention).map(|(name, value)| {
+            CreatableTopicConfig::default()
+                .with_name(StrBytes::from_static_str(name))
+                .with_value(Some(StrBytes::from_string(value)))
+        });
         let topic = CreatableTopic::default()
             .with_name(topic_name(name))
-            .with_num_partitions(partitions)
-            .with_replication_factor(1);
+            .with_num_partitions(plan.partitions)
+            .with_replication_factor(1)
+            .with_configs(configs.into());
         let request = CreateTopicsRequest::default()
             .with_topics(vec![topic])
             .with_timeout_ms(TIMEOUT_MS);

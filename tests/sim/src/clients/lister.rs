@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use esker_history::What;
-use esker_history::event::{Partition, Query};
+use esker_history::event::Query;
 use esker_model::seams::Rng;
 
 use super::metadata::{Cluster, View};
-use super::offsets::{self, Place};
-use super::payload::{TIMESTAMP_BASE_MS, TIMESTAMP_STEP_MS};
+use super::offsets;
+use super::payload::{TIMESTAMP_BASE_MS, WOBBLE_MS};
 use super::{ClientContext, ListerPlan, Phase, pause};
 
 /// Partitions in one question, at most.
@@ -40,7 +40,7 @@ async fn ask(ctx: &ClientContext, plan: &ListerPlan) {
         }
         tokio::time::sleep(pause(&ctx.rng, plan.pause)).await;
         asked += 1;
-        let places = choose(ctx, plan, &view);
+        let places = offsets::choose(ctx, &plan.topics, &view, PLACES_MAX);
         if places.is_empty() {
             continue;
         }
@@ -60,30 +60,7 @@ async fn ask(ctx: &ClientContext, plan: &ListerPlan) {
 
 /// A moment in which some client may have made a record.
 fn some_time(ctx: &ClientContext) -> i64 {
-    // Up to some number of records; small numbers are more likely to exist.
-    let most = 1 << ctx.rng.below(14);
-    TIMESTAMP_BASE_MS + (ctx.rng.below(most) as i64) * TIMESTAMP_STEP_MS + ctx.rng.below(16) as i64
-}
-
-fn choose(ctx: &ClientContext, plan: &ListerPlan, view: &View) -> Vec<Place> {
-    let mut places: Vec<Place> = Vec::new();
-    for _ in 0..1 + ctx.rng.below(PLACES_MAX) {
-        let at = ctx.rng.below(plan.topics.len() as u64) as usize;
-        let Some((name, partitions)) = plan.topics.get(at) else {
-            continue;
-        };
-        let at = ctx.rng.below(partitions.len() as u64) as usize;
-        let (Some(topic), Some(index)) = (view.topic(name), partitions.get(at)) else {
-            continue;
-        };
-        let partition = Partition {
-            topic: topic.topic,
-            index: *index,
-        };
-        if places.iter().all(|place| place.partition != partition) {
-            let topic = name.clone();
-            places.push(Place { topic, partition });
-        }
-    }
-    places
+    // Now and then one that is still to come.
+    let until_ms = ctx.record.now_us() / 1000 + 5_000;
+    TIMESTAMP_BASE_MS.saturating_add_unsigned(ctx.rng.below(until_ms) + ctx.rng.below(WOBBLE_MS))
 }

@@ -4,8 +4,10 @@
 //! agent: they speak Kafka's protocol over a [`crate::net::Network`].
 
 pub mod admin;
+pub mod alterer;
 pub mod connection;
 pub mod consumer;
+pub mod deleter;
 pub mod lister;
 pub mod metadata;
 mod offsets;
@@ -17,7 +19,7 @@ pub mod reader;
 use std::sync::Arc;
 use std::time::Duration;
 
-use esker_history::event::Client;
+use esker_history::event::{Client, Retention};
 use esker_model::seams::{Rng, SeededRng};
 use esker_protocol::batch::Codec;
 use tokio::sync::watch;
@@ -26,7 +28,9 @@ use crate::net::Network;
 use crate::record::Recorder;
 
 pub use admin::run_admin;
+pub use alterer::run_alterer;
 pub use consumer::run_consumer;
+pub use deleter::run_deleter;
 pub use lister::run_lister;
 pub use probe::probe;
 pub use producer::run_producer;
@@ -125,6 +129,8 @@ pub struct ProducerPlan {
     pub delivery_timeout: Duration,
     /// The mean time after which its process dies and another one takes its place, while there is load.
     pub lives_for: Option<Duration>,
+    /// How far its clock is off.
+    pub clock_ms: i64,
 }
 
 /// A consumer's task.
@@ -134,9 +140,10 @@ pub struct ConsumerPlan {
     pub topics: Vec<(String, Vec<i32>)>,
     /// Fetch 13 (topics by id), or Fetch 12 (by name).
     pub by_id: bool,
-    /// Begins at the earliest offset, or at the end.
+    /// Begins at the earliest offset, or at the end; and goes on there when its own is out of range
+    /// (`auto.offset.reset`).
     pub from_start: bool,
-    /// Starts over from the earliest offset now and then.
+    /// Starts over from the earliest offset now and then: as ListOffsets says, as the last Fetch said, or from 0.
     pub rewinds: bool,
     /// `fetch.max.wait.ms`.
     pub max_wait: Duration,
@@ -159,11 +166,50 @@ pub struct ListerPlan {
     pub pause: Duration,
 }
 
+/// A topic.
+#[derive(Clone, Debug)]
+pub struct TopicPlan {
+    /// Its name.
+    pub name: String,
+    /// Its number of partitions.
+    pub partitions: i32,
+    /// What it has to keep when it is created.
+    pub retention: Retention,
+}
+
+/// The configs of a topic that has to keep so much, with their values.
+pub fn configs(retention: Retention) -> [(&'static str, String); 2] {
+    let ms = retention.ms.unwrap_or(-1);
+    let bytes = retention.bytes.map_or(-1, |bytes| bytes as i64);
+    [
+        ("retention.ms", ms.to_string()),
+        ("retention.bytes", bytes.to_string()),
+    ]
+}
+
 /// The task of somebody who creates and deletes topics.
 #[derive(Clone, Debug)]
 pub struct AdminPlan {
-    /// Topics that come and go, with their number of partitions.
-    pub churn: Vec<(String, i32)>,
+    /// Topics that come and go.
+    pub churn: Vec<TopicPlan>,
+    /// Mean pause between two changes.
+    pub pause: Duration,
+}
+
+/// The task of somebody who deletes records.
+#[derive(Clone, Debug)]
+pub struct DeleterPlan {
+    /// Whose: topic names and the partitions of each.
+    pub topics: Vec<(String, Vec<i32>)>,
+    /// Mean pause between two requests.
+    pub pause: Duration,
+}
+
+/// The task of somebody who alters what topics have to keep.
+#[derive(Clone, Debug)]
+pub struct AltererPlan {
+    /// Topics, with what each has to keep after the faults.
+    pub topics: Vec<(String, Retention)>,
     /// Mean pause between two changes.
     pub pause: Duration,
 }

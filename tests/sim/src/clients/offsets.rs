@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use esker_history::What;
 use esker_history::event::{Partition, Query};
+use esker_model::seams::Rng;
 use esker_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use esker_protocol::messages::{BrokerId, ListOffsetsRequest};
 
+use super::ClientContext;
 use super::connection::{Lost, protest};
-use super::metadata::{Cluster, topic_name};
+use super::metadata::{Cluster, View, topic_name};
 
 const VERSION: i16 = 8;
 
@@ -17,6 +19,35 @@ const VERSION: i16 = 8;
 pub(super) struct Place {
     pub(super) topic: String,
     pub(super) partition: Partition,
+}
+
+/// Some of the partitions of these topics that exist: at most so many, none twice.
+pub(super) fn choose(
+    ctx: &ClientContext,
+    topics: &[(String, Vec<i32>)],
+    view: &View,
+    most: u64,
+) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    for _ in 0..1 + ctx.rng.below(most) {
+        let at = ctx.rng.below(topics.len() as u64) as usize;
+        let Some((name, partitions)) = topics.get(at) else {
+            continue;
+        };
+        let at = ctx.rng.below(partitions.len() as u64) as usize;
+        let (Some(topic), Some(index)) = (view.topic(name), partitions.get(at)) else {
+            continue;
+        };
+        let partition = Partition {
+            topic: topic.topic,
+            index: *index,
+        };
+        if places.iter().all(|place| place.partition != partition) {
+            let topic = name.clone();
+            places.push(Place { topic, partition });
+        }
+    }
+    places
 }
 
 /// Asks one host the same about several partitions. Answers: (error code, offset), in their order.

@@ -1,7 +1,7 @@
 //! What a record holds follows from who made it and its number, so that a reader knows what it should be.
 //!
-//! Key, value and timestamp of a record are computed from (client, number, longest padding); the value begins
-//! with those three in words, and the padding's length follows from them as well. A reader takes them from
+//! Key, value and timestamp of a record are computed from (client, number, when its batch was made, longest
+//! padding); the value begins with those four in words, and the padding's length follows from them as well. A reader takes them from
 //! the first record of a batch and compares every byte of all records with what they have to be: a record of
 //! another client, a missing or a repeated one, or a single changed bit is [`Damage`].
 
@@ -13,10 +13,10 @@ use esker_protocol::batch::{Batch, Batches, Codec, TimestampType};
 use esker_protocol::limits::DECOMPRESSED_BYTES_MAX;
 use esker_protocol::records::{BatchBuilder, BuildError, RecordReader, decompress};
 
-/// Timestamps begin here: so near to 1970 that no clock of an agent calls them future.
+/// What clients' clocks show when a run begins: so near to 1970 that no clock of an agent calls them future.
 pub const TIMESTAMP_BASE_MS: i64 = 1_767_200_000_000;
-/// Milliseconds between two records of a client, on average.
-pub const TIMESTAMP_STEP_MS: i64 = 4;
+/// Timestamps of records that are made at the same time lie within so many milliseconds.
+pub const WOBBLE_MS: u64 = 16;
 /// One record in so many has no key.
 const KEYLESS: u64 = 8;
 
@@ -50,10 +50,18 @@ fn mix(client: u32, number: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// The timestamp of a record; those of a client rise in the long run, but not from each record to the next.
-pub fn timestamp_ms(client: Client, number: u64) -> i64 {
-    let wobble = (mix(client.0, number) >> 8) % 16;
-    TIMESTAMP_BASE_MS + (number as i64).saturating_mul(TIMESTAMP_STEP_MS) + wobble as i64
+/// The timestamp of a record whose batch was made `made_ms` after the run began, by its client's clock; those
+/// of a client rise in the long run, but not from each record to the next.
+pub fn timestamp_ms(client: Client, number: u64, made_ms: u64) -> i64 {
+    let wobble = (mix(client.0, number) >> 8) % WOBBLE_MS;
+    TIMESTAMP_BASE_MS.saturating_add_unsigned(made_ms.saturating_add(wobble))
+}
+
+/// The largest timestamp of some records that were made together.
+pub fn max_timestamp_ms(records: Records, made_ms: u64) -> i64 {
+    let numbers = records.first..records.first + u64::from(records.count);
+    let timestamps = numbers.map(|number| timestamp_ms(records.by, number, made_ms));
+    timestamps.max().unwrap_or(TIMESTAMP_BASE_MS)
 }
 
 /// Writes the key; false if the record has none.
@@ -68,11 +76,11 @@ fn write_key(out: &mut Vec<u8>, client: u32, number: u64) -> bool {
     true
 }
 
-fn write_value(out: &mut Vec<u8>, client: u32, number: u64, padding_max: u32) {
+fn write_value(out: &mut Vec<u8>, client: u32, number: u64, (made_ms, padding_max): (u64, u32)) {
     out.clear();
     let _ = write!(
         out,
-        "record {number} of client {client}, padding up to {padding_max}: "
+        "record {number} of client {client}, made at {made_ms}, padding up to {padding_max}: "
     );
     let bits = mix(client, number);
     let padding = ((bits >> 24) % (u64::from(padding_max) + 1)) as usize;
@@ -89,14 +97,19 @@ fn write_value(out: &mut Vec<u8>, client: u32, number: u64, padding_max: u32) {
     }
 }
 
-/// Reads (client, number, longest padding) from the beginning of a value.
-fn parse_value(value: &[u8]) -> Option<(u32, u64, u32)> {
+/// Reads client, number, when it was made, and the longest padding from the beginning of a value.
+fn parse_value(value: &[u8]) -> Option<(u32, u64, (u64, u32))> {
     let rest = value.strip_prefix(b"record ")?;
     let (number, rest) = digits(rest)?;
     let (client, rest) = digits(rest.strip_prefix(b" of client ")?)?;
+    let (made_ms, rest) = digits(rest.strip_prefix(b", made at ")?)?;
     let (padding, rest) = digits(rest.strip_prefix(b", padding up to ")?)?;
     rest.strip_prefix(b": ")?;
-    Some((client.try_into().ok()?, number, padding.try_into().ok()?))
+    Some((
+        client.try_into().ok()?,
+        number,
+        (made_ms, padding.try_into().ok()?),
+    ))
 }
 
 fn digits(bytes: &[u8]) -> Option<(u64, &[u8])> {
@@ -105,9 +118,10 @@ fn digits(bytes: &[u8]) -> Option<(u64, &[u8])> {
     Some((std::str::from_utf8(digits).ok()?.parse().ok()?, rest))
 }
 
-/// Builds the batch that carries some records.
+/// Builds the batch that carries some records, made `made_ms` after the run began.
 pub fn build(
     records: Records,
+    made_ms: u64,
     identity: Option<Identity>,
     codec: Codec,
     padding_max: u32,
@@ -119,8 +133,8 @@ pub fn build(
     let (mut key, mut value) = (Vec::new(), Vec::new());
     for number in records.first..records.first + u64::from(records.count) {
         let keyed = write_key(&mut key, records.by.0, number);
-        write_value(&mut value, records.by.0, number, padding_max);
-        let timestamp = timestamp_ms(records.by, number);
+        write_value(&mut value, records.by.0, number, (made_ms, padding_max));
+        let timestamp = timestamp_ms(records.by, number, made_ms);
         builder = builder.record(timestamp, keyed.then_some(&key[..]), Some(&value), &[]);
     }
     builder.build()
@@ -220,7 +234,7 @@ fn check(batch: &Batch, from: i64) -> Result<Seen, Damage> {
             )));
         }
         let found = record.value.unwrap_or_default();
-        let (client, first, padding_max) = match maker {
+        let (client, first, made) = match maker {
             Some(maker) => maker,
             None => *maker.insert(
                 parse_value(found)
@@ -228,7 +242,7 @@ fn check(batch: &Batch, from: i64) -> Result<Seen, Damage> {
             ),
         };
         let number = first + index as u64;
-        write_value(&mut value, client, number, padding_max);
+        write_value(&mut value, client, number, made);
         if record.value != Some(&value) {
             let why = format!("{} where {} belongs", excerpt(found), excerpt(&value));
             return Err(at(why));
@@ -239,7 +253,7 @@ fn check(batch: &Batch, from: i64) -> Result<Seen, Damage> {
                 "the key of record {number} of client {client} is not its own"
             )));
         }
-        let timestamp = timestamp_ms(Client(client), number);
+        let timestamp = timestamp_ms(Client(client), number, made.0);
         if created && record.timestamp != timestamp {
             let found = record.timestamp;
             return Err(at(format!("timestamp {found} where {timestamp} belongs")));

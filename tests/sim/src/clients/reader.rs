@@ -16,7 +16,7 @@ use super::{ClientContext, payload};
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Reads one partition of the topic (name, id) through `host`, from its log start to the end that it had when
-/// the reading began; returns (log start, end).
+/// the reading began; returns (log start, end). Where the log start overtakes it, it begins anew.
 ///
 /// The answers are in the history as `Listed` and `Fetched`, and in the end `ReadThrough`. Errors: what stood
 /// in the way last, when the time was over; bytes that are not what was written.
@@ -52,6 +52,8 @@ pub async fn read_through(
     }
 }
 
+const OUT_OF_RANGE: i16 = 1;
+
 struct Reader {
     cluster: Arc<Cluster>,
     host: String,
@@ -63,6 +65,15 @@ struct Reader {
 
 impl Reader {
     async fn read(&mut self) -> Result<(i64, i64), String> {
+        loop {
+            if let Some(bounds) = self.read_once().await? {
+                return Ok(bounds);
+            }
+        }
+    }
+
+    /// Reads from the present log start; `None` if that overtook it.
+    async fn read_once(&mut self) -> Result<Option<(i64, i64)>, String> {
         let ctx = self.cluster.ctx.clone();
         let began_us = ctx.record.now_us();
         let log_start = self.offset(Query::Earliest).await;
@@ -121,6 +132,9 @@ impl Reader {
                         "a Fetch at {position} of {end} brings nothing, error {error}"
                     ))
                     .await;
+                    if error == OUT_OF_RANGE {
+                        return Ok(None);
+                    }
                 }
             }
         }
@@ -136,7 +150,7 @@ impl Reader {
             end,
         };
         ctx.record.tell(ctx.me, what);
-        Ok((log_start, end))
+        Ok(Some((log_start, end)))
     }
 
     fn ask(&self, from: i64) -> Asked {

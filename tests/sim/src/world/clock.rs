@@ -6,7 +6,7 @@ use std::time::Duration;
 use esker_model::seams::{Clock, Instant};
 
 /// 2026-01-01, when every simulation begins.
-const BEGINNING_MS: i64 = 1_767_225_600_000;
+pub const BEGINNING_MS: i64 = 1_767_225_600_000;
 
 /// Time since the world began, as the runtime's paused clock has it.
 #[derive(Clone)]

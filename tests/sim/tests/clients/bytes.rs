@@ -24,8 +24,8 @@ fn every_codec_brings_back_what_was_written() {
         first_sequence: 9,
     };
     for codec in CODECS {
-        let one = payload::build(records(100, 20), Some(identity), codec, 300).unwrap();
-        let two = payload::build(records(120, 1), None, codec, 0).unwrap();
+        let one = payload::build(records(100, 20), 3, Some(identity), codec, 300).unwrap();
+        let two = payload::build(records(120, 1), 0, None, codec, 0).unwrap();
         let log: Bytes = [at(50, &one), at(70, &two)].concat().into();
         let read = payload::read(log.clone(), 50);
         assert_eq!((read.damage, read.next), (None, Some(71)));
@@ -44,14 +44,19 @@ fn every_codec_brings_back_what_was_written() {
 #[test]
 fn timestamps_are_told_and_differ() {
     let by = Client(1);
-    let all: Vec<i64> = (0..100).map(|number| payload::timestamp_ms(by, number)).collect();
+    let all: Vec<i64> = (0..100)
+        .map(|number| payload::timestamp_ms(by, number, number))
+        .collect();
     assert!(!all.is_sorted());
     assert!(all[0] < all[99]);
 }
 
 #[test]
 fn every_changed_bit_is_damage() {
-    let batch = at(5, &payload::build(records(0, 3), None, Codec::None, 20).unwrap());
+    let batch = at(
+        5,
+        &payload::build(records(0, 3), 1, None, Codec::None, 20).unwrap(),
+    );
     // The base offset and the leader epoch are not the client's.
     for byte in (16..batch.len()).chain(8..12) {
         let mut bytes = BytesMut::from(&batch[..]);
@@ -68,7 +73,7 @@ fn other_records_under_a_right_checksum_are_damage() {
     use esker_protocol::records::BatchBuilder;
     let by = Client(7);
     let build = |value: &str| {
-        let timestamp = payload::timestamp_ms(by, 0);
+        let timestamp = payload::timestamp_ms(by, 0, 5);
         BatchBuilder::new()
             .record(timestamp, None, Some(value.as_bytes()), &[])
             .build()
@@ -77,13 +82,14 @@ fn other_records_under_a_right_checksum_are_damage() {
     for value in [
         "",
         "record",
-        "record 0 of client 7, padding up to 0: x",
-        "record 0 of client 7, padding up to 900: ",
+        "record 0 of client 7, made at 5, padding up to 0: x",
+        "record 0 of client 7, made at 5, padding up to 900: ",
+        "record 0 of client 7, made at 6, padding up to 0: ",
     ] {
         assert!(payload::read(build(value), 0).damage.is_some(), "{value}");
     }
     // A batch that lies before what was asked for.
-    let batch = payload::build(records(0, 3), None, Codec::None, 20).unwrap();
+    let batch = payload::build(records(0, 3), 1, None, Codec::None, 20).unwrap();
     assert!(payload::read(at(0, &batch), 3).damage.is_some());
     assert!(payload::read(at(0, &batch), 2).damage.is_none());
 }

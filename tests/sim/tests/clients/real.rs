@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use esker_history::event::Client;
+use esker_history::event::{Client, Retention};
 use esker_history::{History, Terms, What};
 use esker_protocol::batch::Codec;
 use esker_protocol::messages::CreateTopicsRequest;
 use esker_protocol::messages::create_topics_request::CreatableTopic;
 use esker_sim::clients::metadata::{Cluster, topic_name};
 use esker_sim::clients::{
-    AdminPlan, ClientContext, ConsumerPlan, ListerPlan, Phase, ProducerKind, ProducerPlan, read_through,
-    run_admin, run_consumer, run_lister, run_producer,
+    AdminPlan, ClientContext, ConsumerPlan, ListerPlan, Phase, ProducerKind, ProducerPlan, TopicPlan,
+    read_through, run_admin, run_consumer, run_lister, run_producer,
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -100,7 +100,11 @@ async fn run(seed: u64, cut: Option<Duration>) -> History {
     };
     readers.spawn(run_lister(world.client("lister"), lister));
     let admin = AdminPlan {
-        churn: vec![("churned".into(), 2)],
+        churn: vec![TopicPlan {
+            name: "churned".into(),
+            partitions: 2,
+            retention: Retention::EVERYTHING,
+        }],
         pause: Duration::from_secs(2),
     };
     readers.spawn(run_admin(world.client("admin"), admin));

@@ -143,6 +143,7 @@ pub(crate) fn producer_plan(kind: ProducerKind, topic: &str, partitions: &[i32])
         request_timeout: Duration::from_secs(3),
         delivery_timeout: Duration::from_secs(20),
         lives_for: None,
+        clock_ms: 0,
     }
 }
 

@@ -25,6 +25,10 @@ pub(super) struct Cursor {
     position: Option<i64>,
     /// What to ask for when the position is unknown.
     reset: Query,
+    /// What to ask for when the position is out of range.
+    policy: Query,
+    /// Where the log begins, as the last answer with an offset said.
+    log_start: Option<i64>,
     /// Where the log ended when the consumer was told to finish.
     end: Option<i64>,
     gone: u32,
@@ -34,6 +38,17 @@ pub(super) struct Cursor {
     pub(super) ready_us: u64,
     /// What each life said last, when it had no records: from, high watermark, log start.
     last: BTreeMap<Life, (i64, i64, i64)>,
+}
+
+/// Where a consumer that starts over believes that the log begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Start {
+    /// It asks.
+    Asked,
+    /// Where the last answer to a Fetch said.
+    Known,
+    /// At 0.
+    Zero,
 }
 
 /// What to do after an answer.
@@ -48,16 +63,19 @@ pub(super) enum Next {
 impl Cursor {
     /// Knows nothing yet.
     pub(super) fn new(topic: &str, index: i32, from_start: bool) -> Self {
+        let policy = if from_start {
+            Query::Earliest
+        } else {
+            Query::Latest
+        };
         Self {
             topic: topic.to_owned(),
             index,
             home: None,
             position: None,
-            reset: if from_start {
-                Query::Earliest
-            } else {
-                Query::Latest
-            },
+            reset: policy,
+            policy,
+            log_start: None,
             end: None,
             gone: 0,
             busy: false,
@@ -86,6 +104,7 @@ impl Cursor {
                     self.position = None;
                     self.reset = Query::Earliest;
                     self.end = None;
+                    self.log_start = None;
                     self.last.clear();
                 }
             }
@@ -153,9 +172,19 @@ impl Cursor {
     }
 
     /// Reads again from the start.
-    pub(super) fn rewind(&mut self) {
-        self.position = None;
+    pub(super) fn rewind(&mut self, to: Start) {
         self.reset = Query::Earliest;
+        self.position = match to {
+            Start::Asked => None,
+            Start::Known => self.log_start,
+            Start::Zero => Some(0),
+        };
+    }
+
+    /// Goes on where its policy says.
+    fn recover(&mut self) {
+        self.position = None;
+        self.reset = self.policy;
     }
 
     /// All is read, or there is nothing to be read any more.
@@ -205,8 +234,11 @@ impl Cursor {
             ctx.record.tell(ctx.me, what);
         }
         if current {
+            if error == 0 {
+                self.log_start = Some(data.log_start_offset);
+            }
             if error == OUT_OF_RANGE {
-                self.rewind();
+                self.recover();
             } else if let Some(next) = read.next.filter(|next| *next > from) {
                 self.position = Some(next);
             }

@@ -3,7 +3,7 @@
 //! What holds: every answer about a partition is a `Fetched`, except one without records that says nothing
 //! new; every record was compared with what its number says it is, and what differs is `Damaged`. An error, a
 //! lost connection or a new topic under the old name leads to Metadata and another attempt after a short
-//! wait. An offset out of range leads back to the earliest one.
+//! wait. An offset out of range leads to the earliest or the latest one, as the consumer's policy says.
 //!
 //! One host has one Fetch in flight at a time, for all the partitions that it leads. In the drain every
 //! partition's end is asked for once; when all are read so far, the consumer has finished.
@@ -25,7 +25,7 @@ use super::connection::Lost;
 use super::metadata::{Cluster, RETRY_BACKOFF, View};
 use super::offsets::{self, Place};
 use super::{ClientContext, ConsumerPlan, LOOK, Phase};
-use cursor::{Cursor, Next, Told};
+use cursor::{Cursor, Next, Start, Told};
 use fetching::{Answer, Asked, Limits};
 
 /// Metadata is asked at least this often.
@@ -278,7 +278,11 @@ impl Consumer {
             };
             let next = cursor.fetched(&self.ctx, &asked, told, data);
             if rewinds && *self.ctx.phase.borrow() < Phase::Drain {
-                cursor.rewind();
+                cursor.rewind(match self.ctx.rng.below(4) {
+                    0 => Start::Zero,
+                    1 => Start::Known,
+                    _ => Start::Asked,
+                });
             }
             self.freed(at, next, now_us);
         }

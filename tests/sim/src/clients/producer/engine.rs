@@ -227,7 +227,7 @@ impl Engine {
             Some(bytes) => bytes,
             None => {
                 let (codec, padding_max) = (self.plan.codec, self.plan.padding_max);
-                match payload::build(batch.records, batch.identity, codec, padding_max) {
+                match payload::build(batch.records, batch.made_ms, batch.identity, codec, padding_max) {
                     Ok(bytes) => bytes,
                     Err(error) => {
                         protest(&self.ctx, format!("a batch cannot be built: {error}"));
@@ -236,6 +236,14 @@ impl Engine {
                 }
             }
         };
+        if batch.attempts == 0 {
+            let what = What::Made {
+                batch: batch.name,
+                bytes: bytes.len() as u64,
+                max_timestamp_ms: payload::max_timestamp_ms(batch.records, batch.made_ms),
+            };
+            self.ctx.record.tell(self.ctx.me, what);
+        }
         batch.bytes = Some(bytes.clone());
         batch.attempts += 1;
         self.ctx.record.tell(

@@ -19,6 +19,8 @@ pub(super) struct Outgoing {
     pub(super) records: Records,
     /// When it was made.
     pub(super) made_us: u64,
+    /// The same by its client's clock.
+    pub(super) made_ms: u64,
     /// Given when it is first sent by an idempotent producer.
     pub(super) identity: Option<Identity>,
     /// As it was last sent.
@@ -37,11 +39,12 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     /// A batch that was just made.
-    pub(super) fn new(name: Batch, records: Records, now_us: u64) -> Self {
+    pub(super) fn new(name: Batch, records: Records, now_us: u64, now_ms: u64) -> Self {
         Self {
             name,
             records,
             made_us: now_us,
+            made_ms: now_ms,
             identity: None,
             bytes: None,
             attempts: 0,

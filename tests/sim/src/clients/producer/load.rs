@@ -21,6 +21,7 @@ pub(super) struct Load {
     next_record: u64,
     next_batch: u64,
     next_us: u64,
+    clock_ms: i64,
 }
 
 impl Load {
@@ -35,6 +36,7 @@ impl Load {
             next_record: 0,
             next_batch: 0,
             next_us: 0,
+            clock_ms: plan.clock_ms,
         }
     }
 
@@ -48,6 +50,7 @@ impl Load {
         if now_us < self.next_us || lanes.is_empty() {
             return;
         }
+        let now_ms = (now_us / 1000).saturating_add_signed(self.clock_ms);
         let burst = 1 + self.rng.below(self.burst);
         for _ in 0..burst {
             let at = self.rng.below(lanes.len() as u64) as usize;
@@ -67,7 +70,7 @@ impl Load {
             };
             self.next_batch += 1;
             self.next_record += count;
-            lane.queue.push_back(Outgoing::new(name, records, now_us));
+            lane.queue.push_back(Outgoing::new(name, records, now_us, now_ms));
         }
         // On average the pause for each batch of the burst; at least a little, so that time passes.
         let mean_us = (self.pause.as_micros() as u64).max(500).saturating_mul(burst);
