@@ -56,11 +56,23 @@ pub enum Mistake {
     ReleaseTooEarly,
     /// Archiving passes over what cannot be read for now, and goes on behind it.
     ArchiveWithGaps,
+    /// Retention by age removes the first chunk that has to be kept as well.
+    RetainTooLittleByAge,
+    /// Retention by size counts the chunk that it removes as if it stayed.
+    RetainTooLittleBySize,
+    /// Retention removes the first merged segment that has to be kept as well.
+    RetainTooFewListed,
+    /// Retention looks into no manifest.
+    ListedStays,
+    /// Retention moves a log start back to where a chunk begins.
+    LogStartGoesBack,
+    /// DeleteRecords removes the record at the offset that was asked for too.
+    DeleteTooMuch,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 25] = [
+    pub const ALL: [Mistake; 31] = [
         Self::AckBeforeCommit,
         Self::SkipFence,
         Self::LookThenGiveUp,
@@ -86,6 +98,12 @@ impl Mistake {
         Self::SkipChecksum,
         Self::ReleaseTooEarly,
         Self::ArchiveWithGaps,
+        Self::RetainTooLittleByAge,
+        Self::RetainTooLittleBySize,
+        Self::RetainTooFewListed,
+        Self::ListedStays,
+        Self::LogStartGoesBack,
+        Self::DeleteTooMuch,
     ];
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use esker_model::planted::{Mistake, planted};
 use esker_model::{PartitionKey, SegmentId, SegmentKind, TopicKey};
 use rusqlite::{OptionalExtension, params};
 
@@ -30,8 +31,9 @@ pub(super) fn retain(tx: &Transaction<'_>, requests: &[RetainRequest]) -> Result
             Some(bytes) => last_beyond(tx, request.partition, head, bytes)?,
             None => head.log_start,
         };
-        let start = by_time.max(by_bytes);
-        if start > head.log_start {
+        let goes_back = planted(Mistake::LogStartGoesBack) && by_time < head.log_start;
+        let start = if goes_back { by_time } else { by_time.max(by_bytes) };
+        if start > head.log_start || goes_back {
             let head = Head {
                 log_start: start,
                 ..head
@@ -90,7 +92,7 @@ fn ripe(
 fn first_younger(tx: &Transaction<'_>, key: PartitionKey, head: Head, ms: i64) -> Result<i64> {
     let found = tx
         .prepare_cached(
-            "SELECT base_offset FROM archive_extent
+            "SELECT base_offset, end_offset FROM archive_extent
              WHERE topic = ?1 AND partition = ?2 AND end_offset > ?3
                AND iif(max_timestamp >= 0, max_timestamp, archived_ms) >= ?4
              ORDER BY base_offset LIMIT 1",
@@ -102,10 +104,14 @@ fn first_younger(tx: &Transaction<'_>, key: PartitionKey, head: Head, ms: i64) -
                 head.log_start,
                 tx.now_ms.saturating_sub(ms)
             ],
-            |row| row.get::<_, i64>(0),
+            |row| row.get::<_, i64>(usize::from(planted(Mistake::RetainTooLittleByAge))),
         )
         .optional()?;
-    Ok(found.unwrap_or(head.archived_to).max(head.log_start))
+    let start = found.unwrap_or(head.archived_to);
+    if planted(Mistake::LogStartGoesBack) {
+        return Ok(start);
+    }
+    Ok(start.max(head.log_start))
 }
 
 /// Where the last chunk ends that has so many bytes behind it.
@@ -123,10 +129,15 @@ fn last_beyond(tx: &Transaction<'_>, key: PartitionKey, head: Head, bytes: u64) 
     let mut rows = statement.query(params![topic, partition, head.log_start])?;
     let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
     while let Some(row) = rows.next()? {
-        if behind >= bytes {
+        let before = behind;
+        behind += row.get::<_, i64>(1)?;
+        let stays = match planted(Mistake::RetainTooLittleBySize) {
+            true => behind,
+            false => before,
+        };
+        if stays >= bytes {
             return Ok(row.get(0)?);
         }
-        behind += row.get::<_, i64>(1)?;
     }
     Ok(head.log_start)
 }
@@ -141,7 +152,8 @@ pub(super) fn advance_log_start(
             heads.push(None);
             continue;
         };
-        let log_start = (*start).min(head.next_offset).max(head.log_start);
+        let more = i64::from(planted(Mistake::DeleteTooMuch));
+        let log_start = (*start + more).min(head.next_offset).max(head.log_start);
         if log_start > head.log_start {
             save_log_start(tx, *partition, log_start)?;
         }
