@@ -1,8 +1,9 @@
 -- Manifests: archived records whose extents are listed in the bucket, and objects that may go.
 --
--- Of the tables in use only `topic`, `job` and `cluster` are locked, for a moment. Commits read the one row of `cluster`:
--- they wait as long as adding a column without a default takes. No row is written: topics that were deleted before have neither merged segments nor
--- manifests. The indexes on other tables are built beforehand, without stopping anybody.
+-- Of the tables in use only `topic`, `job`, `archive_segment` and `cluster` are locked, for a moment. Commits read the
+-- one row of `cluster`: they wait as long as adding a column takes. No row is written: topics that were deleted before
+-- have neither merged segments nor manifests. The indexes on other tables are built beforehand, without stopping
+-- anybody.
 
 -- The present manifest of a partition, and enough of what is in it to tell when to look into it. Its records come
 -- before those of archive_extent. Only changed under the lock of the partition's log head; version goes up by one.
@@ -36,6 +37,9 @@ CREATE TABLE unneeded_object (
     PRIMARY KEY (topic_uuid, partition, kind, incarnation, seq)
 );
 CREATE INDEX unneeded_object_released ON unneeded_object (released_at);
+
+-- How much longer than others a released archive segment is kept, because records in it are lost.
+ALTER TABLE archive_segment ADD COLUMN kept_ms bigint NOT NULL DEFAULT 0;
 
 -- When a topic was deleted whose objects are still to be looked for; NULL: nothing of it is left.
 ALTER TABLE topic ADD COLUMN to_empty_at timestamptz;

@@ -34,8 +34,9 @@ CREATE TABLE unneeded_object (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX unneeded_object_released ON unneeded_object (released_ms);
 
--- How much longer than others a released segment is kept.
+-- How much longer than others a released segment is kept, because records in it are lost.
 ALTER TABLE segment ADD COLUMN kept_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE archive_segment ADD COLUMN kept_ms INTEGER NOT NULL DEFAULT 0;
 -- Tombstones go, too. Those from before have no time: they come first.
 CREATE INDEX segment_tombstone ON segment (committed_ms) WHERE state = 2;
 CREATE INDEX archive_extent_hole ON archive_extent (incarnation, seq) WHERE kind = 0;

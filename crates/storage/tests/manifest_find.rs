@@ -3,6 +3,7 @@
 
 mod support;
 
+use esker_model::SegmentKind;
 use esker_storage::manifest::{Entry, Leaf, Manifest, Place};
 use proptest::prelude::*;
 use support::manifests::{any_manifest, everything, hole, leaf, manifest_id, merged_id};
@@ -13,9 +14,9 @@ fn a_manifest_says_what_it_lists() {
     let manifest = everything();
     assert_eq!(
         (manifest.base_offset, manifest.end_offset()),
-        (1_520, (1 << 41) + 10)
+        (1_520, (1 << 41) + 12)
     );
-    let entries = 1 + u64::from(u32::MAX) + 9_000 + 4_274_000;
+    let entries = 1 + u64::from(u32::MAX) + 2 * 9_000 + 4_274_000;
     assert_eq!(manifest.bytes(), 4_194_374 + 4_000_000 + (1 << 42) + entries);
     assert_eq!(
         manifest.objects(),
@@ -58,7 +59,7 @@ fn a_leaf_is_known_by_its_line() {
 fn places_say_what_to_read() {
     let manifest = everything();
     let places: Vec<_> = manifest.places(0).collect();
-    assert_eq!(places.len(), 5);
+    assert_eq!(places.len(), 6);
     let chunk = places[1];
     assert_eq!(
         (chunk.segment, chunk.object_bytes),
@@ -75,6 +76,7 @@ fn places_say_what_to_read() {
     assert_eq!((hole.position, hole.bytes, hole.crc), (20_270, 9_000, None));
     assert_eq!((hole.max_timestamp, hole.archived_ms), (-1, 1_700_000_100_005));
     assert_eq!(manifest.entries[1].places().next(), Some(hole));
+    assert_eq!(places[5].segment.kind, SegmentKind::Archive);
     assert_eq!(manifest.entries[2].archived_ms(), 1_700_000_100_000);
     assert_eq!(manifest.entries[2].bytes(), 4_274_000);
     assert_eq!(manifest.entries[2].max_timestamp(), 1_700_000_000_030);

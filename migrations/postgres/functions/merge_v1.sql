@@ -1,6 +1,7 @@
 -- Replaces manifests of partitions: archived extents that begin below the new manifest's end are forgotten, and archive
 -- segments released that nothing needs then; the old manifest is released, and what it needed and the new one does
--- not. One call is one transaction; one boolean for each partition.
+-- not. Archive segments of which holes in the new manifest name records are kept so much longer. One call is one
+-- transaction; one boolean for each partition.
 --
 -- What holds:
 -- * A fenced or unknown incarnation, another cluster epoch and another past each raise an error: then nothing was
@@ -20,6 +21,8 @@ CREATE OR REPLACE FUNCTION merge_v1(
     -- Objects that are not needed any more: their partition's place from 1, then the columns of unneeded_object.
     p_of integer[], p_object_topic uuid[], p_object_partition integer[], p_object_kind smallint[],
     p_object_incarnation uuid[], p_object_seq bigint[], p_object_epoch integer[],
+    -- Archive segments of which records are lost: their partition's place from 1, and their keys.
+    p_lost_of integer[], p_lost_incarnation uuid[], p_lost_seq bigint[], p_hole_kept_ms bigint,
     OUT o_accepted boolean[]
 )
 LANGUAGE plpgsql
@@ -125,6 +128,15 @@ BEGIN
     -- Another statement: it sees what is left.
     IF v_seq IS NOT NULL THEN
         PERFORM release_archived_v1(v_incarnation, v_seq);
+        -- They are among those, and locked.
+        UPDATE archive_segment s
+        SET kept_ms = p_hole_kept_ms, released_at = s.released_at + make_interval(secs => p_hole_kept_ms / 1000.0)
+        FROM (
+            SELECT DISTINCT l.incarnation, l.seq
+            FROM unnest(p_lost_of, p_lost_incarnation, p_lost_seq) AS l (of, incarnation, seq)
+            WHERE o_accepted[l.of]
+        ) q
+        WHERE s.incarnation = q.incarnation AND s.seq = q.seq AND s.kept_ms = 0;
     END IF;
 END
 $function$;

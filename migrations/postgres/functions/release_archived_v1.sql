@@ -21,7 +21,7 @@ BEGIN
     ORDER BY s.incarnation, s.seq
     FOR NO KEY UPDATE OF s;
 
-    UPDATE archive_segment s SET state = 1, released_at = clock_timestamp()
+    UPDATE archive_segment s SET state = 1, released_at = clock_timestamp() + make_interval(secs => s.kept_ms / 1000.0)
     FROM (SELECT DISTINCT u.incarnation, u.seq FROM unnest(p_incarnation, p_seq) AS u (incarnation, seq)) q
     WHERE s.incarnation = q.incarnation AND s.seq = q.seq AND s.state = 0
         AND NOT EXISTS (

@@ -35,15 +35,19 @@ use esker_protocol::messages::{
     CreateTopicsRequest, InitProducerIdRequest, ProduceRequest, ProduceResponse, TopicName,
 };
 use esker_protocol::records::BatchBuilder;
-use esker_storage::Bucket;
 use esker_storage::cache::LruCache;
+use esker_storage::{Bucket, BucketOptions, StoreMetrics};
 use faults::Faulty;
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 /// The stores that agents share.
 pub struct World {
     pub seams: Seams,
     pub metastore: Arc<dyn Metastore>,
+    objects: Arc<dyn ObjectStore>,
+    /// The bucket as nobody in particular sees it.
     pub bucket: Bucket,
 }
 
@@ -52,16 +56,25 @@ pub struct Agent {
     pub broker: Arc<Broker>,
     pub faults: Arc<Faulty>,
     pub metrics: BrokerMetrics,
+    /// What it asks of the bucket.
+    pub requests: StoreMetrics,
+    pub cache: Arc<LruCache>,
     listener: Arc<ListenerConfig>,
 }
 
 impl World {
     pub fn new() -> Self {
+        Self::on(Arc::new(InMemory::new()))
+    }
+
+    /// On this object store.
+    pub fn on(objects: Arc<dyn ObjectStore>) -> Self {
         let seams = Seams::real();
         let metastore =
             SqliteMetastore::in_memory(Arc::clone(&seams.clock), MetastoreMetrics::default()).unwrap();
         Self {
-            bucket: Bucket::memory(seams.clone()),
+            bucket: bucket(&objects, &seams, StoreMetrics::default()),
+            objects,
             metastore: Arc::new(metastore),
             seams,
         }
@@ -74,6 +87,17 @@ impl World {
 
     /// Starts an agent with other settings.
     pub async fn agent_with(&self, name: &str, settings: impl FnOnce(BrokerConfig) -> BrokerConfig) -> Agent {
+        self.agent_on(name, settings, Arc::new(LruCache::new(1 << 26)))
+            .await
+    }
+
+    /// Starts an agent with other settings and this cache.
+    pub async fn agent_on(
+        &self,
+        name: &str,
+        settings: impl FnOnce(BrokerConfig) -> BrokerConfig,
+        cache: Arc<LruCache>,
+    ) -> Agent {
         let listener = Arc::new(ListenerConfig {
             name: "PLAINTEXT".into(),
             security_protocol: "PLAINTEXT".into(),
@@ -90,11 +114,12 @@ impl World {
         });
         let faults = Arc::new(Faulty::new(Arc::clone(&self.metastore)));
         let metrics = BrokerMetrics::default();
+        let requests = StoreMetrics::default();
         let on = Dependencies {
             seams: self.seams.clone(),
             metastore: Arc::clone(&faults) as Arc<dyn Metastore>,
-            bucket: self.bucket.clone(),
-            cache: Arc::new(LruCache::new(1 << 26)),
+            bucket: bucket(&self.objects, &self.seams, requests.clone()),
+            cache: Arc::clone(&cache) as _,
             authorizer: Arc::new(AllowAll),
             metrics: metrics.clone(),
         };
@@ -102,9 +127,16 @@ impl World {
             broker: Broker::start(config, on).await.unwrap(),
             faults,
             metrics,
+            requests,
+            cache,
             listener,
         }
     }
+}
+
+fn bucket(objects: &Arc<dyn ObjectStore>, seams: &Seams, metrics: StoreMetrics) -> Bucket {
+    let options = BucketOptions::new(seams.clone(), metrics);
+    Bucket::new(Arc::clone(objects), "", "the bucket in memory", options)
 }
 
 impl Agent {

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use esker_model::{LogId, PartitionKey, TopicUuid};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
+use uuid::Uuid;
 
 use super::PostgresMetastore;
 use super::commit::with_epoch;
@@ -12,11 +13,11 @@ use super::objects::{self, Objects, int};
 use super::past::Past;
 use super::reads::{self, Keys, unsigned};
 use super::session::PgQuery;
-use crate::{MergeCandidate, MergeDue, MergeRequest, MergedPartition, Merges, Result, ToMerge};
+use crate::{HOLE_KEPT_MS, MergeCandidate, MergeDue, MergeRequest, MergedPartition, Merges, Result, ToMerge};
 
 const MERGE: &str =
     "SELECT o_accepted FROM merge_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-     $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)";
+     $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)";
 
 #[async_trait]
 impl Merges for PostgresMetastore {
@@ -138,6 +139,10 @@ struct Layout {
     /// Whose objects the following are: the partition's place, from 1.
     of: Vec<i32>,
     unneeded: Objects,
+    /// The same of the archive segments that follow.
+    lost_of: Vec<i32>,
+    lost_incarnation: Vec<Uuid>,
+    lost_seq: Vec<i64>,
 }
 
 impl Layout {
@@ -171,6 +176,11 @@ impl Layout {
             self.of.push(self.topic.len() as i32);
             self.unneeded.push(object)?;
         }
+        for segment in &merged.lost {
+            self.lost_of.push(self.topic.len() as i32);
+            self.lost_incarnation.push(segment.incarnation.0);
+            self.lost_seq.push(int(segment.seq)?);
+        }
         Ok(())
     }
 
@@ -201,5 +211,9 @@ impl Layout {
             .bind(&self.unneeded.incarnation)
             .bind(&self.unneeded.seq)
             .bind(&self.unneeded.epoch)
+            .bind(&self.lost_of)
+            .bind(&self.lost_incarnation)
+            .bind(&self.lost_seq)
+            .bind(HOLE_KEPT_MS)
     }
 }

@@ -206,6 +206,7 @@ fn merge_one(tx: &Transaction<'_>, merged: &MergedPartition) -> Result<bool> {
         int(summary.first_bytes)?,
         summary.first_timestamp,
     ])?;
+    release::keep(tx, &merged.lost)?;
     release::release(tx, &segments)?;
     Ok(true)
 }

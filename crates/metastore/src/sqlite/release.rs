@@ -51,6 +51,19 @@ fn release_one(tx: &Transaction<'_>, segment: &SegmentId) -> Result<bool> {
     Ok(true)
 }
 
+/// Has archive segments stay longer once they are released, because records in them are lost.
+pub(super) fn keep(tx: &Transaction<'_>, segments: &[SegmentId]) -> Result<()> {
+    for segment in segments {
+        tx.prepare_cached("UPDATE archive_segment SET kept_ms = ?3 WHERE incarnation = ?1 AND seq = ?2")?
+            .execute(params![
+                incarnation(&segment.incarnation),
+                int(segment.seq)?,
+                HOLE_KEPT_MS
+            ])?;
+    }
+    Ok(())
+}
+
 /// Forgets where a topic's records were archived, and releases the archive segments that held nothing else.
 pub(super) fn forget_topic(tx: &Transaction<'_>, topic: TopicKey) -> Result<()> {
     tx.prepare_cached(

@@ -61,8 +61,8 @@ pub(super) fn unneeded(
            AND NOT EXISTS (SELECT 1 FROM agent a WHERE a.incarnation = s.incarnation AND a.state = 1
                                                    AND a.settled_through < s.seq)
          UNION ALL
-         SELECT 1, epoch, incarnation, seq, released_ms, NULL, NULL FROM archive_segment
-         WHERE state = 3 AND released_ms <= ?1
+         SELECT 1, epoch, incarnation, seq, released_ms + kept_ms, NULL, NULL FROM archive_segment
+         WHERE state = 3 AND released_ms <= ?1 AND released_ms + kept_ms <= ?1
          UNION ALL
          SELECT kind, epoch, incarnation, seq, released_ms, topic_uuid, partition FROM unneeded_object
          WHERE released_ms <= ?1

@@ -1,6 +1,6 @@
 //! What merging says to the metastore and hears from it.
 
-use esker_model::{ClusterEpoch, IncarnationId, LogId, ManifestId, ObjectId, PartitionKey};
+use esker_model::{ClusterEpoch, IncarnationId, LogId, ManifestId, ObjectId, PartitionKey, SegmentId};
 
 use super::read::Extent;
 use crate::{MetastoreError, Result};
@@ -113,6 +113,8 @@ pub struct MergedPartition {
     pub summary: ManifestSummary,
     /// Objects that the old manifest referred to and the new one does not. The old manifest itself is not named.
     pub unneeded: Vec<ObjectId>,
+    /// Archive segments of extents that go into it as holes: they are kept [`crate::HOLE_KEPT_MS`] longer.
+    pub lost: Vec<SegmentId>,
 }
 
 impl MergeRequest {

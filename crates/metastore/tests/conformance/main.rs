@@ -96,6 +96,7 @@ conformance! {
         what_is_to_be_merged_is_told_as_one,
         merged_extents_are_listed_in_the_manifest,
         what_a_new_manifest_does_not_need_goes_with_the_old_one,
+        an_archive_segment_that_holes_name_is_kept_longer,
         manifests_that_do_not_fit_are_refused_alone,
         who_may_not_merge_changes_nothing,
         what_lies_below_the_log_start_makes_a_candidate,

@@ -66,6 +66,7 @@ pub fn merged(writer: &Writer, from: &ToMerge, count: usize, seq: u64) -> Merged
             first_timestamp: 7,
         },
         unneeded: Vec::new(),
+        lost: Vec::new(),
     }
 }
 

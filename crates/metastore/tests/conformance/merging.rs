@@ -1,7 +1,7 @@
 //! Manifests: archived extents move into them, and what readers are told then.
 
 use esker_metastore::*;
-use esker_model::{ClusterEpoch, LogId, ObjectId, PartitionKey, TopicKey, TopicUuid};
+use esker_model::{ClusterEpoch, LogId, ObjectId, PartitionKey, SegmentKind, TopicKey, TopicUuid};
 use uuid::Uuid;
 
 use crate::archive_requests::*;
@@ -199,6 +199,54 @@ pub async fn what_a_new_manifest_does_not_need_goes_with_the_old_one(world: &Wor
     let forgotten = gone.remove(2);
     world.store.forget_objects(&[forgotten]).await.unwrap();
     assert_eq!(all_unneeded(world).await, gone);
+}
+
+pub async fn an_archive_segment_that_holes_name_is_kept_longer(world: &World) {
+    let writer = world.writer("a").await;
+    let mut partitions = Vec::new();
+    for seq in 1..=3 {
+        partitions.push(archived_partition(world, &writer, 2, seq).await);
+    }
+    let mut requests = Vec::new();
+    for (seq, partition) in (1..).zip(&partitions) {
+        let lost = (seq < 3).then(|| archive_segment(&writer, seq));
+        requests.push(MergedPartition {
+            lost: lost.into_iter().collect(),
+            ..merged(&writer, &to_merge(world, *partition).await, 2, seq)
+        });
+    }
+    let archives = async |grace_ms| -> Vec<_> {
+        let found = world.store.unneeded(grace_ms, 0, 100).await.unwrap();
+        let archive = |object: &ObjectId| match object {
+            ObjectId::Segment(id) if id.kind == SegmentKind::Archive => Some(id.seq),
+            _ => None,
+        };
+        let mut seqs: Vec<_> = found.iter().filter_map(archive).collect();
+        seqs.sort_unstable();
+        seqs
+    };
+    // One that is refused keeps nothing.
+    let refused = MergedPartition {
+        lost: vec![archive_segment(&writer, 3)],
+        replaces: 1,
+        ..requests[2].clone()
+    };
+    let refused = merge_request(&writer, vec![refused]);
+    assert_eq!(world.store.merge(&refused).await, Ok(vec![false]));
+    // Part of one, and the rest of it later, without a hole.
+    let first = MergedPartition {
+        lost: requests[1].lost.clone(),
+        ..merged(&writer, &to_merge(world, partitions[1]).await, 1, 12)
+    };
+    let first = merge_request(&writer, vec![first]);
+    assert_eq!(world.store.merge(&first).await, Ok(vec![true]));
+    assert_eq!(archives(0).await, [0u64; 0]);
+    requests[1] = merged(&writer, &to_merge(world, partitions[1]).await, 1, 22);
+    let request = merge_request(&writer, requests);
+    assert_eq!(world.store.merge(&request).await, Ok(vec![true; 3]));
+    assert_eq!(archives(0).await, [3]);
+    assert_eq!(archives(-HOLE_KEPT_MS - LONG_MS).await, [1, 2, 3]);
+    assert_eq!(archives(-HOLE_KEPT_MS + LONG_MS).await, [3]);
 }
 
 pub async fn manifests_that_do_not_fit_are_refused_alone(world: &World) {

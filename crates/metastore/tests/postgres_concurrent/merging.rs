@@ -72,6 +72,7 @@ pub(crate) fn merged(found: &ToMerge, agent: &Agent, seq: u64) -> MergedPartitio
             first_timestamp: 7,
         },
         unneeded: Vec::new(),
+        lost: Vec::new(),
     }
 }
 

@@ -83,8 +83,8 @@ impl Walk {
     }
 
     fn hole(&mut self, hole: &Hole) -> Result<(), InvalidManifest> {
-        if hole.segment.kind != SegmentKind::Ingest {
-            return Err(InvalidManifest("a hole is not in an ingest segment"));
+        if let SegmentKind::Merged(_) = hole.segment.kind {
+            return Err(InvalidManifest("a hole is in a merged segment"));
         }
         fits(hole.object_bytes)?;
         let end = hole.position.checked_add(hole.bytes);

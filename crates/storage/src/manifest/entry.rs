@@ -39,10 +39,10 @@ pub struct ListedChunk {
     pub max_timestamp: i64,
 }
 
-/// Records that could not be read when they were to be archived: still in the ingest segment that was to hold them.
+/// Records that could not be read when they were to be archived, or merged: still in the segment that was to hold them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hole {
-    /// That ingest segment.
+    /// That ingest or archive segment.
     pub segment: SegmentId,
     /// Size of its object in bytes.
     pub object_bytes: u64,

@@ -5,7 +5,7 @@ use esker_model::{ClusterEpoch, IncarnationId, LogId, SegmentKind, TopicUuid};
 use uuid::Uuid;
 
 use super::check::{InvalidManifest, check};
-use super::write::{ENTRY_HOLE, ENTRY_SEGMENT};
+use super::write::{ENTRY_ARCHIVE_HOLE, ENTRY_INGEST_HOLE, ENTRY_SEGMENT};
 use super::{Entry, Hole, Leaf, ListedChunk, ListedSegment, Manifest};
 use crate::keys::ObjectKind;
 use crate::segment::codec::Decoder;
@@ -107,7 +107,8 @@ fn decode_leaf(from: &mut Decoder<'_>, log: LogId, base_offset: i64) -> Result<L
 fn decode_entry(from: &mut Decoder<'_>, log: LogId, base_offset: i64) -> Result<Entry, SegmentError> {
     match from.u8()? {
         ENTRY_SEGMENT => decode_segment(from, log, base_offset).map(Entry::Segment),
-        ENTRY_HOLE => decode_hole(from, base_offset).map(Entry::Hole),
+        ENTRY_INGEST_HOLE => decode_hole(from, SegmentKind::Ingest, base_offset).map(Entry::Hole),
+        ENTRY_ARCHIVE_HOLE => decode_hole(from, SegmentKind::Archive, base_offset).map(Entry::Hole),
         _ => Err(from.malformed("an entry is of no known kind")),
     }
 }
@@ -139,8 +140,8 @@ fn decode_segment(
     })
 }
 
-fn decode_hole(from: &mut Decoder<'_>, base_offset: i64) -> Result<Hole, SegmentError> {
-    let segment = decode_id(from)?.segment(SegmentKind::Ingest);
+fn decode_hole(from: &mut Decoder<'_>, kind: SegmentKind, base_offset: i64) -> Result<Hole, SegmentError> {
+    let segment = decode_id(from)?.segment(kind);
     let object_bytes = from.varint()?;
     let archived_ms = from.i64()?;
     let position = from.varint()?;

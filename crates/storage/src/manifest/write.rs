@@ -1,6 +1,7 @@
 //! Writing a manifest: a footer behind no payload, with a section of its own. `docs/format.md` gives every byte.
 
 use bytes::Bytes;
+use esker_model::SegmentKind;
 
 use super::check::{InvalidManifest, check};
 use super::{Entry, Hole, ListedSegment, Manifest};
@@ -12,7 +13,8 @@ use crate::segment::{TAIL_BYTES, Tail};
 
 /// Kinds of entries. Numbers are never used again.
 pub(super) const ENTRY_SEGMENT: u8 = 1;
-pub(super) const ENTRY_HOLE: u8 = 2;
+pub(super) const ENTRY_INGEST_HOLE: u8 = 2;
+pub(super) const ENTRY_ARCHIVE_HOLE: u8 = 3;
 
 /// A manifest, ready to be put.
 #[derive(Clone, Debug)]
@@ -106,7 +108,10 @@ fn encode_segment(segment: &ListedSegment, out: &mut Encoder) {
 }
 
 fn encode_hole(hole: &Hole, out: &mut Encoder) {
-    out.u8(ENTRY_HOLE);
+    out.u8(match hole.segment.kind {
+        SegmentKind::Archive => ENTRY_ARCHIVE_HOLE,
+        _ => ENTRY_INGEST_HOLE,
+    });
     encode_id(&hole.segment, out);
     out.varint(hole.object_bytes);
     out.i64(hole.archived_ms);

@@ -79,7 +79,16 @@ pub fn leaf() -> Manifest {
     }
 }
 
-/// A manifest with all there is: leaves of which the first is partly gone, merged segments, a hole.
+/// One in an archive segment.
+pub fn archive_hole(base_offset: i64, end_offset: i64) -> Entry {
+    let mut entry = hole(base_offset, end_offset);
+    if let Entry::Hole(hole) = &mut entry {
+        hole.segment.kind = SegmentKind::Archive;
+    }
+    entry
+}
+
+/// A manifest with all there is: leaves of which the first is partly gone, merged segments, holes.
 pub fn everything() -> Manifest {
     let first = Leaf::of(&leaf(), 321).unwrap();
     let second = Leaf {
@@ -101,6 +110,7 @@ pub fn everything() -> Manifest {
             segment(9, 1 << 40, vec![chunk(1, 1, 20), chunk(1 << 32, u32::MAX, 10)]),
             hole((1 << 40) + 1 + (1 << 32), 1 << 41),
             segment(300, 1 << 41, vec![chunk(7, 4_194_000, 30), chunk(3, 80_000, 25)]),
+            archive_hole((1 << 41) + 10, (1 << 41) + 12),
         ],
         ..Manifest::empty(manifest_id(21), 1_520)
     }
@@ -163,7 +173,9 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             Entry::Segment(listed)
         });
     let sizes = (0..1u64 << 40, 1..1u64 << 40, 0..1u64 << 40);
-    let hole = (any_id(), sizes, offsets(), timestamp(), any::<i64>()).prop_map(
+    let kind = prop_oneof![Just(SegmentKind::Ingest), Just(SegmentKind::Archive)];
+    let in_segment = (kind, any_id()).prop_map(|(kind, id)| SegmentId { kind, ..id });
+    let hole = (in_segment, sizes, offsets(), timestamp(), any::<i64>()).prop_map(
         |(segment, (position, bytes, more), offsets, max_timestamp, archived_ms)| {
             Entry::Hole(Hole {
                 segment,

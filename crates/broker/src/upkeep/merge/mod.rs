@@ -216,7 +216,15 @@ impl Merge {
             let retention_ms = config
                 .filter(|topic| topic.config.delete)
                 .and_then(|topic| topic.config.retention_ms);
-            let begun = Rewrite::begin(&self.upkeep, from, candidate.is_due, room, retention_ms).await;
+            let begun = Rewrite::begin(
+                &self.upkeep,
+                &self.suspects,
+                from,
+                candidate.is_due,
+                room,
+                retention_ms,
+            )
+            .await;
             match begun {
                 Ok(Some(rewrite)) => {
                     room = room.saturating_sub(rewrite.bytes());
@@ -263,7 +271,7 @@ impl Merge {
         {
             partitions += 1;
             bytes += one.bytes;
-            metrics.archive.holes.inc_by(one.holes);
+            metrics.archive.holes.inc_by(one.merged.lost.len() as u64);
         }
         metrics.merge.partitions.inc_by(partitions);
         metrics.merge.bytes.inc_by(bytes);
@@ -282,7 +290,6 @@ pub(super) struct Put {
     /// The new objects.
     objects: Vec<ObjectId>,
     bytes: u64,
-    holes: u64,
 }
 
 /// Puts what was built for a partition, then the manifest that lists it.
@@ -293,7 +300,7 @@ async fn put(upkeep: &Upkeep, rewritten: Rewritten) -> Result<Put, MergeError> {
         built,
         extents,
         bytes,
-        holes,
+        lost,
     } = rewritten;
     let mut objects = Vec::new();
     for Built { entry, object } in built {
@@ -331,10 +338,10 @@ async fn put(upkeep: &Upkeep, rewritten: Rewritten) -> Result<Put, MergeError> {
             manifest,
             summary,
             unneeded: edit.unneeded,
+            lost,
         },
         objects,
         bytes,
-        holes,
     })
 }
 

@@ -2,8 +2,9 @@
 //!
 //! `manifest without what is dead → segments that are written again → extents that wait → new manifest`
 //!
-//! What holds: where something cannot be read for now, the new manifest ends before it. What cannot be read at all is
-//! believed only when the metastore, asked again in a later round, still names the same object; then it is a hole.
+//! What holds: where something cannot be read for now, the new manifest ends before it. Archived records that cannot be
+//! read at all are given up only when the metastore, asked again in a later round, still names the same object; then they
+//! are a hole. What a manifest lists already stays listed as it is if it cannot be read.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +27,7 @@ use crate::upkeep::archive::gather::{self, NoBytes};
 /// than one of so many: what is kept beyond its time is bounded by that.
 const RETENTION_PARTS: i64 = 8;
 
-/// Extents that could not be read: of which partition, where, in which object. Those of the pass before are believed.
+/// Extents that could not be read in this pass and the one before: of which partition, where, in which object.
 #[derive(Default)]
 pub(super) struct Suspects {
     before: BTreeSet<(PartitionKey, i64, SegmentId)>,
@@ -39,14 +40,20 @@ impl Suspects {
         self.before = std::mem::take(&mut self.now);
     }
 
-    /// Whether records that could not be read are given up: they are in a hole already, or could not be read in the pass
-    /// before either.
-    fn are_lost(&mut self, from: &ToMerge, extent: &Extent) -> bool {
-        let suspect = (from.partition, extent.base_offset, extent.segment);
-        extent.chunk.is_none() || self.before.contains(&suspect) || {
-            self.now.insert(suspect);
-            false
-        }
+    /// Notes that an extent could not be read; returns whether it could not be read in the pass before either.
+    fn note(&mut self, partition: PartitionKey, extent: &Extent) -> bool {
+        let suspect = (partition, extent.base_offset, extent.segment);
+        self.now.insert(suspect);
+        self.before.contains(&suspect)
+    }
+
+    /// Whether some of a merged segment could not be read in the pass before.
+    fn has(&self, partition: PartitionKey, segment: &ListedSegment) -> bool {
+        let from = (partition, segment.base_offset, segment.id);
+        self.before
+            .range(from..)
+            .take_while(|(of, at, _)| *of == partition && *at < segment.end_offset())
+            .any(|(_, _, suspect)| *suspect == segment.id)
     }
 }
 
@@ -69,8 +76,8 @@ pub(super) struct Rewritten {
     pub extents: u64,
     /// Bytes of batches in them.
     pub bytes: u64,
-    /// Records that could not be read.
-    pub holes: u64,
+    /// Archive segments of extents that could not be read, one for each.
+    pub lost: Vec<SegmentId>,
 }
 
 impl Rewrite {
@@ -78,6 +85,7 @@ impl Rewrite {
     /// how long the topic keeps records.
     pub(super) async fn begin(
         upkeep: &Upkeep,
+        suspects: &Suspects,
         from: ToMerge,
         with_extents: bool,
         bytes_max: u64,
@@ -103,14 +111,14 @@ impl Rewrite {
             edit,
         };
         if with_extents {
-            rewrite.choose(bytes_max, retention_ms);
+            rewrite.choose(suspects, bytes_max, retention_ms);
         }
         let changes = !rewrite.edit.unneeded.is_empty() || rewrite.waiting > 0;
         Ok(changes.then_some(rewrite))
     }
 
     /// Takes as much of what waits as there is room for, and of the end of the manifest what is small beside it.
-    fn choose(&mut self, bytes_max: u64, retention_ms: Option<i64>) {
+    fn choose(&mut self, suspects: &Suspects, bytes_max: u64, retention_ms: Option<i64>) {
         let meets = |first: &Extent| first.base_offset == self.edit.manifest.end_offset();
         if !self.edit.is_empty() && !self.from.extents.first().is_some_and(meets) {
             // Nothing may lie between them. Whoever let it come to that will be found by a check.
@@ -131,7 +139,8 @@ impl Rewrite {
             let since = before.unwrap_or(last.archived_ms);
             let span = self.from.archived_ms.saturating_sub(since);
             let small = last.bytes() <= bytes && last.bytes() + bytes <= OBJECT_BYTES_MAX.min(bytes_max);
-            if !small || span_max.is_some_and(|max| span > max) {
+            let is_suspect = suspects.has(self.from.partition, last);
+            if !small || is_suspect || span_max.is_some_and(|max| span > max) {
                 break;
             }
             bytes += last.bytes();
@@ -173,8 +182,8 @@ impl Rewrite {
         let mut name = || upkeep.new_merged_segment(log);
         let begin = sources.first().map_or(from.log_start, |first| first.base_offset);
         let mut builder = Builder::new(log, begin, from.archived_ms, OBJECT_BYTES_MAX, &mut name);
-        let (mut taken, mut holes) = (0, 0);
-        for extent in &sources {
+        let (mut taken, mut lost) = (0, Vec::new());
+        for (number, extent) in sources.iter().enumerate() {
             let read = match extent.chunk {
                 None => Err(NoBytes::Never),
                 Some(_) => chunks
@@ -183,9 +192,10 @@ impl Rewrite {
             };
             match read {
                 Ok(batches) => builder.push(extent, batches, from.log_start)?,
-                Err(NoBytes::Never) if suspects.are_lost(&from, extent) => {
+                Err(NoBytes::Never) if extent.chunk.is_none() => builder.push_hole(extent)?,
+                Err(NoBytes::Never) if suspects.note(from.partition, extent) && number >= again => {
                     builder.push_hole(extent)?;
-                    holes += u64::from(extent.chunk.is_some());
+                    lost.push(extent.segment);
                 }
                 Err(_) => break,
             }
@@ -209,7 +219,7 @@ impl Rewrite {
             from,
             edit,
             built,
-            holes,
+            lost,
         }))
     }
 }

@@ -150,6 +150,11 @@ impl Merging {
             unneeded: (0..rng.below(3))
                 .map(|_| self.unneeded(rng, incarnation, from.log))
                 .collect(),
+            lost: taken
+                .iter()
+                .map(|extent| extent.segment)
+                .filter(|segment| segment.kind == SegmentKind::Archive && rng.below(20) == 0)
+                .collect(),
         }
     }
 

@@ -175,6 +175,7 @@ impl State {
                 let row = ArchiveRow {
                     object_bytes: extent.object_bytes,
                     released_ms: None,
+                    kept_ms: 0,
                 };
                 self.archive_segments.entry(key).or_insert(row);
             }
@@ -237,6 +238,7 @@ impl State {
                 let row = ArchiveRow {
                     object_bytes: extent.object_bytes,
                     released_ms: None,
+                    kept_ms: 0,
                 };
                 self.archive_segments.entry(key).or_insert(row);
             }

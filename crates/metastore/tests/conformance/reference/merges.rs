@@ -118,6 +118,12 @@ impl State {
         for object in old.into_iter().chain(unneeded.copied()) {
             self.unneeded.entry(object).or_insert(now_ms);
         }
+        for segment in &merged.lost {
+            let key = (segment.incarnation, segment.seq);
+            if let Some(row) = self.archive_segments.get_mut(&key) {
+                row.kept_ms = HOLE_KEPT_MS;
+            }
+        }
         self.release_unused(now_ms);
         true
     }

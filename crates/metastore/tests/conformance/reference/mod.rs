@@ -120,6 +120,7 @@ struct JobRow {
 struct ArchiveRow {
     object_bytes: u64,
     released_ms: Option<i64>,
+    kept_ms: i64,
 }
 
 #[derive(Clone, PartialEq)]

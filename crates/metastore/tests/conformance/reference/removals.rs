@@ -20,7 +20,7 @@ impl Removals for Reference {
         });
         let archive = state.archive_segments.iter().filter_map(|(key, row)| {
             Some((
-                row.released_ms?,
+                row.released_ms? + row.kept_ms,
                 ObjectId::Segment(id(SegmentKind::Archive, *key)),
             ))
         });

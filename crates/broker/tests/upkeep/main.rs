@@ -1,0 +1,18 @@
+//! Background work, as readers and the bucket see it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "a failure here is a failed test"
+)]
+
+mod archive;
+mod merge;
+mod remove;
+mod retention;
+#[path = "../support/mod.rs"]
+mod support;
+mod sweep;
+mod unknown;
+mod world;

@@ -1,0 +1,165 @@
+//! What goes, and what does not hold it up.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+use parking_lot::Mutex;
+
+use crate::support::World;
+use crate::world::*;
+
+/// A store that refuses to delete some objects.
+#[derive(Debug, Default)]
+struct Stubborn {
+    inner: InMemory,
+    kept: Mutex<BTreeSet<Path>>,
+    keeps_all: Mutex<bool>,
+}
+
+impl fmt::Display for Stubborn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stubborn")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Stubborn {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        self.inner.put_opts(location, payload, opts).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        opts: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(location, opts).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let (kept, all) = (self.kept.lock().clone(), *self.keeps_all.lock());
+        let refuse = move |location: Result<Path>| match location {
+            Ok(path) if all || kept.contains(&path) => Err(object_store::Error::PermissionDenied {
+                path: path.to_string(),
+                source: "kept".into(),
+            }),
+            other => other,
+        };
+        let inner = self.inner.clone();
+        locations
+            .map(refuse)
+            .then(move |location| {
+                let inner = inner.clone();
+                async move {
+                    let path = location?;
+                    let mut deleted = inner.delete_stream(futures::stream::iter([Ok(path.clone())]).boxed());
+                    deleted.next().await.unwrap_or(Ok(path))
+                }
+            })
+            .boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_refuses_deletes_holds_up_nothing_else() {
+    let store = Arc::new(Stubborn::default());
+    *store.keeps_all.lock() = true;
+    let world = World::on(Arc::clone(&store) as _);
+    let agent = merging(&world, "x", Duration::ZERO).await;
+    let mut client = agent.connect();
+    create_all(&mut client, FOR_EVER).await;
+    let mut records = Records::new();
+    produce(&mut client, 4, &mut records).await;
+    until_merged(&world).await;
+    until(async || agent.metrics.upkeep.remove.failures.get() > 2).await;
+    produce(&mut client, 4, &mut records).await;
+    until_merged(&world).await;
+    all_is_there(&agent, &records).await;
+    assert!(count(&world, "archive").await > 0);
+    // Once it is allowed again, everything goes that was to go.
+    *store.keeps_all.lock() = false;
+    until(async || count(&world, "archive").await == 0).await;
+    until(async || count(&world, "manifest").await == every_partition().len()).await;
+    all_is_there(&serving(&world, "late").await, &records).await;
+}
+
+#[tokio::test]
+async fn an_object_that_cannot_be_deleted_does_not_keep_the_others() {
+    let store = Arc::new(Stubborn::default());
+    let world = World::on(Arc::clone(&store) as _);
+    let busy = serving(&world, "busy").await;
+    let mut client = busy.connect();
+    create_all(&mut client, FOR_EVER).await;
+    let mut records = Records::new();
+    produce(&mut client, 4, &mut records).await;
+    let first = objects(&world, "ingest").await[0];
+    store
+        .kept
+        .lock()
+        .insert(Path::from(esker_storage::keys::key_of(&first)));
+    busy.broker.drain().await;
+    let agent = merging(&world, "x", Duration::ZERO).await;
+    until_merged(&world).await;
+    until(async || objects(&world, "ingest").await == [first]).await;
+    all_is_there(&agent, &records).await;
+    store.kept.lock().clear();
+    until(async || count(&world, "ingest").await == 0).await;
+}
+
+#[tokio::test]
+async fn a_deleted_topic_leaves_nothing_in_the_bucket() {
+    let world = World::new();
+    let agent = merging(&world, "x", Duration::ZERO).await;
+    let mut client = agent.connect();
+    create_all(&mut client, FOR_EVER).await;
+    let mut records = Records::new();
+    produce(&mut client, 6, &mut records).await;
+    until_merged(&world).await;
+    let topics = world.metastore.catalog(0).await.unwrap().changed;
+    let of = |name: &str| topics.iter().find(|topic| topic.name == name).unwrap().uuid;
+    let (gone, kept) = (of("one"), of("two"));
+    let left = async |topic| {
+        let merged = objects(&world, "merged").await;
+        let all = merged.into_iter().chain(objects(&world, "manifest").await);
+        all.filter(|object| object.log().unwrap().topic == topic).count()
+    };
+    assert!(left(gone).await > 0);
+    world.metastore.delete_topics(&[gone]).await.unwrap();
+    until(async || left(gone).await == 0).await;
+    assert!(left(kept).await > 0);
+    records.retain(|(topic, _), _| topic != "one");
+    all_is_there(&agent, &records).await;
+    until(async || world.metastore.topics_to_empty(0, 10).await.unwrap().is_empty()).await;
+    // The last ones take everything with them.
+    world.metastore.delete_topics(&[kept, of("three")]).await.unwrap();
+    for prefix in ["archive", "merged", "manifest"] {
+        until(async || count(&world, prefix).await == 0).await;
+    }
+}
