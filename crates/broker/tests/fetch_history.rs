@@ -94,7 +94,8 @@ async fn the_next_chunks_are_fetched_before_they_are_asked_for() {
     cluster.metastore.plan_archived(history.extents);
     let mut client = agent.client();
     let gets = cluster.gets();
-    for (offset, expected) in [(0, 5), (1, 6), (2, 7), (7, 10)] {
+    // Further each time that the reader goes on: 2, 4, 8 and 12 MiB (half of the cache), but one chunk in any case.
+    for (offset, expected) in [(0, 2), (1, 3), (2, 6), (3, 9), (4, 10)] {
         let read = client.fetch_one(&Fetch::of(&topic, 0, offset)).await;
         assert_eq!(offsets(&read), [offset]);
         sleep(Duration::from_millis(50)).await;

@@ -1,12 +1,13 @@
 //! Where archived records lie: what the last plans of the metastore said of them.
 //!
-//! Archived records do not move, so a reader of history needs one query for hundreds of chunks. What is kept are
-//! stretches of extents; several of one partition, because its readers are at different places.
+//! Archived records seldom move, so a reader of history needs one query for hundreds of chunks. What is kept are
+//! stretches of extents, several of one partition, because its readers are at different places; and the last manifest
+//! that a plan named, in which a reader can go on without a query.
 //!
 //! What holds:
 //! - extents of a stretch lie end to end and each names a chunk; stretches of a partition do not overlap, and
 //!   what a later plan says replaces what was said before;
-//! - stretches and extents are bounded: the least recently used go.
+//! - stretches, extents and manifests are bounded: the least recently used go.
 //!
 //! Nothing fails here. What turns out wrong (an object is gone, a chunk is damaged) is forgotten by who met it, and
 //! then the metastore is asked again. That records lie there does not say that a reader may see them: who
@@ -14,7 +15,7 @@
 
 use std::collections::BTreeMap;
 
-use esker_metastore::Extent;
+use esker_metastore::{Extent, ManifestRef};
 use esker_model::{PartitionKey, TopicKey};
 use parking_lot::Mutex;
 
@@ -25,6 +26,9 @@ const STRETCHES_MAX: usize = 4_096;
 
 /// Extents of all stretches: some 10 MiB of memory.
 const EXTENTS_MAX: usize = 1 << 16;
+
+/// Manifests: one for each partition.
+const MANIFESTS_MAX: usize = 4_096;
 
 /// The partition and the offset at which a stretch begins.
 type Place = (PartitionKey, i64);
@@ -39,6 +43,8 @@ pub(crate) struct HistoryPlans {
 #[derive(Default)]
 struct Stretches {
     by_place: BTreeMap<Place, Stretch>,
+    /// With their last uses.
+    manifests: BTreeMap<PartitionKey, (ManifestRef, u64)>,
     /// Extents of all of them.
     extents: usize,
     /// Counts uses: a stretch's last one says how cold it is.
@@ -66,9 +72,12 @@ impl HistoryPlans {
         }
     }
 
-    /// Takes what a plan said of archived records; its other extents are passed over. Only to be called after the
-    /// epoch gate.
-    pub(super) fn remember(&self, partition: PartitionKey, plan: &[Extent]) {
+    /// Takes what a plan said of archived records, and the manifest that it named; its other extents are passed over.
+    /// Only to be called after the epoch gate.
+    pub(super) fn remember(&self, partition: PartitionKey, plan: &[Extent], manifest: Option<ManifestRef>) {
+        if let Some(manifest) = manifest {
+            self.stretches.lock().keep_manifest(partition, manifest);
+        }
         let joined =
             |a: &Extent, b: &Extent| a.chunk.is_some() && b.chunk.is_some() && a.end_offset == b.base_offset;
         let archived = |extents: &&[Extent]| extents.first().is_some_and(|extent| extent.chunk.is_some());
@@ -127,22 +136,47 @@ impl HistoryPlans {
         (!found.is_empty()).then_some(found)
     }
 
+    /// The last manifest that a plan named. There may be a newer one; what this one lists is where it was.
+    pub(super) fn manifest(&self, partition: PartitionKey) -> Option<ManifestRef> {
+        let mut stretches = self.stretches.lock();
+        stretches.uses += 1;
+        let now = stretches.uses;
+        let (manifest, used) = stretches.manifests.get_mut(&partition)?;
+        *used = now;
+        Some(*manifest)
+    }
+
     /// Forgets what was said of a partition.
     pub(super) fn forget(&self, partition: PartitionKey) {
-        self.stretches
-            .lock()
-            .remove((partition, i64::MIN), (partition, i64::MAX));
+        let mut stretches = self.stretches.lock();
+        stretches.manifests.remove(&partition);
+        stretches.remove((partition, i64::MIN), (partition, i64::MAX));
     }
 
     /// Forgets what was said of the partitions of a deleted topic.
     pub(crate) fn forget_topic(&self, topic: TopicKey) {
         let place = |partition, offset| (PartitionKey { topic, partition }, offset);
         let (first, last) = (place(i32::MIN, i64::MIN), place(i32::MAX, i64::MAX));
-        self.stretches.lock().remove(first, last);
+        let mut stretches = self.stretches.lock();
+        stretches
+            .manifests
+            .retain(|partition, _| partition.topic != topic);
+        stretches.remove(first, last);
     }
 }
 
 impl Stretches {
+    fn keep_manifest(&mut self, partition: PartitionKey, manifest: ManifestRef) {
+        self.uses += 1;
+        self.manifests.insert(partition, (manifest, self.uses));
+        if self.manifests.len() > MANIFESTS_MAX {
+            let by_use = self.manifests.iter().min_by_key(|(_, (_, used))| *used);
+            if let Some(coldest) = by_use.map(|(partition, _)| *partition) {
+                self.manifests.remove(&coldest);
+            }
+        }
+    }
+
     /// Removes all that begin in a range of places.
     fn remove(&mut self, first: Place, last: Place) {
         let gone: Vec<Place> = self

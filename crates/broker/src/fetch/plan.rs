@@ -1,9 +1,9 @@
 //! Planning: which extents hold the records that a reader wants.
 //!
-//! The hot index is asked first, then what earlier plans said of archived records; for all partitions of a
-//! request that neither covers, one call asks the metastore, which knows recent records and names the manifest that
-//! lists the older ones. Of archived records it asks for much more than the reader wants now: one plan leads it a long
-//! way. What holds for an answer:
+//! The hot index is asked first, then what earlier plans said of archived records, then the manifest that one of them
+//! named; for all partitions of a request that none of these covers, one call asks the metastore, which knows recent
+//! records and names the manifest that lists the older ones. Of archived records it asks for much more than the reader
+//! wants now: one plan leads it a long way. What holds for an answer:
 //!
 //! - its extents lie end to end, and the first holds the wanted offset: nothing is skipped;
 //! - it shows nothing above the high watermark (the last stable offset for those who read committed
@@ -15,6 +15,8 @@
 //! is nothing, the client gets a retriable error. A failing metastore costs the partitions that need it
 //! a retriable error; those that the index covers go on.
 
+mod known;
+
 use std::time::Duration;
 
 use esker_metastore::{Extent, Head, Plan, PlanRequest};
@@ -25,10 +27,11 @@ use futures::{StreamExt, stream};
 use tracing::warn;
 
 use super::assemble::of_read_error;
-use super::hot_index::{Known, bytes_from, enough};
+use super::hot_index::{bytes_from, enough};
 use super::listed;
 use super::read::ReadError;
 use crate::{Broker, errors};
+pub(super) use known::in_index;
 
 /// Queries for one offset before its reader is sent away.
 const ATTEMPTS_MAX: usize = 4;
@@ -101,89 +104,39 @@ pub(super) fn extents_max(partitions: usize) -> usize {
     (REQUEST_EXTENTS_MAX / partitions.max(1)).clamp(EXTENTS_PER_PARTITION_MIN, PLAN_EXTENTS_MAX)
 }
 
-/// What is known now; `None`: the metastore has to be asked. With `fresh_only`, that nothing is there is
-/// believed only if it was the metastore's word a moment ago.
-pub(super) fn in_index(
-    broker: &Broker,
-    wanted: &Wanted,
-    fresh_only: bool,
-    extents_max: usize,
-) -> Option<Found> {
-    let mut known = broker
-        .hot_index
-        .lookup(wanted.partition, wanted.from, wanted.bytes_max, extents_max)?;
-    if known.extents.is_none() {
-        known.extents = in_history(broker, wanted, known.head, extents_max);
-    }
-    let fresh = !fresh_only || broker.heads.is_fresh(known.confirmed);
-    covered(wanted, known, fresh)
-}
-
-/// What earlier plans said of archived records, and where those end what the index knows behind them. `None` if
-/// that is less than the reader wants, though there is more: it might wait for it.
-fn in_history(broker: &Broker, wanted: &Wanted, head: Head, extents_max: usize) -> Option<Vec<Extent>> {
-    let end = wanted.end(head);
-    if wanted.from >= end {
-        return None;
-    }
-    let Wanted {
-        partition,
-        from,
-        bytes_max,
-        ..
-    } = *wanted;
-    let mut extents = broker.history.lookup(partition, from, bytes_max, extents_max)?;
-    let so_far = extents.last()?.end_offset;
-    let bytes: u64 = extents.iter().map(|extent| bytes_from(extent, from)).sum();
-    if bytes < bytes_max && extents.len() < extents_max && so_far < end {
-        let (bytes_left, extents_left) = (bytes_max - bytes, extents_max - extents.len());
-        let recent = broker
-            .hot_index
-            .lookup(partition, so_far, bytes_left, extents_left)?
-            .extents?;
-        if recent.first()?.base_offset != so_far {
-            return None;
-        }
-        extents.extend(recent);
-    }
-    Some(extents)
-}
-
-fn covered(wanted: &Wanted, known: Known, fresh: bool) -> Option<Found> {
-    let Known { head, extents, .. } = known;
-    if wanted.from < head.log_start || wanted.from > head.next_offset {
-        return None;
-    }
-    let end = wanted.end(head);
-    if wanted.from >= end {
-        return fresh.then_some(Found {
-            head,
-            end,
-            extents: Vec::new(),
-        });
-    }
-    let mut extents = extents?;
-    extents.truncate(extents.partition_point(|extent| extent.base_offset < end));
-    Some(Found { head, end, extents })
-}
-
-/// Finds what readers want, in the index where that covers it.
+/// Finds what readers want: what this agent knows, and the rest by asking the metastore.
 pub(super) async fn find(
     broker: &Broker,
     wanted: &[Wanted],
     fresh_only: bool,
 ) -> Vec<Result<Found, ErrorCode>> {
     let extents_max = extents_max(wanted.len());
-    let known = wanted
+    let mut known: Vec<_> = wanted
         .iter()
-        .map(|one| in_index(broker, one, fresh_only, extents_max).map(Ok))
+        .map(|one| in_index(broker, one, fresh_only, extents_max))
         .collect();
-    ask(broker, wanted, known).await
+    let with_more = |at: usize| Some((at, known::manifest_with_more(broker, &wanted[at], extents_max)?));
+    let to_read: Vec<_> = (0..wanted.len())
+        .filter(|at| known[*at].is_none())
+        .filter_map(with_more)
+        .take(MANIFESTS_MAX)
+        .collect();
+    let manifests_left = MANIFESTS_MAX - to_read.len();
+    let read = to_read.into_iter().map(|(at, manifest)| async move {
+        known::read_on(broker, &wanted[at], manifest, extents_max).await;
+        at
+    });
+    let mut read = stream::iter(read.collect::<Vec<_>>()).buffered(MANIFEST_READS_MAX);
+    while let Some(at) = read.next().await {
+        known[at] = in_index(broker, &wanted[at], fresh_only, extents_max);
+    }
+    let answers = known.into_iter().map(|known| known.map(Ok)).collect();
+    ask(broker, wanted, answers, manifests_left).await
 }
 
 /// Finds what readers want by asking the metastore.
 pub(super) async fn find_in_metastore(broker: &Broker, wanted: &[Wanted]) -> Vec<Result<Found, ErrorCode>> {
-    ask(broker, wanted, vec![None; wanted.len()]).await
+    ask(broker, wanted, vec![None; wanted.len()], MANIFESTS_MAX).await
 }
 
 /// Fills in what is not known yet.
@@ -191,8 +144,8 @@ async fn ask(
     broker: &Broker,
     wanted: &[Wanted],
     mut answers: Vec<Option<Result<Found, ErrorCode>>>,
+    mut manifests_left: usize,
 ) -> Vec<Result<Found, ErrorCode>> {
-    let mut manifests_left = MANIFESTS_MAX;
     for attempt in 1..=ATTEMPTS_MAX {
         let open: Vec<usize> = (0..wanted.len()).filter(|at| answers[*at].is_none()).collect();
         if open.is_empty() {
@@ -340,7 +293,9 @@ fn visible_head(
         let head = broker
             .hot_index
             .absorb(wanted.partition, &plan.extents, head, read_at);
-        broker.history.remember(wanted.partition, &plan.extents);
+        broker
+            .history
+            .remember(wanted.partition, &plan.extents, plan.manifest);
         return Ok(head);
     }
     // What was visible before stays so.

@@ -26,7 +26,7 @@ use crate::Broker;
 use crate::budget::Reservation;
 
 /// Parts of objects that one request reads at a time.
-const READS_MAX: usize = 8;
+const READS_MAX: usize = 16;
 
 /// No read begins later than this after a request's first.
 const READ_PATIENCE: Duration = Duration::from_secs(15);

@@ -11,6 +11,7 @@
 )]
 
 pub mod archive;
+pub mod manifest;
 mod metastore;
 #[path = "../support/pass_on.rs"]
 mod pass_on;

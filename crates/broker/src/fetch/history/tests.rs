@@ -59,7 +59,7 @@ fn what_a_plan_said_of_archived_records_is_known_and_nothing_else() {
     let mut said = plan(0..3);
     // A hole, more of the archive, and what is not archived yet.
     said.extend([recent(30, 40), archived(40, 50), archived(50, 60), recent(60, 70)]);
-    plans.remember(key(1, 0), &said);
+    plans.remember(key(1, 0), &said, None);
     let known = |from| spans(plans.lookup(key(1, 0), from, u64::MAX, 100));
     assert_eq!(known(0), Some((0, 30, 3)));
     assert_eq!(known(15), Some((10, 30, 2)));
@@ -69,15 +69,15 @@ fn what_a_plan_said_of_archived_records_is_known_and_nothing_else() {
     );
     assert_eq!(known(40), Some((40, 60, 2)));
     assert_eq!(spans(plans.lookup(key(1, 1), 0, u64::MAX, 100)), None);
-    plans.remember(key(1, 1), &[recent(0, 10)]);
+    plans.remember(key(1, 1), &[recent(0, 10)], None);
     assert_eq!(spans(plans.lookup(key(1, 1), 0, u64::MAX, 100)), None);
 }
 
 #[test]
 fn a_lookup_ends_where_enough_was_found() {
     let plans = HistoryPlans::default();
-    plans.remember(key(1, 0), &plan(0..3));
-    plans.remember(key(1, 0), &plan(3..6));
+    plans.remember(key(1, 0), &plan(0..3), None);
+    plans.remember(key(1, 0), &plan(3..6), None);
     let known = |bytes, extents| spans(plans.lookup(key(1, 0), 5, bytes, extents));
     assert_eq!(known(0, 0), Some((0, 10, 1)));
     // Half of the first is behind the reader.
@@ -92,9 +92,9 @@ fn a_lookup_ends_where_enough_was_found() {
 #[test]
 fn later_plans_replace_what_they_overlap() {
     let plans = HistoryPlans::default();
-    plans.remember(key(1, 0), &plan(0..9));
+    plans.remember(key(1, 0), &plan(0..9), None);
     // The same records, cut in another way.
-    plans.remember(key(1, 0), &[archived(25, 45), archived(45, 60)]);
+    plans.remember(key(1, 0), &[archived(25, 45), archived(45, 60)], None);
     let known = |from| spans(plans.lookup(key(1, 0), from, u64::MAX, 100));
     assert_eq!(known(0), Some((0, 20, 2)));
     // What lay across its beginning is gone: rather a query than records twice.
@@ -107,7 +107,7 @@ fn later_plans_replace_what_they_overlap() {
 fn partitions_and_topics_are_forgotten() {
     let plans = HistoryPlans::default();
     for (topic, partition) in [(1, 0), (1, 1), (2, 0)] {
-        plans.remember(key(topic, partition), &plan(0..3));
+        plans.remember(key(topic, partition), &plan(0..3), None);
     }
     let known = |topic, partition| plans.lookup(key(topic, partition), 0, 1, 1).is_some();
     plans.forget(key(1, 0));
@@ -123,16 +123,16 @@ fn partitions_and_topics_are_forgotten() {
 fn the_least_recently_used_go() {
     let plans = HistoryPlans::with_limits(8, 1000);
     for partition in 0..8 {
-        plans.remember(key(1, partition), &plan(0..1));
+        plans.remember(key(1, partition), &plan(0..1), None);
     }
     assert!(plans.lookup(key(1, 0), 0, 1, 1).is_some());
-    plans.remember(key(1, 8), &plan(0..1));
+    plans.remember(key(1, 8), &plan(0..1), None);
     let known = |partition| plans.lookup(key(1, partition), 0, 1, 1).is_some();
     let left: Vec<i32> = (0..9).filter(|partition| known(*partition)).collect();
     assert_eq!(left, [0, 3, 4, 5, 6, 7, 8]);
     let plans = HistoryPlans::with_limits(100, 80);
     for partition in 0..10 {
-        plans.remember(key(1, partition), &plan(0..10));
+        plans.remember(key(1, partition), &plan(0..10), None);
         assert!(plans.stretches.lock().extents <= 80);
     }
 }
@@ -147,7 +147,7 @@ proptest! {
             let extents: Vec<Extent> = (0..count as i64)
                 .map(|at| archived(base + at * step, base + (at + 1) * step))
                 .collect();
-            plans.remember(key(1, 0), &extents);
+            plans.remember(key(1, 0), &extents, None);
             prop_assert!(plans.lookup(key(1, 0), base, u64::MAX, 1000).is_some());
             for from in 0..200 {
                 let Some(found) = plans.lookup(key(1, 0), from, 100, 5) else { continue };

@@ -1,7 +1,9 @@
 use esker_model::{ClusterEpoch, IncarnationId, SegmentId, SegmentKind, TopicKey};
 use uuid::Uuid;
 
+use super::known::covered;
 use super::*;
+use crate::fetch::hot_index::Known;
 
 const OPEN: Seen = Seen {
     gate_open: true,
