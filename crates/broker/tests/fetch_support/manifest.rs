@@ -73,7 +73,7 @@ impl Cluster {
                 offsets: places
                     .iter()
                     .filter(|place| inside.contains(&place.position))
-                    .map(|place| place.entry.offsets as u64)
+                    .map(|place| place.entry.offsets)
                     .sum(),
                 bytes: chunk.bytes as u32,
                 crc: chunk.crc,
