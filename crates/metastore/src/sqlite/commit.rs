@@ -49,7 +49,12 @@ pub(super) fn commit(tx: &Transaction<'_>, request: &CommitRequest) -> Result<Co
 }
 
 fn refuse_settled(tx: &Transaction<'_>, request: &CommitRequest) -> Result<()> {
-    let mut find = tx.prepare_cached("SELECT 1 FROM segment WHERE incarnation = ?1 AND seq = ?2")?;
+    // What was settled long ago may have no row any more.
+    let mut find = tx.prepare_cached(
+        "SELECT 1 FROM segment WHERE incarnation = ?1 AND seq = ?2
+         UNION ALL
+         SELECT 1 FROM agent WHERE incarnation = ?1 AND settled_through >= ?2",
+    )?;
     let mut previous = None;
     for segment in &request.segments {
         // Ascending by contract. Of a seq that comes twice, the second is settled by the first.

@@ -150,6 +150,7 @@ conformance! {
         one_settled_segment_refuses_the_whole_call;
     settle:
         an_uncommitted_segment_is_tombstoned_for_ever,
+        what_was_settled_stays_refused_when_its_tombstone_is_gone,
         a_committed_segment_reads_back_the_identical_reply,
         settling_twice_says_the_same,
         segments_settle_each_on_their_own,

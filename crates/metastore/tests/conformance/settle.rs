@@ -1,7 +1,8 @@
 //! How the question "was it committed?" ends.
 
-use esker_metastore::{MetastoreError, Settled};
+use esker_metastore::{CommitRequest, MetastoreError, Settled};
 
+use crate::archive_requests::{forget, unneeded};
 use crate::runs::*;
 use crate::world::{World, at};
 
@@ -18,6 +19,34 @@ pub async fn an_uncommitted_segment_is_tombstoned_for_ever(world: &World) {
     // The same records in another segment are not refused.
     let pieces = world.commit(&writer, vec![produced(partition, 0, &[1])]).await;
     assert_eq!(pieces, [[piece(0, 1, appended(0))]]);
+}
+
+pub async fn what_was_settled_stays_refused_when_its_tombstone_is_gone(world: &World) {
+    let writer = world.writer("a").await;
+    let partition = world.partition().await;
+    let late = writer.request(vec![vec![plain(partition, &[1])], vec![plain(partition, &[2])]]);
+    let seqs: Vec<_> = late.segments.iter().map(|segment| segment.seq).collect();
+    world.store.settle(writer.incarnation, &seqs).await.unwrap();
+    let next = CommitRequest {
+        settled_through: seqs[1],
+        ..writer.request(vec![vec![plain(partition, &[3])]])
+    };
+    world.store.commit(next).await.unwrap();
+    let gone = unneeded(world).await;
+    assert_eq!(gone.iter().map(|id| id.seq).collect::<Vec<_>>(), seqs);
+    forget(world, &gone).await;
+    assert_eq!(unneeded(world).await, []);
+    let only_second = CommitRequest {
+        segments: late.segments[1..].to_vec(),
+        ..late.clone()
+    };
+    for late in [late, only_second] {
+        let refused = world.store.commit(late).await;
+        assert_eq!(refused, Err(MetastoreError::AlreadySettled));
+    }
+    assert_eq!(world.next_offset(partition).await, 3);
+    world.commit(&writer, vec![plain(partition, &[1])]).await;
+    assert_eq!(world.next_offset(partition).await, 4);
 }
 
 pub async fn a_committed_segment_reads_back_the_identical_reply(world: &World) {

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use esker_metastore::{Agents, Commits, MetastoreError, PlanRequest, Producers, Reads, Settled, Topics};
+use esker_metastore::{
+    Agents, Commits, MetastoreError, PlanRequest, Producers, Reads, Removals, Settled, Topics,
+};
 use esker_model::sequence::{Outcome, Refusal};
 use esker_model::{IncarnationId, PartitionKey, TopicKey};
 use tokio::task::JoinHandle;
@@ -55,6 +57,7 @@ meeting!(retry_meets_its_first_attempt);
 meeting!(create_meets_commits);
 meeting!(delete_meets_commit);
 meeting!(settle_meets_commit);
+meeting!(commit_comes_after_its_tombstone);
 meeting!(commit_meets_settle);
 meeting!(heartbeat_meets_fence);
 meeting!(forget_meets_commit);
@@ -284,6 +287,36 @@ pub(crate) async fn commit_meets_settle(mistake: Option<&Mistake>) -> Option<Vec
     world.is_blocked(&commit).await;
     world.release("settle wrote tombstones").await;
     let settled = end(settle).await.unwrap();
+    let (mut offered, error) = end(commit).await;
+    let mut wrong = Vec::new();
+    if error != Some(MetastoreError::AlreadySettled) {
+        wrong.push(format!("a commit of a settled segment: {error:?}"));
+    }
+    offered.settled = settled;
+    wrong.extend(check(world.connection(), &[offered], false).await);
+    Some(wrong)
+}
+
+/// A commit is under way for so long that its segment is settled, its agent goes on, and the tombstone goes.
+pub(crate) async fn commit_comes_after_its_tombstone(mistake: Option<&Mistake>) -> Option<Vec<String>> {
+    let mut world = World::new(0, mistake).await?;
+    let agent = world.agent("one").await;
+    let topic = world.topic(&agent.store, 1).await.key;
+    world.hold("commit wrote extents").await;
+    let commit = commit(&agent, 1, vec![run(partition(topic), None, &[3])]);
+    world.wait_for("commit wrote extents", 1).await;
+    let settled = agent.store.settle(agent.incarnation, &[1]).await.unwrap();
+    // What the next commit leaves, which would stop at the same place.
+    let next = "INSERT INTO segment (incarnation, seq, kind, state, object_bytes, settled_through, reply)
+                VALUES ($1, 2, 0, 0, 1, 1, '{}')";
+    sqlx::query(next)
+        .bind(agent.incarnation.0)
+        .execute(world.connection())
+        .await
+        .unwrap();
+    let gone = agent.store.unneeded(0, 0, 10).await.unwrap();
+    agent.store.forget_objects(&gone).await.unwrap();
+    world.release("commit wrote extents").await;
     let (mut offered, error) = end(commit).await;
     let mut wrong = Vec::new();
     if error != Some(MetastoreError::AlreadySettled) {

@@ -109,6 +109,12 @@ planted!(a_settle_that_looks_first, meetings::settle_meets_commit, finds "but al
     WHERE s.incarnation = p_incarnation AND s.seq = ANY (p_seq);" =>
     "    RETURN QUERY SELECT u.seq, 2::smallint, '{}'::bigint[] FROM unnest(p_seq) AS u (seq);");
 
+// A commit that believes that what has no row was never settled.
+planted!(a_commit_that_looks_for_a_row_only, meetings::commit_comes_after_its_tombstone,
+    finds "a commit of a settled segment",
+    in "commit_v1",
+    "OR p_seq[1] <= (" => "OR 0 > (");
+
 // An archiver that looks at its fence row without a lock.
 planted!(an_archiver_without_its_fence_row, archiving::fence_meets_archive, finds "went on after its fencing",
     in "archive_v1",

@@ -13,11 +13,11 @@ impl Commits for Reference {
         state.check_epoch(request.epoch)?;
         state.check_fence(request.incarnation)?;
         let key = |segment: &SegmentCommit| (request.incarnation, segment.seq);
-        if request
-            .segments
-            .iter()
-            .any(|segment| state.segments.contains_key(&key(segment)))
-        {
+        let settled_through = state.agents[&request.incarnation].settled_through;
+        let is_settled = |segment: &SegmentCommit| {
+            segment.seq <= settled_through || state.segments.contains_key(&key(segment))
+        };
+        if request.segments.iter().any(is_settled) {
             return Err(MetastoreError::AlreadySettled);
         }
         let mut segments = Vec::new();
