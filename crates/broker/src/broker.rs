@@ -21,7 +21,7 @@ use crate::produce::{ProducePath, RecentSegments};
 use crate::producers::ProducerIds;
 use crate::throttled_log::ThrottledLog;
 use crate::topics::Catalog;
-use crate::upkeep::{self, Upkeep};
+use crate::upkeep::{self, Leftovers, Upkeep};
 
 pub use crate::membership::{StartError, StopReason};
 
@@ -119,6 +119,7 @@ impl Broker {
                 round_bytes: Budget::archive_round_bytes(config.memory_bytes),
                 turn: Arc::new(Semaphore::new(1)),
                 seqs: Arc::default(),
+                leftovers: Arc::new(Leftovers::new(Arc::clone(&on.seams.clock))),
             };
             upkeep.start();
         }

@@ -10,6 +10,7 @@
 
 mod archive;
 mod job;
+mod leftovers;
 mod merge;
 mod objects;
 mod producers;
@@ -28,6 +29,7 @@ use esker_storage::cache::SegmentCache;
 use tokio::sync::Semaphore;
 use tracing::debug;
 
+pub(crate) use self::leftovers::Leftovers;
 pub(crate) use self::objects::Seqs;
 use crate::config::MergeLimits;
 use crate::membership::{EpochGate, Membership};
@@ -64,6 +66,8 @@ pub(crate) struct Upkeep {
     pub(crate) turn: Arc<Semaphore>,
     /// Names that were given.
     pub(crate) seqs: Arc<Seqs>,
+    /// What was written for nothing.
+    pub(crate) leftovers: Arc<Leftovers>,
 }
 
 impl Upkeep {
@@ -76,6 +80,7 @@ impl Upkeep {
             self.seams.clone(),
         );
         spawner.spawn("forget-producers", Box::pin(producers));
+        spawner.spawn("leftovers", Box::pin(leftovers::run(self.clone())));
         let archive = archive::Archive::new(self.clone());
         spawner.spawn("archive", Box::pin(job::run(self.clone(), archive)));
         let merge = merge::Merge::new(self.clone());

@@ -1,20 +1,20 @@
 //! The objects that upkeep writes.
 //!
 //! What holds: within an incarnation a name is given once, so a key never stands for other bytes. A put that gave up may
-//! still land: nothing refers to it then, and the sweep finds it.
+//! still land: nothing refers to it then, and it is a leftover.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use esker_model::{LogId, ManifestId, SegmentId, SegmentKind};
+use esker_model::{LogId, ManifestId, ObjectId, SegmentId, SegmentKind};
 use esker_storage::StoreError;
-use esker_storage::keys;
+use esker_storage::keys::key_of;
 use esker_storage::manifest::EncodedManifest;
 use esker_storage::segment::archive::SealedArchive;
-use tracing::debug;
 
 use super::Upkeep;
+use super::leftovers::Unoffered;
 
 /// How long one object is put.
 const PUT_PATIENCE: Duration = Duration::from_secs(60);
@@ -62,9 +62,9 @@ impl Upkeep {
     }
 
     /// Puts an archive segment or a merged one.
-    pub(super) async fn put_archive(&self, object: SealedArchive) -> Result<(), StoreError> {
-        let key = keys::object_key(&object.id);
-        self.put(&key, object.payload, object.tail).await
+    pub(super) async fn put_archive(&self, object: SealedArchive) -> Result<Unoffered, StoreError> {
+        let id = ObjectId::Segment(object.id);
+        self.put(id, object.payload, object.tail).await
     }
 
     /// Puts a manifest.
@@ -72,22 +72,23 @@ impl Upkeep {
         &self,
         id: &ManifestId,
         manifest: EncodedManifest,
-    ) -> Result<(), StoreError> {
-        let key = keys::manifest_key(id);
-        self.put(&key, vec![manifest.payload], manifest.tail).await
+    ) -> Result<Unoffered, StoreError> {
+        let id = ObjectId::Manifest(*id);
+        self.put(id, vec![manifest.payload], manifest.tail).await
     }
 
-    async fn put(&self, key: &str, payload: Vec<Bytes>, tail: [u8; 32]) -> Result<(), StoreError> {
+    async fn put(
+        &self,
+        object: ObjectId,
+        payload: Vec<Bytes>,
+        tail: [u8; 32],
+    ) -> Result<Unoffered, StoreError> {
+        let unoffered = Unoffered::new(object, &self.leftovers);
         let deadline = self.seams.clock.now().plus(PUT_PATIENCE);
-        self.bucket.put_new(key, payload, tail, deadline).await?;
+        self.bucket
+            .put_new(&key_of(&object), payload, tail, deadline)
+            .await?;
         self.metrics.archive.objects.inc();
-        Ok(())
-    }
-
-    /// Deletes an object that this incarnation wrote, and that nothing will ever refer to.
-    pub(super) async fn delete_own(&self, key: &str) {
-        if let Err(err) = self.bucket.delete(key).await {
-            debug!(%key, %err, "an object that is not needed stays until it is swept");
-        }
+        Ok(unoffered.landed())
     }
 }

@@ -11,6 +11,7 @@ mod archive;
 mod merge;
 mod remove;
 mod retention;
+mod stubborn;
 #[path = "../support/mod.rs"]
 mod support;
 mod sweep;

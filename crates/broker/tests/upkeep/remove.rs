@@ -1,91 +1,13 @@
 //! What goes, and what does not hold it up.
 
-use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use futures::StreamExt;
-use futures::stream::BoxStream;
-use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-};
-use parking_lot::Mutex;
 
+use crate::stubborn::Stubborn;
 use crate::support::World;
 use crate::world::*;
-
-/// A store that refuses to delete some objects.
-#[derive(Debug, Default)]
-struct Stubborn {
-    inner: InMemory,
-    kept: Mutex<BTreeSet<Path>>,
-    keeps_all: Mutex<bool>,
-}
-
-impl fmt::Display for Stubborn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("stubborn")
-    }
-}
-
-#[async_trait]
-impl ObjectStore for Stubborn {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
-        self.inner.put_opts(location, payload, opts).await
-    }
-
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        opts: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(location, opts).await
-    }
-
-    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.inner.get_opts(location, options).await
-    }
-
-    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        let (kept, all) = (self.kept.lock().clone(), *self.keeps_all.lock());
-        let refuse = move |location: Result<Path>| match location {
-            Ok(path) if all || kept.contains(&path) => Err(object_store::Error::PermissionDenied {
-                path: path.to_string(),
-                source: "kept".into(),
-            }),
-            other => other,
-        };
-        let inner = self.inner.clone();
-        locations
-            .map(refuse)
-            .then(move |location| {
-                let inner = inner.clone();
-                async move {
-                    let path = location?;
-                    let mut deleted = inner.delete_stream(futures::stream::iter([Ok(path.clone())]).boxed());
-                    deleted.next().await.unwrap_or(Ok(path))
-                }
-            })
-            .boxed()
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.inner.copy_opts(from, to, options).await
-    }
-}
 
 #[tokio::test]
 async fn a_bucket_that_refuses_deletes_holds_up_nothing_else() {
@@ -162,4 +84,23 @@ async fn a_deleted_topic_leaves_nothing_in_the_bucket() {
     for prefix in ["archive", "merged", "manifest"] {
         until(async || count(&world, prefix).await == 0).await;
     }
+}
+
+#[tokio::test]
+async fn what_was_written_for_nothing_goes() {
+    let store = Arc::new(Stubborn::default());
+    let world = World::on(Arc::clone(&store) as _);
+    let agent = merging(&world, "x", Duration::ZERO).await;
+    let mut client = agent.connect();
+    create_all(&mut client, FOR_EVER).await;
+    let mut records = Records::new();
+    // Merged segments are put, and nothing can list them.
+    *store.refuses.lock() = Some("manifest");
+    produce(&mut client, 4, &mut records).await;
+    until(async || agent.metrics.upkeep.merge.failures.get() > 5).await;
+    until(async || count(&world, "merged").await == 0).await;
+    *store.refuses.lock() = None;
+    until_merged(&world).await;
+    until(async || count(&world, "merged").await == every_partition().len()).await;
+    all_is_there(&serving(&world, "late").await, &records).await;
 }

@@ -28,7 +28,6 @@ use esker_metastore::{ArchiveRequest, ArchivedPartition, Extent, JobReport, Meta
 use esker_model::{PartitionKey, SegmentId};
 use esker_storage::StoreError;
 use esker_storage::cache::CacheKey;
-use esker_storage::keys::object_key;
 use esker_storage::segment::InvalidRun;
 use esker_storage::segment::archive::ArchivedBatch;
 use futures::{StreamExt, stream};
@@ -296,9 +295,10 @@ impl Archive {
             ..
         } = self.upkeep.clone();
         let id = packed.object.as_ref().map(|object| object.id);
-        if let Some(object) = packed.object {
-            self.upkeep.put_archive(object).await?;
-        }
+        let object = match packed.object {
+            Some(object) => Some(self.upkeep.put_archive(object).await?.offer()),
+            None => None,
+        };
         let request = ArchiveRequest {
             epoch: member.epoch(),
             incarnation: member.incarnation(),
@@ -310,16 +310,16 @@ impl Archive {
                 self.undecided.add(id, &request.partitions);
                 return Err(err.into());
             }
-            (Err(err @ MetastoreError::Unavailable(_)), Some(id)) => {
+            (Err(err @ MetastoreError::Unavailable(_)), Some(_)) => {
                 // It had no effect, and will have none.
-                self.upkeep.delete_own(&object_key(&id)).await;
+                self.upkeep.leftovers.add(object);
                 return Err(err.into());
             }
             (Err(err), _) => return Err(err.into()),
         };
-        if let (false, Some(id)) = (accepted.contains(&true), id) {
+        if !accepted.contains(&true) {
             // Another agent was first, or the topics are gone. Nothing refers to it, and nothing will.
-            self.upkeep.delete_own(&object_key(&id)).await;
+            self.upkeep.leftovers.add(object);
         }
         let moved = request.partitions.iter().zip(accepted);
         let moved: Vec<&ArchivedPartition> = moved

@@ -5,8 +5,7 @@
 //! still undecided when the incarnation ends are left to the sweep.
 
 use esker_metastore::{ArchivedPartition, MetastoreError};
-use esker_model::{PartitionKey, SegmentId};
-use esker_storage::keys::object_key;
+use esker_model::{ObjectId, PartitionKey, SegmentId};
 use tracing::debug;
 
 use crate::upkeep::Upkeep;
@@ -26,7 +25,7 @@ impl Undecided {
         }
     }
 
-    /// Finds out what became of them, and deletes the objects that nothing needs.
+    /// Finds out what became of them, and has the objects go that nothing needs.
     pub(super) async fn decide(&mut self, upkeep: &Upkeep) -> Result<(), MetastoreError> {
         let mut open = Vec::new();
         for (id, begins) in std::mem::take(&mut self.0) {
@@ -62,7 +61,7 @@ async fn is_decided(
     // Also true of one that was registered and has gone since: then its object may go as well.
     let needed = upkeep.metastore.release(&[id]).await? == [false];
     if !needed {
-        upkeep.delete_own(&object_key(&id)).await;
+        upkeep.leftovers.add([ObjectId::Segment(id)]);
     }
     debug!(segment = %id, needed, "found out what became of an archive segment");
     Ok(true)

@@ -34,7 +34,6 @@ use esker_metastore::{
 };
 use esker_model::{LogId, ObjectId};
 use esker_storage::StoreError;
-use esker_storage::keys::key_of;
 use esker_storage::manifest::{InvalidManifest, Leaf};
 use esker_storage::segment::InvalidRun;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -42,8 +41,10 @@ use tracing::{info, warn};
 
 use super::Upkeep;
 use super::job::{Lease, Work};
+use super::leftovers::Unoffered;
 use crate::config::MergeLimits;
 use build::Built;
+use repack::Move;
 use rewrite::{Rewrite, Rewritten, Suspects};
 use undecided::Undecided;
 
@@ -80,6 +81,7 @@ pub(super) struct Merge {
     upkeep: Upkeep,
     suspects: Suspects,
     undecided: Undecided,
+    undecided_move: Option<Move>,
     partitions: u64,
     bytes: u64,
     moved_bytes: u64,
@@ -125,6 +127,7 @@ impl Merge {
             upkeep,
             suspects: Suspects::default(),
             undecided: Undecided::default(),
+            undecided_move: None,
             partitions: 0,
             bytes: 0,
             moved_bytes: 0,
@@ -249,26 +252,28 @@ impl Merge {
             incarnation: member.incarnation(),
             partitions: put.iter().map(|one| one.merged.clone()).collect(),
         };
+        let offered: Vec<Offered> = put.into_iter().map(Put::offer).collect();
+        let leftovers = &self.upkeep.leftovers;
         let accepted = match self.upkeep.metastore.merge(&request).await {
             Ok(accepted) => accepted,
             Err(err) => {
                 match &err {
-                    MetastoreError::UnknownOutcome(_) => self.undecided.add(put),
-                    MetastoreError::Unavailable(_) => delete_all(&self.upkeep, put.iter()).await,
+                    MetastoreError::UnknownOutcome(_) => self.undecided.add(offered),
+                    MetastoreError::Unavailable(_) => {
+                        leftovers.add(offered.into_iter().flat_map(|one| one.objects));
+                    }
                     _ => {}
                 }
                 return Err(err.into());
             }
         };
-        let refused = put.iter().zip(&accepted).filter(|(_, accepted)| !**accepted);
-        delete_all(&self.upkeep, refused.map(|(one, _)| one)).await;
         let metrics = &self.upkeep.metrics;
         let (mut partitions, mut bytes) = (0, 0);
-        for one in put
-            .iter()
-            .zip(&accepted)
-            .filter_map(|(one, accepted)| accepted.then_some(one))
-        {
+        for (one, accepted) in offered.into_iter().zip(accepted) {
+            if !accepted {
+                leftovers.add(one.objects);
+                continue;
+            }
             partitions += 1;
             bytes += one.bytes;
             metrics.archive.holes.inc_by(one.merged.lost.len() as u64);
@@ -288,8 +293,25 @@ impl Merge {
 pub(super) struct Put {
     merged: MergedPartition,
     /// The new objects.
+    objects: Vec<Unoffered>,
+    bytes: u64,
+}
+
+/// The same when the metastore was asked.
+pub(super) struct Offered {
+    merged: MergedPartition,
     objects: Vec<ObjectId>,
     bytes: u64,
+}
+
+impl Put {
+    fn offer(self) -> Offered {
+        Offered {
+            merged: self.merged,
+            objects: self.objects.into_iter().map(Unoffered::offer).collect(),
+            bytes: self.bytes,
+        }
+    }
 }
 
 /// Puts what was built for a partition, then the manifest that lists it.
@@ -305,8 +327,7 @@ async fn put(upkeep: &Upkeep, rewritten: Rewritten) -> Result<Put, MergeError> {
     let mut objects = Vec::new();
     for Built { entry, object } in built {
         if let Some(object) = object {
-            objects.push(ObjectId::Segment(object.id));
-            upkeep.put_archive(object).await?;
+            objects.push(upkeep.put_archive(object).await?);
         }
         edit.append(entry);
     }
@@ -315,8 +336,7 @@ async fn put(upkeep: &Upkeep, rewritten: Rewritten) -> Result<Put, MergeError> {
         let Some(line) = Leaf::of(&leaf, encoded.object_bytes()) else {
             break;
         };
-        objects.push(ObjectId::Manifest(leaf.id));
-        upkeep.put_manifest(&leaf.id, encoded).await?;
+        objects.push(upkeep.put_manifest(&leaf.id, encoded).await?);
         edit.list_leaf(line, leaf);
     }
     edit.manifest.id = upkeep.new_manifest(from.log);
@@ -327,8 +347,7 @@ async fn put(upkeep: &Upkeep, rewritten: Rewritten) -> Result<Put, MergeError> {
         base_offset: edit.manifest.base_offset,
         end_offset: edit.manifest.end_offset(),
     };
-    objects.push(ObjectId::Manifest(manifest.id));
-    upkeep.put_manifest(&manifest.id, encoded).await?;
+    objects.push(upkeep.put_manifest(&manifest.id, encoded).await?);
     let summary = edit.summary();
     Ok(Put {
         merged: MergedPartition {
@@ -343,11 +362,4 @@ async fn put(upkeep: &Upkeep, rewritten: Rewritten) -> Result<Put, MergeError> {
         objects,
         bytes,
     })
-}
-
-/// Deletes the new objects of partitions: nothing refers to them, and nothing will.
-async fn delete_all(upkeep: &Upkeep, put: impl Iterator<Item = &Put>) {
-    for object in put.flat_map(|one| &one.objects) {
-        upkeep.delete_own(&key_of(object)).await;
-    }
 }

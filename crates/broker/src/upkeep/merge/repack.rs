@@ -1,14 +1,15 @@
 //! Archive segments that are mostly dead: what is left in them moves together into new ones.
 //!
 //! What holds: as of archiving. Extents of one partition that do not follow on each other go to different segments,
-//! because a part has no gaps.
+//! because a part has no gaps. A move whose outcome is unknown is asked for again until there is an answer: records never
+//! come back to where they lay, so it is right to do it twice, and whoever is refused the second time was not heard the
+//! first time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use esker_metastore::{ArchiveRequest, Extent, MetastoreError};
-use esker_model::{PartitionKey, SegmentId};
-use esker_storage::keys::object_key;
+use esker_model::{ObjectId, PartitionKey, SegmentId};
 use tracing::info;
 
 use super::{Merge, MergeError, read};
@@ -22,9 +23,19 @@ const BYTES_MIN: u64 = 1024 * 1024;
 /// Archive segments that are looked at together.
 const SEGMENTS_AT_ONCE: usize = 64;
 
+/// Extents that are to lie in a segment.
+pub(super) struct Move {
+    /// The segment.
+    object: ObjectId,
+    request: ArchiveRequest,
+}
+
 impl Merge {
     /// Moves what is left in archive segments that are mostly dead.
     pub(super) async fn repack(&mut self, lease: &Lease) -> Result<(), MergeError> {
+        if let Some(undecided) = self.undecided_move.take() {
+            self.register(undecided).await?;
+        }
         loop {
             let dead = self
                 .upkeep
@@ -93,25 +104,33 @@ impl Merge {
         let Some(object) = packed.object else {
             return Ok(0);
         };
-        let key = object_key(&object.id);
-        self.upkeep.put_archive(object).await?;
+        let object = self.upkeep.put_archive(object).await?;
         let member = Arc::clone(&self.upkeep.member);
         let request = ArchiveRequest {
             epoch: member.epoch(),
             incarnation: member.incarnation(),
             partitions: packed.partitions,
         };
-        let accepted = match self.upkeep.metastore.move_archived(&request).await {
+        let object = object.offer();
+        self.register(Move { object, request }).await
+    }
+
+    /// Has extents lie in a segment that was put; returns their bytes.
+    async fn register(&mut self, moving: Move) -> Result<u64, MergeError> {
+        let Move { object, request } = &moving;
+        let accepted = match self.upkeep.metastore.move_archived(request).await {
             Ok(accepted) => accepted,
             Err(err) => {
-                if matches!(err, MetastoreError::Unavailable(_)) {
-                    self.upkeep.delete_own(&key).await;
+                match &err {
+                    MetastoreError::UnknownOutcome(_) => self.undecided_move = Some(moving),
+                    MetastoreError::Unavailable(_) => self.upkeep.leftovers.add([*object]),
+                    _ => {}
                 }
                 return Err(err.into());
             }
         };
         if !accepted.contains(&true) {
-            self.upkeep.delete_own(&key).await;
+            self.upkeep.leftovers.add([*object]);
         }
         let moved = request.partitions.iter().zip(accepted);
         let moved = moved.filter_map(|(one, accepted)| accepted.then_some(one));

@@ -8,23 +8,23 @@
 use esker_metastore::{MetastoreError, ToMerge};
 use tracing::debug;
 
-use super::{Put, delete_all};
+use super::Offered;
 use crate::upkeep::Upkeep;
 
 /// Most that are remembered; what comes on top is left to the sweep.
 const UNDECIDED_MAX: usize = 256;
 
 #[derive(Default)]
-pub(super) struct Undecided(Vec<Put>);
+pub(super) struct Undecided(Vec<Offered>);
 
 impl Undecided {
     /// Remembers what was offered.
-    pub(super) fn add(&mut self, put: Vec<Put>) {
+    pub(super) fn add(&mut self, offered: Vec<Offered>) {
         let room = UNDECIDED_MAX.saturating_sub(self.0.len());
-        self.0.extend(put.into_iter().take(room));
+        self.0.extend(offered.into_iter().take(room));
     }
 
-    /// Finds out what became of them, and deletes the objects that nothing needs.
+    /// Finds out what became of them, and has the objects go that nothing needs.
     pub(super) async fn decide(&mut self, upkeep: &Upkeep) -> Result<(), MetastoreError> {
         if self.0.is_empty() {
             return Ok(());
@@ -36,8 +36,8 @@ impl Undecided {
             match outcome(&one, now.as_ref()) {
                 Outcome::Open => open.push(one),
                 Outcome::Never => {
-                    delete_all(upkeep, std::iter::once(&one)).await;
                     debug!(manifest = %one.merged.manifest.id, "a manifest did not replace another");
+                    upkeep.leftovers.add(one.objects);
                 }
                 Outcome::Perhaps => {}
             }
@@ -56,15 +56,15 @@ enum Outcome {
     Perhaps,
 }
 
-fn outcome(put: &Put, now: Option<&ToMerge>) -> Outcome {
+fn outcome(offered: &Offered, now: Option<&ToMerge>) -> Outcome {
     let Some(now) = now else {
         // Its topic is gone, and with it all that belonged to it.
         return Outcome::Perhaps;
     };
-    let replaces = put.merged.replaces;
+    let replaces = offered.merged.replaces;
     let is_present = now
         .manifest
-        .is_some_and(|manifest| manifest.id == put.merged.manifest.id);
+        .is_some_and(|manifest| manifest.id == offered.merged.manifest.id);
     match now.version {
         version if version <= replaces => Outcome::Open,
         version if version == replaces + 1 && !is_present => Outcome::Never,
