@@ -155,7 +155,7 @@ fn within(mut found: Vec<(PartitionKey, Extent)>, bytes_max: u64) -> Vec<(Partit
 }
 
 /// The first stretches of all partitions, then their second ones, and so on.
-fn layers(gathered: Vec<Gathered>) -> Vec<Vec<Gathered>> {
+pub(super) fn layers(gathered: Vec<Gathered>) -> Vec<Vec<Gathered>> {
     let mut layers: Vec<Vec<Gathered>> = Vec::new();
     let mut ends: BTreeMap<PartitionKey, (usize, i64)> = BTreeMap::new();
     for one in gathered {
