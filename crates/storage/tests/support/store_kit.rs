@@ -4,7 +4,8 @@
 
 use bytes::Bytes;
 use esker_model::seams::Instant;
-use esker_model::{ClusterEpoch, ClusterId};
+use esker_model::{ClusterEpoch, ClusterId, SegmentId, SegmentKind};
+use esker_storage::bucket::{ChunkPlace, DELETE_AT_ONCE};
 use esker_storage::cluster_file::{self, ClusterFile};
 use esker_storage::keys::{manifest_key, object_key};
 use esker_storage::metrics::Op;
@@ -12,6 +13,7 @@ use esker_storage::segment::{Receipts, TAIL_BYTES, verify};
 use esker_storage::{Bucket, ObjectInfo, StoreError, preflight};
 use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
+use std::ops::Range;
 use std::time::Duration;
 
 use super::{manifests, segments};
@@ -35,7 +37,9 @@ pub async fn all(bucket: &Bucket, size: &Size) {
     missing_objects(bucket).await;
     nothing_is_replaced(bucket).await;
     ranges(bucket).await;
+    chunks_together(bucket).await;
     listings(bucket, size).await;
+    many_deletes(bucket, size).await;
     one_winner(bucket, size.races).await;
     segments_are_verified(bucket).await;
     manifests_are_verified(bucket).await;
@@ -147,6 +151,60 @@ async fn ranges(bucket: &Bucket) {
         let err = bucket.get_range(key, range.clone()).await.unwrap_err();
         assert!(matches!(err, StoreError::Corrupt { .. }), "{range:?}: {err}");
     }
+}
+
+async fn chunks_together(bucket: &Bucket) {
+    let id = SegmentId {
+        kind: SegmentKind::Archive,
+        ..segments::segment_id(77)
+    };
+    let whole = object(9, 1000);
+    let place = |range: Range<u64>| ChunkPlace {
+        crc: crc32c::crc32c(&whole[range.start as usize..range.end as usize]),
+        range,
+    };
+    let mut places = [place(100..200), place(200..350), place(900..1000)];
+    let missing = bucket.get_chunks(&id, &places).await;
+    assert_eq!(missing.len(), 3);
+    for one in missing {
+        assert!(matches!(one, Err(StoreError::NotFound { .. })), "{one:?}");
+    }
+    put(bucket, &object_key(&id), &whole).await.unwrap();
+    let before = bucket.metrics().requests(Op::Get, "ok");
+    let read = bucket.get_chunks(&id, &places).await;
+    for (one, place) in read.into_iter().zip(&places) {
+        let range = place.range.start as usize..place.range.end as usize;
+        assert_eq!(one.unwrap(), whole.slice(range));
+    }
+    assert_eq!(bucket.metrics().requests(Op::Get, "ok") - before, 1);
+    // One that is wrong, and one that is not there at all, fail by themselves.
+    places[1].crc ^= 1;
+    places[2].range = 950..1050;
+    let read = bucket.get_chunks(&id, &places).await;
+    assert_eq!(*read[0].as_ref().unwrap(), whole.slice(100..200));
+    for one in &read[1..] {
+        assert!(matches!(one, Err(StoreError::Corrupt { .. })), "{one:?}");
+    }
+    assert!(bucket.get_chunks(&id, &[]).await.is_empty());
+}
+
+/// Deletes what the listings left.
+async fn many_deletes(bucket: &Bucket, size: &Size) {
+    let mut names = keys(bucket, "kit/many/").await;
+    assert_eq!(names.len(), size.listed);
+    let kept = names.remove(7);
+    names.insert(3, "kit/many/never-was".to_owned());
+    let before = bucket.metrics().requests(Op::Delete, "ok");
+    for part in names.chunks(DELETE_AT_ONCE) {
+        let outcomes = bucket.delete_many(part).await.unwrap();
+        assert_eq!(outcomes, vec![Ok(()); part.len()]);
+    }
+    let requests = bucket.metrics().requests(Op::Delete, "ok") - before;
+    assert_eq!(requests, size.listed.div_ceil(DELETE_AT_ONCE) as u64);
+    assert_eq!(keys(bucket, "kit/many/").await, [kept]);
+    assert_eq!(bucket.delete_many(&[]).await, Ok(vec![]));
+    // What is gone already is deleted.
+    assert_eq!(bucket.delete_many(&names[..2]).await, Ok(vec![Ok(()); 2]));
 }
 
 async fn listings(bucket: &Bucket, size: &Size) {
