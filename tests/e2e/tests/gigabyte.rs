@@ -9,64 +9,16 @@
     reason = "a failure here is a failed test"
 )]
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use esker_e2e::real_data;
 use esker_harness::agents::Cluster;
 use esker_harness::clients::{self, esker, must, python};
 
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 const TEXT_BYTES: u64 = 40 << 20;
 const BINARY_BYTES: u64 = 170 << 20;
-
-/// The text is the source code that this workspace is built from, the binary the compiler's own.
-fn inputs(dir: &Path) -> (PathBuf, PathBuf) {
-    let home =
-        std::env::var("CARGO_HOME").unwrap_or_else(|_| format!("{}/.cargo", std::env::var("HOME").unwrap()));
-    let sysroot = must("rustc", Command::new("rustc").args(["--print", "sysroot"]));
-    let sysroot = String::from_utf8(sysroot).unwrap();
-    let (text, binary) = (dir.join("text"), dir.join("binary"));
-    gather(
-        Path::new(&home).join("registry/src").as_path(),
-        "rs",
-        &text,
-        TEXT_BYTES,
-    );
-    gather(
-        Path::new(sysroot.trim()).join("lib").as_path(),
-        "",
-        &binary,
-        BINARY_BYTES,
-    );
-    (text, binary)
-}
-
-/// Joins files below `from`, with an extension if one is given, until there are `bytes`.
-fn gather(from: &Path, extension: &str, into: &Path, bytes: u64) {
-    let mut out = File::create(into).unwrap();
-    let mut left = bytes;
-    let mut folders = vec![from.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        let mut entries: Vec<_> = fs::read_dir(&folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        entries.sort();
-        for path in entries {
-            if path.is_dir() {
-                folders.push(path);
-            } else if left > 0 && (extension.is_empty() || path.extension().is_some_and(|e| e == extension)) {
-                left -= io::copy(&mut File::open(&path).unwrap().take(left), &mut out).unwrap();
-            }
-        }
-    }
-    assert_eq!(left, 0, "there is not enough below {}", from.display());
-    if !extension.is_empty() {
-        out.write_all(b"\n").unwrap();
-    }
-}
 
 fn round_trip(cluster: &Cluster, codec: &str, format: &str, input: &Path, reader: (&str, &str)) {
     let dir = cluster.dir.path();
@@ -124,7 +76,9 @@ fn everything(cluster: &Cluster, reader: (&str, &str)) {
     if !clients::has_python() {
         return;
     }
-    let (text, binary) = inputs(cluster.dir.path());
+    let (text, binary) = (cluster.dir.join("text"), cluster.dir.join("binary"));
+    real_data::text(&text, TEXT_BYTES);
+    real_data::binary(&binary, BINARY_BYTES);
     for codec in CODECS {
         round_trip(cluster, codec, "lines", &text, reader);
         round_trip(cluster, codec, "blocks", &binary, reader);
