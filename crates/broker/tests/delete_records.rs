@@ -10,31 +10,9 @@ mod support;
 
 use esker_protocol::StrBytes;
 use esker_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
-use esker_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
-use esker_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use esker_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use esker_protocol::messages::{
-    BrokerId, CreateTopicsRequest, DeleteRecordsRequest, FetchRequest, ListOffsetsRequest,
-};
+use esker_protocol::messages::{BrokerId, CreateTopicsRequest, ListOffsetsRequest};
 use support::{Client, World, plain_batch, topic_name};
-
-/// Error code and low watermark of each partition.
-async fn delete(client: &mut Client, topic: &str, offsets: &[(i32, i64)]) -> Vec<(i16, i64)> {
-    let partitions = offsets.iter().map(|(partition, offset)| {
-        DeleteRecordsPartition::default()
-            .with_partition_index(*partition)
-            .with_offset(*offset)
-    });
-    let topic = DeleteRecordsTopic::default()
-        .with_name(topic_name(topic))
-        .with_partitions(partitions.collect());
-    let request = DeleteRecordsRequest::default().with_topics(vec![topic]);
-    let answer = client.call(2, &request).await;
-    let partitions = answer.topics[0].partitions.iter();
-    partitions
-        .map(|one| (one.error_code, one.low_watermark))
-        .collect()
-}
 
 /// What ListOffsets says of the beginning.
 async fn earliest(client: &mut Client, topic: &str) -> i64 {
@@ -50,20 +28,8 @@ async fn earliest(client: &mut Client, topic: &str) -> i64 {
 
 /// Error code and log start of a Fetch.
 async fn fetch(client: &mut Client, topic: &str, from: i64) -> (i16, i64) {
-    let partition = FetchPartition::default()
-        .with_fetch_offset(from)
-        .with_partition_max_bytes(1 << 20);
-    let topic = FetchTopic::default()
-        .with_topic(topic_name(topic))
-        .with_partitions(vec![partition]);
-    let request = FetchRequest::default()
-        .with_replica_id(BrokerId(-1))
-        .with_max_bytes(1 << 20)
-        .with_session_epoch(-1)
-        .with_topics(vec![topic]);
-    let answer = client.call(12, &request).await;
-    let partition = &answer.responses[0].partitions[0];
-    (partition.error_code, partition.log_start_offset)
+    let answer = client.fetch(topic, 0, from).await;
+    (answer.error_code, answer.log_start_offset)
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,19 +41,19 @@ async fn records_below_an_offset_are_gone_at_once() {
     for _ in 0..10 {
         client.produce("t", 0, plain_batch(1)).await;
     }
-    assert_eq!(delete(&mut client, "t", &[(0, 4)]).await, [(0, 4)]);
+    assert_eq!(client.delete_records("t", &[(0, 4)]).await, [(0, 4)]);
     assert_eq!(earliest(&mut client, "t").await, 4);
     assert_eq!(fetch(&mut client, "t", 3).await.0, 1);
     assert_eq!(fetch(&mut client, "t", 4).await, (0, 4));
     // Never back.
-    assert_eq!(delete(&mut client, "t", &[(0, 2)]).await, [(0, 4)]);
+    assert_eq!(client.delete_records("t", &[(0, 2)]).await, [(0, 4)]);
     // Beyond the end, or nowhere.
-    assert_eq!(delete(&mut client, "t", &[(0, 11)]).await, [(1, -1)]);
-    assert_eq!(delete(&mut client, "t", &[(0, -2)]).await, [(1, -1)]);
-    assert_eq!(delete(&mut client, "t", &[(1, 1)]).await, [(3, -1)]);
-    assert_eq!(delete(&mut client, "none", &[(0, 1)]).await, [(3, -1)]);
+    assert_eq!(client.delete_records("t", &[(0, 11)]).await, [(1, -1)]);
+    assert_eq!(client.delete_records("t", &[(0, -2)]).await, [(1, -1)]);
+    assert_eq!(client.delete_records("t", &[(1, 1)]).await, [(3, -1)]);
+    assert_eq!(client.delete_records("none", &[(0, 1)]).await, [(3, -1)]);
     // All of it; what comes next has the next offset.
-    assert_eq!(delete(&mut client, "t", &[(0, -1)]).await, [(0, 10)]);
+    assert_eq!(client.delete_records("t", &[(0, -1)]).await, [(0, 10)]);
     assert_eq!(earliest(&mut client, "t").await, 10);
     assert_eq!(client.produce("t", 0, plain_batch(1)).await.base_offset, 10);
     assert_eq!(fetch(&mut client, "t", 10).await, (0, 10));
@@ -114,5 +80,5 @@ async fn a_compacted_topic_keeps_its_beginning() {
         .with_configs(vec![policy]);
     let request = CreateTopicsRequest::default().with_topics(vec![topic]);
     assert_eq!(client.call(7, &request).await.topics[0].error_code, 0);
-    assert_eq!(delete(&mut client, "c", &[(0, 0)]).await, [(44, -1)]);
+    assert_eq!(client.delete_records("c", &[(0, 0)]).await, [(44, -1)]);
 }

@@ -29,10 +29,14 @@ use esker_model::seams::Seams;
 use esker_protocol::StrBytes;
 use esker_protocol::client::{self, ClientRequest};
 use esker_protocol::messages::create_topics_request::CreatableTopic;
+use esker_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use esker_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use esker_protocol::messages::fetch_response::PartitionData;
 use esker_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use esker_protocol::messages::produce_response::PartitionProduceResponse;
 use esker_protocol::messages::{
-    CreateTopicsRequest, InitProducerIdRequest, ProduceRequest, ProduceResponse, TopicName,
+    BrokerId, CreateTopicsRequest, DeleteRecordsRequest, FetchRequest, InitProducerIdRequest, ProduceRequest,
+    ProduceResponse, TopicName,
 };
 use esker_protocol::records::BatchBuilder;
 use esker_storage::cache::LruCache;
@@ -216,6 +220,42 @@ impl Client {
             .call(PRODUCE_VERSION, &produce_request(topic, partition, batch))
             .await;
         only_partition(response)
+    }
+
+    /// What a Fetch of one partition from an offset on gives.
+    pub async fn fetch(&mut self, topic: &str, partition: i32, from: i64) -> PartitionData {
+        let part = FetchPartition::default()
+            .with_partition(partition)
+            .with_fetch_offset(from)
+            .with_partition_max_bytes(1 << 20);
+        let topic = FetchTopic::default()
+            .with_topic(topic_name(topic))
+            .with_partitions(vec![part]);
+        let request = FetchRequest::default()
+            .with_replica_id(BrokerId(-1))
+            .with_max_bytes(1 << 20)
+            .with_session_epoch(-1)
+            .with_topics(vec![topic]);
+        let answer = self.call(12, &request).await;
+        answer.responses[0].partitions[0].clone()
+    }
+
+    /// Error code and low watermark of each partition.
+    pub async fn delete_records(&mut self, topic: &str, offsets: &[(i32, i64)]) -> Vec<(i16, i64)> {
+        let partitions = offsets.iter().map(|(partition, offset)| {
+            DeleteRecordsPartition::default()
+                .with_partition_index(*partition)
+                .with_offset(*offset)
+        });
+        let topic = DeleteRecordsTopic::default()
+            .with_name(topic_name(topic))
+            .with_partitions(partitions.collect());
+        let request = DeleteRecordsRequest::default().with_topics(vec![topic]);
+        let answer = self.call(2, &request).await;
+        let partitions = answer.topics[0].partitions.iter();
+        partitions
+            .map(|one| (one.error_code, one.low_watermark))
+            .collect()
     }
 
     pub async fn receive_produced(&mut self) -> PartitionProduceResponse {

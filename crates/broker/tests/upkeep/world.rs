@@ -8,10 +8,8 @@ use esker_metastore::{Plan, PlanRequest};
 use esker_model::{ObjectId, PartitionKey, TopicKey};
 use esker_protocol::StrBytes;
 use esker_protocol::batch::Batches;
+use esker_protocol::messages::CreateTopicsRequest;
 use esker_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
-use esker_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
-use esker_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use esker_protocol::messages::{BrokerId, CreateTopicsRequest, DeleteRecordsRequest, FetchRequest};
 use esker_protocol::records::{BatchBuilder, OpenBatch};
 use esker_storage::keys;
 use futures::TryStreamExt;
@@ -149,20 +147,7 @@ pub async fn produce_one(client: &mut Client, topic: &str, partition: i32, count
 
 /// What a Fetch from an offset on gives: error code and records with their offsets.
 pub async fn fetch(client: &mut Client, topic: &str, partition: i32, from: i64) -> (i16, Vec<(i64, String)>) {
-    let part = FetchPartition::default()
-        .with_partition(partition)
-        .with_fetch_offset(from)
-        .with_partition_max_bytes(1 << 20);
-    let topic = FetchTopic::default()
-        .with_topic(topic_name(topic))
-        .with_partitions(vec![part]);
-    let request = FetchRequest::default()
-        .with_replica_id(BrokerId(-1))
-        .with_max_bytes(1 << 20)
-        .with_session_epoch(-1)
-        .with_topics(vec![topic]);
-    let answer = client.call(12, &request).await;
-    let part = &answer.responses[0].partitions[0];
+    let part = client.fetch(topic, partition, from).await;
     let mut found = Vec::new();
     for batch in Batches::new(part.records.clone().unwrap_or_default()) {
         let batch = batch.unwrap();
@@ -200,17 +185,8 @@ pub async fn all_from(agent: &Agent, records: &Records, first: i64) {
 
 /// Deletes the records of a partition below an offset.
 pub async fn delete_records(client: &mut Client, topic: &str, partition: i32, offset: i64) {
-    let part = DeleteRecordsPartition::default()
-        .with_partition_index(partition)
-        .with_offset(offset);
-    let topic = DeleteRecordsTopic::default()
-        .with_name(topic_name(topic))
-        .with_partitions(vec![part]);
-    let request = DeleteRecordsRequest::default()
-        .with_topics(vec![topic])
-        .with_timeout_ms(1_000);
-    let answer = client.call(2, &request).await;
-    assert_eq!(answer.topics[0].partitions[0].error_code, 0);
+    let deleted = client.delete_records(topic, &[(partition, offset)]).await;
+    assert_eq!(deleted, [(0, offset)]);
 }
 
 /// All objects below a prefix.

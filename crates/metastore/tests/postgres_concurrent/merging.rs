@@ -212,49 +212,39 @@ pub(crate) async fn mergers_meet(mistake: Option<&Mistake>) -> Option<Vec<String
 
 /// More is archived while a merge holds the head.
 pub(crate) async fn archive_meets_merge(mistake: Option<&Mistake>) -> Option<Vec<String>> {
-    let mut world = World::new(0, mistake).await?;
-    let agent = world.agent("one").await;
-    let (partition, _) = archived_partition(&world, &agent, 2).await;
-    let merge_request = request_of_one(&agent, partition, 1).await;
-    end(commit(&agent, 3, vec![run(partition, None, &[2])])).await;
-    let archive_request = request_of_all(&agent, 3).await;
-    world.hold("merge wrote manifests").await;
-    let merging = merge(&agent, merge_request);
-    world.wait_for("merge wrote manifests", 1).await;
-    let archiving = archive(&agent, archive_request);
-    world.is_blocked(&archiving).await;
-    world.release("merge wrote manifests").await;
-    let outcomes = [end(merging).await, end(archiving).await];
-    let mut wrong = Vec::new();
-    if outcomes != [Ok(vec![true]), Ok(vec![true])] {
-        wrong.push(format!("merging and archiving: {outcomes:?}"));
-    }
-    wrong.extend(read_through(&agent, partition, 6, 8).await);
-    wrong.extend(left_behind(world.connection()).await);
-    Some(wrong)
+    archive_and_merge(mistake, "merge wrote manifests").await
 }
 
 /// A merge comes while an archiver holds the head.
 pub(crate) async fn merge_meets_archive(mistake: Option<&Mistake>) -> Option<Vec<String>> {
+    archive_and_merge(mistake, "archive wrote extents").await
+}
+
+/// Whichever waits at this point is met by the other; both succeed, and the next manifest goes on from there.
+async fn archive_and_merge(mistake: Option<&Mistake>, point: &'static str) -> Option<Vec<String>> {
     let mut world = World::new(0, mistake).await?;
     let agent = world.agent("one").await;
     let (partition, _) = archived_partition(&world, &agent, 2).await;
     let merge_request = request_of_one(&agent, partition, 1).await;
     end(commit(&agent, 3, vec![run(partition, None, &[2])])).await;
     let archive_request = request_of_all(&agent, 3).await;
-    world.hold("archive wrote extents").await;
-    let archiving = archive(&agent, archive_request);
-    world.wait_for("archive wrote extents", 1).await;
-    let merging = merge(&agent, merge_request);
-    world.is_blocked(&merging).await;
-    world.release("archive wrote extents").await;
-    let outcomes = [end(archiving).await, end(merging).await];
+    let start = |merges| match merges {
+        true => merge(&agent, merge_request.clone()),
+        false => archive(&agent, archive_request.clone()),
+    };
+    let merge_is_first = point.starts_with("merge");
+    world.hold(point).await;
+    let first = start(merge_is_first);
+    world.wait_for(point, 1).await;
+    let second = start(!merge_is_first);
+    world.is_blocked(&second).await;
+    world.release(point).await;
+    let outcomes = [end(first).await, end(second).await];
     let mut wrong = Vec::new();
     if outcomes != [Ok(vec![true]), Ok(vec![true])] {
         wrong.push(format!("archiving and merging: {outcomes:?}"));
     }
     wrong.extend(read_through(&agent, partition, 6, 8).await);
-    // The next manifest goes on from there.
     let next = request_of_one(&agent, partition, 2).await;
     let next = agent.store.merge(&next).await;
     if next != Ok(vec![true]) {
