@@ -14,7 +14,7 @@ use crate::budget::Budget;
 use crate::config::BrokerConfig;
 use crate::connection::limits::LISTINGS_AT_ONCE;
 use crate::connection::turns::Turns;
-use crate::fetch::{HeadWatch, HistoryPlans, HotIndex, ReadAhead, SegmentPins};
+use crate::fetch::{Damaged, HeadWatch, HistoryPlans, HotIndex, ReadAhead, SegmentPins};
 use crate::membership::{self, EpochGate, Membership};
 use crate::metrics::BrokerMetrics;
 use crate::produce::{ProducePath, RecentSegments};
@@ -59,6 +59,7 @@ pub struct Broker {
     pub(crate) hot_index: Arc<HotIndex>,
     pub(crate) history: Arc<HistoryPlans>,
     pub(crate) read_ahead: Arc<ReadAhead>,
+    pub(crate) damaged: Damaged,
     pub(crate) heads: Arc<HeadWatch>,
     pub(crate) recent: Arc<RecentSegments>,
     pub(crate) pins: SegmentPins,
@@ -124,7 +125,7 @@ impl Broker {
             upkeep.start();
         }
         Ok(Arc::new(Self {
-            pins: SegmentPins::new(Arc::clone(&budget.fetch)),
+            pins: SegmentPins::new(Arc::clone(&budget.fetch), Arc::clone(&budget.history)),
             producer_ids: ProducerIds::new(Arc::clone(&on.metastore)),
             refusals: ThrottledLog::new(Arc::clone(&on.seams.clock), Duration::from_secs(1)),
             listings: Arc::new(Semaphore::new(LISTINGS_AT_ONCE)),
@@ -145,6 +146,7 @@ impl Broker {
             hot_index,
             history,
             read_ahead: Arc::default(),
+            damaged: Damaged::default(),
             heads,
             recent,
             produce,

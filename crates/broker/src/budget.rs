@@ -27,6 +27,9 @@ const PRODUCE_BEGUN_PARTS: u64 = 1;
 const TRICKLE_PARTS: u64 = 1;
 const FETCH_PARTS: u64 = 6;
 const CACHE_PARTS: u64 = 8;
+
+/// Parts of [`FETCH_PARTS`] that archived records may take: slow readers of history leave room for those at the tail.
+const HISTORY_FETCH_PARTS: u64 = 4;
 const PARTS: u64 = 32;
 
 const _: () = assert!(
@@ -44,7 +47,7 @@ const _: () = assert!(
 /// Parts of `CACHE_PARTS` that are kept for archived records.
 const HISTORY_CACHE_PARTS: u64 = 3;
 
-const _: () = assert!(HISTORY_CACHE_PARTS < CACHE_PARTS);
+const _: () = assert!(HISTORY_CACHE_PARTS < CACHE_PARTS && HISTORY_FETCH_PARTS < FETCH_PARTS);
 
 /// What part of `memory_bytes` a compressed batch may become when it is opened.
 const OPENED_PART: u64 = 8;
@@ -73,6 +76,8 @@ pub struct Budget {
     pub trickle: Arc<Pool>,
     /// Fetch responses, and large ones of other requests, until they are written.
     pub fetch: Arc<Pool>,
+    /// What of `fetch` archived records may take: charged beside it.
+    pub history: Arc<Pool>,
     /// Bytes that a compressed batch may become when it is opened. Not charged: they live while one thread
     /// looks at them, so there are never more of them than threads; opening takes some four times as much.
     pub opened_bytes_max: usize,
@@ -94,6 +99,7 @@ impl Budget {
             produce_begun: Begun::new(part * PRODUCE_BEGUN_PARTS),
             trickle: Arc::new(Pool::new(part * TRICKLE_PARTS)),
             fetch: Arc::new(Pool::new(part * FETCH_PARTS)),
+            history: Arc::new(Pool::new(part * HISTORY_FETCH_PARTS)),
             opened_bytes_max: usize::try_from(part * PARTS / OPENED_PART)
                 .unwrap_or(usize::MAX)
                 .min(DECOMPRESSED_BYTES_MAX),

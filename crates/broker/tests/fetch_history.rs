@@ -189,7 +189,14 @@ async fn a_corrupt_chunk_is_said_and_others_are_read_on() {
         code_and_offsets(&client.fetch_one(&Fetch::of(&topic, 0, 2)).await),
         (0, vec![2])
     );
-    // Nothing of it is kept: once it is repaired it is read.
+    // Who asks again and again does not read it again and again.
+    let gets = cluster.gets();
+    for _ in 0..10 {
+        assert_eq!(client.fetch_one(&Fetch::of(&topic, 0, 1)).await.error_code, 2);
+    }
+    assert_eq!(cluster.gets(), gets);
+    // Nothing of it is kept: a while after it is repaired it is read.
+    sleep(Duration::from_secs(5)).await;
     cluster.bucket.delete(&object_key(&history.id)).await.unwrap();
     history.object = intact;
     cluster.put_archive(&history).await;
@@ -263,6 +270,82 @@ async fn a_hole_in_the_archive_is_said_and_what_lies_behind_it_is_read() {
             assert_eq!(code_and_offsets(&read), expected, "{round}: {offset}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hole_in_an_archive_segment_is_not_read_and_disturbs_nobody() {
+    let cluster = Cluster::new();
+    let agent = cluster.agent("a").await;
+    let topic = cluster.topic("t", 2).await;
+    let small = || vec![batch(&[1], 100); 2];
+    let history = archived(&cluster, &topic, &[(0, small()), (1, small())]).await;
+    cluster.put_archive(&history).await;
+    let mut extents = history.extents.clone();
+    // They lie in the same object, at its beginning.
+    for lost in extents.get_mut(&key(&topic, 0)).unwrap() {
+        lost.chunk = None;
+    }
+    cluster.metastore.plan_archived(extents);
+    let mut client = agent.client();
+    let gets = cluster.gets();
+    let both = Fetch {
+        partitions: vec![(0, 0), (1, 0)],
+        ..Fetch::of(&topic, 0, 0)
+    };
+    for _ in 0..3 {
+        let read = client.fetch(&both).await;
+        let read = &read.responses[0].partitions;
+        assert_eq!(code_and_offsets(&read[0]), (2, vec![]));
+        assert_eq!(code_and_offsets(&read[1]), (0, vec![0, 1]));
+    }
+    // One chunk, once.
+    assert_eq!(cluster.gets() - gets, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_more_chunks_than_are_kept_reads_each_once() {
+    let cluster = Cluster::new();
+    // 6 MiB are kept of archived records.
+    let agent = cluster.agent_with("a", 64 << 20).await;
+    let topic = cluster.topic("t", 6).await;
+    // Chunks of four batches, which come one at a time.
+    let parts: Vec<_> = (0..6)
+        .map(|partition| (partition, (0..8).map(|at| batch(&[at], 900_000)).collect()))
+        .collect();
+    let history = archived(&cluster, &topic, &parts).await;
+    cluster.put_archive(&history).await;
+    cluster.metastore.plan_archived(history.extents.clone());
+    let mut chunks = std::collections::BTreeSet::new();
+    for extent in history.extents.values().flatten() {
+        chunks.insert(extent.chunk.unwrap().position);
+    }
+    let mut client = agent.client();
+    let before = cluster.gets();
+    let mut next = [0; 6];
+    for _ in 0..200 {
+        let partitions = (0..6).map(|partition| (partition, next[partition as usize]));
+        let fetch = Fetch {
+            partitions: partitions.collect(),
+            partition_max_bytes: 1,
+            max_bytes: 50 << 20,
+            ..Fetch::of(&topic, 0, 0)
+        };
+        let read = client.fetch(&fetch).await;
+        for part in &read.responses[0].partitions {
+            assert_eq!(part.error_code, 0);
+            if let Some(last) = offsets(part).last() {
+                next[part.partition_index as usize] = last + 1;
+            }
+        }
+        if next == [8; 6] {
+            break;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(next, [8; 6]);
+    let gets = cluster.gets() - before;
+    // Where a turn ends in the middle of a chunk it is read once more.
+    assert!(gets <= chunks.len() as u64 * 3 / 2, "{gets} for {}", chunks.len());
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use esker_protocol::messages::fetch_response::PartitionData;
 use esker_storage::keys::manifest_key;
 use esker_storage::manifest::Entry;
 use fetch_support::archive::key;
-use fetch_support::manifest::log;
+use fetch_support::manifest::{leaf_id, log};
 use fetch_support::{Agent, Client, Cluster, Fetch, batch, offsets};
 use tokio::time::sleep;
 
@@ -98,12 +98,10 @@ async fn a_corrupt_manifest_or_leaf_fails_what_it_lists_and_nothing_else() {
         named.name(key(&topic, partition), manifest);
         manifests.push(manifest);
     }
-    let leaf = esker_model::ManifestId {
-        seq: 1_001,
-        ..manifests[1].id
-    };
     cluster.damage(&manifest_key(&manifests[0].id)).await;
-    cluster.damage(&manifest_key(&leaf)).await;
+    cluster
+        .damage(&manifest_key(&leaf_id(log(&topic, 1), 1, 1)))
+        .await;
     let all = Fetch {
         partitions: (0..3).map(|partition| (partition, 0)).collect(),
         ..Fetch::of(&topic, 0, 0)
@@ -114,6 +112,32 @@ async fn a_corrupt_manifest_or_leaf_fails_what_it_lists_and_nothing_else() {
     assert_eq!(told, [(2, None), (2, None), (0, Some(0))]);
     let behind = client.fetch_one(&Fetch::of(&topic, 1, 4)).await;
     assert_eq!(code_and_first(&behind), (0, Some(4)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_corrupt_leaf_hides_nothing_before_it() {
+    let (cluster, _agent, topic, mut client) = started().await;
+    let entries = merged(&cluster, &topic, 0, 9).await;
+    let log = log(&topic, 0);
+    let manifest = cluster.put_manifest_with_leaves(log, 1, &entries, &[3, 3]).await;
+    cluster.metastore.plan_manifests().name(key(&topic, 0), manifest);
+    let second = manifest_key(&leaf_id(log, 1, 2));
+    cluster.damage(&second).await;
+    let mut told = Vec::new();
+    for offset in [0, 2, 3, 5, 6, 1] {
+        let read = client.fetch_one(&Fetch::of(&topic, 0, offset)).await;
+        told.push(code_and_first(&read));
+    }
+    let corrupt = (2, None);
+    let found = |offset| (0, Some(offset));
+    assert_eq!(told, [found(0), found(2), corrupt, corrupt, found(6), found(1)]);
+    // Who asks again and again does not read it again and again.
+    let gets = cluster.gets();
+    for _ in 0..10 {
+        let read = client.fetch_one(&Fetch::of(&topic, 0, 4)).await;
+        assert_eq!(code_and_first(&read), corrupt);
+    }
+    assert_eq!(cluster.gets(), gets);
 }
 
 #[tokio::test(start_paused = true)]

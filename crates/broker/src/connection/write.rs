@@ -128,7 +128,10 @@ impl Together {
 
 /// Whether somebody waits for memory that replies hold: records in them are charged to producers, too.
 fn is_wanted(budget: &Budget) -> bool {
-    budget.fetch.is_wanted() || budget.decoded.is_wanted() || budget.produce.is_wanted()
+    budget.fetch.is_wanted()
+        || budget.history.is_wanted()
+        || budget.decoded.is_wanted()
+        || budget.produce.is_wanted()
 }
 
 async fn write_some<W: AsyncWrite + Unpin>(

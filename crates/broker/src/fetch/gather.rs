@@ -87,7 +87,7 @@ pub(super) async fn read_found(
         .collect();
     yield_after(wanted.len()).await;
     let mut gathered = gather(broker, &chains, None).await;
-    forget_damaged(broker, wanted, &gathered.chains);
+    forget_missing(broker, wanted, &gathered.chains);
     let missing: Vec<(usize, SegmentId)> = (0..wanted.len())
         .filter_map(|at| Some((at, missing_segment(&gathered.chains[at])?)))
         .collect();
@@ -133,13 +133,14 @@ fn extents_of(found: &Result<Found, ErrorCode>) -> &[Extent] {
         .unwrap_or_default()
 }
 
-/// What plans said of archived records is not believed any more where an object is gone or damaged.
-fn forget_damaged(broker: &Broker, wanted: &[Wanted], chains: &[Vec<ReadExtent>]) {
-    let damaged = |one: &ReadExtent| matches!(one.bytes, Err(ReadError::Missing | ReadError::Corrupt));
+/// What plans said of archived records is not believed any more where an object is gone. Objects do not change: what is
+/// damaged stays so, and a new plan would name it again.
+fn forget_missing(broker: &Broker, wanted: &[Wanted], chains: &[Vec<ReadExtent>]) {
+    let missing = |one: &ReadExtent| matches!(one.bytes, Err(ReadError::Missing));
     wanted
         .iter()
         .zip(chains)
-        .filter(|(_, chain)| chain.iter().any(damaged))
+        .filter(|(_, chain)| chain.iter().any(missing))
         .for_each(|(one, _)| broker.history.forget(one.partition));
 }
 
@@ -171,12 +172,16 @@ async fn gather(broker: &Broker, chains: &[Chain<'_>], held: Option<Reservation>
             let slices = broker
                 .recent
                 .slices(&extent.segment, extent.position, extent.bytes);
-            let part = ObjectPart::of(extent);
-            if slices.is_none() && !pins.contains_key(&part.key) {
+            let to_pin = match slices {
+                Some(_) => None,
+                None => ObjectPart::of(extent).filter(|part| !pins.contains_key(&part.key)),
+            };
+            if let Some(part) = to_pin {
                 let may_wait = hold.is_none() && pins.is_empty();
+                let is_history = part.is_history();
                 let pin = match (may_wait, pins.len() < PARTS_MAX) {
-                    (true, _) => broker.pins.pin(part.key, part.bytes).await.ok(),
-                    (false, true) => broker.pins.try_pin(part.key, part.bytes),
+                    (true, _) => broker.pins.pin(part.key, part.bytes, is_history).await.ok(),
+                    (false, true) => broker.pins.try_pin(part.key, part.bytes, is_history),
                     (false, false) => None,
                 };
                 let Some(pin) = pin else { continue };

@@ -9,7 +9,7 @@
 //!   what a later plan says replaces what was said before;
 //! - stretches, extents and manifests are bounded: the least recently used go.
 //!
-//! Nothing fails here. What turns out wrong (an object is gone, a chunk is damaged) is forgotten by who met it, and
+//! Nothing fails here. What turns out wrong (an object is gone) is forgotten by who met it, and
 //! then the metastore is asked again. That records lie there does not say that a reader may see them: who
 //! looks up bounds it by the partition's head.
 

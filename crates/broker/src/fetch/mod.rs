@@ -23,6 +23,7 @@ pub(crate) mod batches;
 #[cfg(feature = "benching")]
 pub(crate) mod benching;
 mod by_time;
+mod damaged;
 mod find;
 mod gather;
 mod hints;
@@ -38,6 +39,7 @@ mod read;
 mod read_ahead;
 pub(crate) mod resolve;
 mod share;
+mod turns;
 mod wait;
 
 use esker_protocol::ErrorCode;
@@ -50,6 +52,7 @@ use crate::context::RequestContext;
 use crate::metrics::FetchLabels;
 
 pub use asked::RESPONSE_BYTES_MAX;
+pub(crate) use damaged::Damaged;
 pub(crate) use history::HistoryPlans;
 pub use history_apart::HistoryApart;
 pub use hot_index::{EXTENTS_MAX, HotIndex};
@@ -100,6 +103,7 @@ pub(crate) async fn handle(broker: &Broker, context: &RequestContext, request: F
         .filter_map(|partition| partition.wanted.ok())
         .collect();
     let mut found = find::find_or_wait(broker, &asked, &wanted, context.charged).await;
+    turns::take(broker, &mut found);
     yield_after(wanted.len()).await;
     let Gathered { mut chains, hold } = gather::read_found(broker, &asked, &wanted, &mut found).await;
     read_ahead::begin(broker, &wanted, &chains);

@@ -15,31 +15,51 @@ use crate::budget::{Pool, Reservation, TooLarge};
 /// The charges of segments and chunks that responses hold on to.
 pub(crate) struct SegmentPins {
     pool: Arc<Pool>,
+    /// What of `pool` archived records may take.
+    history: Arc<Pool>,
     pinned: Mutex<FixedMap<CacheKey, Weak<Reservation>>>,
 }
 
 impl SegmentPins {
-    /// Charges go to `pool`.
-    pub(crate) fn new(pool: Arc<Pool>) -> Self {
+    /// Charges go to `pool`, those of archived records also to `history`.
+    pub(crate) fn new(pool: Arc<Pool>, history: Arc<Pool>) -> Self {
         Self {
             pool,
+            history,
             pinned: Mutex::default(),
         }
     }
 
     /// Shares the charge of a part of an object, or waits for a new one.
-    pub(super) async fn pin(&self, part: CacheKey, bytes: u64) -> Result<Arc<Reservation>, TooLarge> {
+    pub(super) async fn pin(
+        &self,
+        part: CacheKey,
+        bytes: u64,
+        is_history: bool,
+    ) -> Result<Arc<Reservation>, TooLarge> {
         if let Some(pin) = self.shared(part) {
             return Ok(pin);
         }
+        // In this order: nobody who holds the second charge waits for the first.
+        let limit = match is_history {
+            true => Some(self.history.reserve(bytes.min(self.history.bytes())).await?),
+            false => None,
+        };
         let charge = self.pool.reserve(bytes.min(self.pool.bytes())).await?;
-        Ok(self.keep(part, charge))
+        Ok(self.keep(part, charge.sharing(limit.map(Arc::new))))
     }
 
     /// Shares the charge of a part of an object, or takes a new one if that is free.
-    pub(super) fn try_pin(&self, part: CacheKey, bytes: u64) -> Option<Arc<Reservation>> {
-        self.shared(part)
-            .or_else(|| Some(self.keep(part, self.pool.try_reserve(bytes)?)))
+    pub(super) fn try_pin(&self, part: CacheKey, bytes: u64, is_history: bool) -> Option<Arc<Reservation>> {
+        if let Some(pin) = self.shared(part) {
+            return Some(pin);
+        }
+        let limit = match is_history {
+            true => Some(self.history.try_reserve(bytes)?),
+            false => None,
+        };
+        let charge = self.pool.try_reserve(bytes)?;
+        Some(self.keep(part, charge.sharing(limit.map(Arc::new))))
     }
 
     fn shared(&self, part: CacheKey) -> Option<Arc<Reservation>> {
@@ -80,15 +100,16 @@ mod tests {
 
     #[tokio::test]
     async fn responses_that_share_a_segment_share_its_charge() {
-        let pool = Arc::clone(&Budget::new(0).fetch);
-        let pins = SegmentPins::new(Arc::clone(&pool));
+        let budget = Budget::new(0);
+        let pool = Arc::clone(&budget.fetch);
+        let pins = SegmentPins::new(Arc::clone(&pool), budget.history);
         let bytes = pool.bytes() / 2;
-        let one = pins.pin(id(1), bytes).await.unwrap();
-        let same = pins.pin(id(1), bytes).await.unwrap();
+        let one = pins.pin(id(1), bytes, false).await.unwrap();
+        let same = pins.pin(id(1), bytes, false).await.unwrap();
         assert_eq!(pool.used(), bytes);
-        let other = pins.try_pin(id(2), bytes).unwrap();
-        assert!(pins.try_pin(id(3), 1).is_none());
-        assert!(pins.try_pin(id(1), bytes).is_some());
+        let other = pins.try_pin(id(2), bytes, false).unwrap();
+        assert!(pins.try_pin(id(3), 1, false).is_none());
+        assert!(pins.try_pin(id(1), bytes, false).is_some());
         drop(one);
         assert_eq!(pool.used(), 2 * bytes);
         drop(same);
@@ -96,8 +117,29 @@ mod tests {
         drop(other);
         assert_eq!(pool.used(), 0);
         // More than the whole share is charged as the whole share, rather than never.
-        let huge = pins.pin(id(4), u64::MAX).await.unwrap();
+        let huge = pins.pin(id(4), u64::MAX, false).await.unwrap();
         assert_eq!(pool.used(), pool.bytes());
         drop(huge);
+    }
+
+    #[tokio::test]
+    async fn archived_records_leave_room_for_others() {
+        let budget = Budget::new(0);
+        let (pool, history) = (Arc::clone(&budget.fetch), Arc::clone(&budget.history));
+        let pins = SegmentPins::new(Arc::clone(&pool), Arc::clone(&history));
+        let all = pins.pin(id(1), u64::MAX, true).await;
+        assert_eq!((history.used(), pool.used()), (history.bytes(), pool.bytes()));
+        drop(all);
+        let all = pins.pin(id(1), history.bytes(), true).await.unwrap();
+        assert!(pins.try_pin(id(2), 1, true).is_none());
+        let mut next = Box::pin(pins.pin(id(2), 1, true));
+        assert!(futures::poll!(&mut next).is_pending());
+        assert!(
+            pins.try_pin(id(3), pool.bytes() - history.bytes(), false)
+                .is_some()
+        );
+        drop(all);
+        assert!(next.await.is_ok());
+        assert_eq!((history.used(), pool.used()), (0, 0));
     }
 }

@@ -22,6 +22,7 @@ use std::time::Duration;
 use esker_metastore::{Extent, Head, Plan, PlanRequest};
 use esker_model::PartitionKey;
 use esker_model::limits::{PLAN_EXTENTS_MAX, QUERY_PARTITIONS_MAX};
+use esker_model::seams::Instant;
 use esker_protocol::ErrorCode;
 use futures::{StreamExt, stream};
 use tracing::warn;
@@ -45,11 +46,16 @@ const REQUEST_EXTENTS_MAX: usize = 65_536;
 const EXTENTS_PER_PARTITION_MIN: usize = 2;
 
 /// The metastore is asked for at least so many bytes where records may be archived, so that what it says is
-/// remembered, and a request needs plans for so few partitions that each may have [`PLAN_EXTENTS_MAX`] extents.
+/// remembered, if a request needs plans for so few partitions that each may have [`HISTORY_EXTENTS_MIN`] extents.
 const HISTORY_PLAN_BYTES: u64 = 256 << 20;
+const HISTORY_EXTENTS_MIN: usize = 32;
 
 /// Manifests that one request reads.
 const MANIFESTS_MAX: usize = 64;
+
+/// No manifest is read later than this after a request's first: other partitions of the request wait for it, and so does
+/// a client, for 30 seconds by default.
+const MANIFEST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Manifests that one request reads at a time.
 const MANIFEST_READS_MAX: usize = 8;
@@ -122,16 +128,30 @@ pub(super) async fn find(
         .take(MANIFESTS_MAX)
         .collect();
     let manifests_left = MANIFESTS_MAX - to_read.len();
+    let deadline = manifest_deadline(broker);
     let read = to_read.into_iter().map(|(at, manifest)| async move {
-        known::read_on(broker, &wanted[at], manifest, extents_max).await;
-        at
+        let read = known::read_on(broker, &wanted[at], manifest, extents_max, deadline).await;
+        (at, read)
     });
     let mut read = stream::iter(read.collect::<Vec<_>>()).buffered(MANIFEST_READS_MAX);
-    while let Some(at) = read.next().await {
+    let mut unavailable = Vec::new();
+    while let Some((at, read)) = read.next().await {
         known[at] = in_index(broker, &wanted[at], fresh_only, extents_max);
+        if read == Err(ReadError::Unavailable) {
+            unavailable.push(at);
+        }
     }
-    let answers = known.into_iter().map(|known| known.map(Ok)).collect();
+    let mut answers: Vec<_> = known.into_iter().map(|known| known.map(Ok)).collect();
+    for at in unavailable {
+        // The metastore would name the same manifest, or another one in the same bucket.
+        answers[at].get_or_insert(Err(of_read_error(ReadError::Unavailable)));
+    }
     ask(broker, wanted, answers, manifests_left).await
+}
+
+/// The time from which on a request reads no manifest.
+fn manifest_deadline(broker: &Broker) -> Instant {
+    broker.seams.clock.now().plus(MANIFEST_PATIENCE)
 }
 
 /// Finds what readers want by asking the metastore.
@@ -223,6 +243,7 @@ async fn add_listed(
     plans: Vec<Plan>,
     manifests_left: &mut usize,
 ) -> Vec<Listed> {
+    let deadline = manifest_deadline(broker);
     let read = requests.iter().copied().zip(plans).map(|(request, mut plan)| {
         let is_below = plan.head.is_some_and(|head| request.from < head.log_start);
         let manifest = plan.manifest.filter(|_| !is_below);
@@ -236,8 +257,8 @@ async fn add_listed(
             if !may_read {
                 return Listed::Unread(plan);
             }
-            let (bytes_max, extents_max) = (request.bytes_max, request.extents_max);
-            match listed::extents(broker, manifest, request.from, bytes_max, extents_max).await {
+            let limits = (request.bytes_max, request.extents_max);
+            match listed::extents(broker, manifest, request.from, limits, deadline).await {
                 Ok(extents) => plan.extents = extents,
                 Err(error) => return Listed::Failed(error),
             }
@@ -258,7 +279,7 @@ async fn add_listed(
 fn request(broker: &Broker, wanted: &Wanted, extents_max: usize) -> PlanRequest {
     let known = broker.hot_index.head(wanted.partition);
     let remembered =
-        extents_max == PLAN_EXTENTS_MAX && known.is_none_or(|(head, _)| wanted.from < head.archived_to);
+        extents_max >= HISTORY_EXTENTS_MIN && known.is_none_or(|(head, _)| wanted.from < head.archived_to);
     let bytes_min = if remembered { HISTORY_PLAN_BYTES } else { 1 };
     PlanRequest {
         partition: wanted.partition,
@@ -281,7 +302,7 @@ fn visible_head(
     broker: &Broker,
     wanted: &Wanted,
     plan: &Plan,
-    read_at: esker_model::seams::Instant,
+    read_at: Instant,
     seen: Seen,
 ) -> Result<Head, ErrorCode> {
     let Some(head) = plan.head else {

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use esker_metastore::{ChunkRange, Extent};
-use esker_model::SegmentId;
 use esker_model::seams::BoxFuture;
+use esker_model::{SegmentId, SegmentKind};
 use esker_storage::StoreError;
 use esker_storage::bucket::Bucket;
 use esker_storage::cache::CacheKey;
@@ -43,22 +43,28 @@ pub(super) struct ObjectPart {
 }
 
 impl ObjectPart {
-    /// The part in which an extent lies.
-    pub(super) fn of(extent: &Extent) -> Self {
+    /// The part in which an extent lies. `None` for records of which it is known that their chunk was damaged.
+    pub(super) fn of(extent: &Extent) -> Option<Self> {
         match extent.chunk {
-            None => Self {
+            None if extent.segment.kind != SegmentKind::Ingest => None,
+            None => Some(Self {
                 key: CacheKey::whole(extent.segment),
                 bytes: extent.object_bytes,
                 segment: extent.segment,
                 chunk: None,
-            },
-            Some(chunk) => Self {
+            }),
+            Some(chunk) => Some(Self {
                 key: CacheKey::chunk(extent.segment, chunk.position),
                 bytes: u64::from(chunk.bytes),
                 segment: extent.segment,
                 chunk: Some(chunk),
-            },
+            }),
         }
+    }
+
+    /// Whether it holds archived records.
+    pub(super) fn is_history(&self) -> bool {
+        self.chunk.is_some()
     }
 
     /// Reads and verifies it.
@@ -123,8 +129,8 @@ pub(super) async fn read_extent(
     {
         return Ok((slices, None));
     }
-    let part = ObjectPart::of(extent);
-    let pin = broker.pins.pin(part.key, part.bytes).await;
+    let part = ObjectPart::of(extent).ok_or(ReadError::Corrupt)?;
+    let pin = broker.pins.pin(part.key, part.bytes, part.is_history()).await;
     let pin = pin.map_err(|_| ReadError::Unavailable)?;
     let (loaded, _) = load(broker, part).await?;
     Ok((vec![cut(&loaded, extent)?], Some(pin)))
@@ -135,11 +141,13 @@ pub(super) type Loaded = BTreeMap<CacheKey, Result<(Bytes, Source), ReadError>>;
 
 /// An extent's bytes: the slices given, or cut out of what was loaded.
 pub(super) fn place(extent: Extent, slices: Option<Vec<Bytes>>, loaded: &Loaded) -> ReadExtent {
-    let bytes = match (slices, loaded.get(&ObjectPart::of(&extent).key)) {
+    let part = ObjectPart::of(&extent);
+    let bytes = match (slices, part.map(|part| loaded.get(&part.key))) {
         (Some(slices), _) => Ok((slices, Source::Memory)),
-        (None, Some(Ok((part, source)))) => cut(part, &extent).map(|slice| (vec![slice], *source)),
-        (None, Some(Err(error))) => Err(*error),
-        (None, None) => Err(ReadError::Unavailable),
+        (None, None) => Err(ReadError::Corrupt),
+        (None, Some(Some(Ok((part, source))))) => cut(part, &extent).map(|slice| (vec![slice], *source)),
+        (None, Some(Some(Err(error)))) => Err(*error),
+        (None, Some(None)) => Err(ReadError::Unavailable),
     };
     ReadExtent { extent, bytes }
 }
@@ -176,6 +184,9 @@ pub(super) async fn load_all(broker: &Broker, parts: Vec<ObjectPart>) -> Loaded 
 
 /// One part, from the cache or through it.
 async fn load(broker: &Broker, part: ObjectPart) -> Result<(Bytes, Source), ReadError> {
+    if broker.damaged.contains(&part.key, broker.seams.clock.now()) {
+        return Err(ReadError::Corrupt);
+    }
     let fetched = Arc::new(AtomicBool::new(false));
     let fetch = {
         let (read, fetched) = (part.read(broker.bucket.clone()), Arc::clone(&fetched));
@@ -197,6 +208,7 @@ async fn load(broker: &Broker, part: ObjectPart) -> Result<(Bytes, Source), Read
         Err(StoreError::NotFound { .. }) => Err(ReadError::Missing),
         Err(err @ StoreError::Corrupt { .. }) => {
             error!(%segment, position, %err, "a segment is corrupt");
+            broker.damaged.note(part.key, broker.seams.clock.now());
             Err(ReadError::Corrupt)
         }
         Err(err) => {

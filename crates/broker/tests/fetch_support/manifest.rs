@@ -32,6 +32,11 @@ fn manifest_id(log: LogId, seq: u64) -> ManifestId {
     }
 }
 
+/// The name of a manifest's leaf: the first is 1.
+pub fn leaf_id(log: LogId, seq: u64, number: u64) -> ManifestId {
+    manifest_id(log, seq + 1_000 * number)
+}
+
 /// What the metastore says, by partition: to be changed while agents read.
 #[derive(Clone, Default)]
 pub struct Named(Arc<Mutex<BTreeMap<PartitionKey, ManifestRef>>>);
@@ -94,17 +99,31 @@ impl Cluster {
 
     /// Puts a manifest of these entries into the bucket, the first so many of them in a leaf of its own.
     pub async fn put_manifest(&self, log: LogId, seq: u64, entries: &[Entry], in_leaf: usize) -> ManifestRef {
-        let (older, newer) = entries.split_at(in_leaf);
+        let in_leaves = if in_leaf > 0 { vec![in_leaf] } else { vec![] };
+        self.put_manifest_with_leaves(log, seq, entries, &in_leaves).await
+    }
+
+    /// The same with so many entries in each of its leaves.
+    pub async fn put_manifest_with_leaves(
+        &self,
+        log: LogId,
+        seq: u64,
+        entries: &[Entry],
+        in_leaves: &[usize],
+    ) -> ManifestRef {
         let mut root = Manifest::empty(manifest_id(log, seq), entries[0].base_offset());
-        if !older.is_empty() {
+        let mut rest = entries;
+        for (number, in_leaf) in (1..).zip(in_leaves) {
+            let (older, newer) = rest.split_at(*in_leaf);
             let leaf = Manifest {
                 entries: older.to_vec(),
-                ..Manifest::empty(manifest_id(log, seq + 1_000), older[0].base_offset())
+                ..Manifest::empty(leaf_id(log, seq, number), older[0].base_offset())
             };
             let object_bytes = self.put_encoded(&leaf).await;
-            root.leaves = vec![Leaf::of(&leaf, object_bytes).unwrap()];
+            root.leaves.push(Leaf::of(&leaf, object_bytes).unwrap());
+            rest = newer;
         }
-        root.entries = newer.to_vec();
+        root.entries = rest.to_vec();
         ManifestRef {
             id: root.id,
             object_bytes: self.put_encoded(&root).await,

@@ -22,6 +22,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use esker_broker::authorizer::AllowAll;
+use esker_broker::budget::Budget;
+use esker_broker::fetch::HistoryApart;
 use esker_broker::metrics::{BrokerMetrics, FetchLabels};
 use esker_broker::{Broker, BrokerConfig, Dependencies, ListenerConfig};
 use esker_metastore::sqlite::SqliteMetastore;
@@ -83,11 +85,13 @@ impl Cluster {
 
     pub async fn agent_with(&self, name: &str, memory_bytes: u64) -> Agent {
         let metrics = BrokerMetrics::default();
+        let history = Budget::history_cache_bytes(memory_bytes);
+        let recent = Budget::cache_bytes(memory_bytes) - history;
         let on = Dependencies {
             seams: self.seams.clone(),
             metastore: self.metastore.clone(),
             bucket: self.bucket.clone(),
-            cache: Arc::new(LruCache::new(64 << 20)),
+            cache: Arc::new(HistoryApart::new(LruCache::new(recent), LruCache::new(history))),
             authorizer: Arc::new(AllowAll),
             metrics: metrics.clone(),
         };

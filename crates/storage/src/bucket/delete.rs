@@ -35,7 +35,7 @@ impl Bucket {
             .retry(Op::Delete, first, patience, attempt_time(0), request)
             .await;
         let answers = match answers {
-            Err(StoreError::NotFound { .. }) => return Ok(vec![Ok(())]),
+            Err(StoreError::NotFound { .. }) if keys.len() == 1 => return Ok(vec![Ok(())]),
             answers => answers?,
         };
         Ok(keys

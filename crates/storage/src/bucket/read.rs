@@ -120,7 +120,13 @@ impl Bucket {
     /// of [`Bucket::get_segment`].
     pub async fn get_chunk(&self, id: &SegmentId, range: Range<u64>, crc: u32) -> Result<Bytes, StoreError> {
         let key = keys::object_key(id);
-        let start = range.start;
+        let (start, bytes) = (range.start, range.end.saturating_sub(range.start));
+        if bytes > OBJECT_BYTES_MAX {
+            return Err(StoreError::Corrupt {
+                key,
+                what: format!("a chunk of {bytes} bytes where at most {OBJECT_BYTES_MAX} were written"),
+            });
+        }
         let check = |chunk: &Bytes| {
             if crc32c::crc32c(chunk) == crc {
                 return Ok(());

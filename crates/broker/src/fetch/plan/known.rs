@@ -1,12 +1,14 @@
 //! What is known without asking the metastore.
 
 use esker_metastore::{Extent, Head, ManifestRef};
+use esker_model::seams::Instant;
 use tracing::debug;
 
-use super::{Found, HISTORY_PLAN_BYTES, PLAN_EXTENTS_MAX, Wanted};
+use super::{Found, HISTORY_EXTENTS_MIN, HISTORY_PLAN_BYTES, Wanted};
 use crate::Broker;
 use crate::fetch::hot_index::{Known, bytes_from};
 use crate::fetch::listed;
+use crate::fetch::read::ReadError;
 
 /// What is known now; `None`: the metastore has to be asked. With `fresh_only`, that nothing is there is
 /// believed only if it was the metastore's word a moment ago.
@@ -86,7 +88,7 @@ pub(super) fn manifest_with_more(
         bytes_max,
         ..
     } = *wanted;
-    if extents_max < PLAN_EXTENTS_MAX {
+    if extents_max < HISTORY_EXTENTS_MIN {
         return None;
     }
     let (head, _) = broker.hot_index.head(partition)?;
@@ -99,14 +101,24 @@ pub(super) fn manifest_with_more(
 }
 
 /// Looks into a manifest from where a reader is, and remembers what it lists.
-pub(super) async fn read_on(broker: &Broker, wanted: &Wanted, manifest: ManifestRef, extents_max: usize) {
-    let bytes_max = wanted.bytes_max.max(HISTORY_PLAN_BYTES);
-    match listed::extents(broker, manifest, wanted.from, bytes_max, extents_max).await {
+pub(super) async fn read_on(
+    broker: &Broker,
+    wanted: &Wanted,
+    manifest: ManifestRef,
+    extents_max: usize,
+    deadline: Instant,
+) -> Result<(), ReadError> {
+    let limits = (wanted.bytes_max.max(HISTORY_PLAN_BYTES), extents_max);
+    match listed::extents(broker, manifest, wanted.from, limits, deadline).await {
         Ok(extents) => broker.history.remember(wanted.partition, &extents, None),
         Err(err) => {
-            // It was replaced, most likely: the metastore knows.
             debug!(manifest = %manifest.id, ?err, "cannot go on in a manifest");
-            broker.history.forget(wanted.partition);
+            if err != ReadError::Unavailable {
+                // It was replaced, most likely: the metastore knows.
+                broker.history.forget(wanted.partition);
+            }
+            return Err(err);
         }
     }
+    Ok(())
 }

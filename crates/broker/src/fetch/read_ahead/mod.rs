@@ -49,6 +49,11 @@ pub(crate) struct ReadAhead {
 }
 
 impl ReadAhead {
+    /// How many read history at the moment, about.
+    pub(super) fn readers(&self) -> u64 {
+        self.readers.lock().len()
+    }
+
     /// The right to fetch a chunk of so many bytes, unless somebody does or there are too many.
     fn begin(self: &Arc<Self>, key: CacheKey, bytes: u64, bytes_max: u64) -> Option<UnderWay> {
         let mut under_way = self.under_way.lock();
@@ -110,7 +115,7 @@ fn behind(broker: &Broker, wanted: &Wanted, chain: &[ReadExtent], room: u64) -> 
     let next = broker
         .history
         .lookup(wanted.partition, last.end_offset, window, WINDOW_CHUNKS_MAX)?;
-    let parts = next.iter().map(ObjectPart::of).take_while(|part| {
+    let parts = next.iter().map_while(ObjectPart::of).take_while(|part| {
         let is_first = bytes == 0;
         bytes += part.bytes;
         bytes <= share && (bytes <= window || is_first)
@@ -120,13 +125,13 @@ fn behind(broker: &Broker, wanted: &Wanted, chain: &[ReadExtent], room: u64) -> 
 
 /// Fetches a chunk into the cache in the background, if there is room for that now.
 fn fetch(broker: &Broker, part: ObjectPart, bytes_max: u64) {
-    if broker.budget.fetch.is_short() {
+    if broker.budget.fetch.is_short() || broker.budget.history.is_short() {
         return;
     }
     let Some(under_way) = broker.read_ahead.begin(part.key, part.bytes, bytes_max) else {
         return;
     };
-    let Some(charge) = broker.pins.try_pin(part.key, part.bytes) else {
+    let Some(charge) = broker.pins.try_pin(part.key, part.bytes, true) else {
         return;
     };
     let (cache, member) = (Arc::clone(&broker.cache), Arc::clone(&broker.member));

@@ -37,6 +37,11 @@ struct Reader {
 }
 
 impl Readers {
+    /// How many were known when it was looked last.
+    pub(super) fn len(&self) -> u64 {
+        self.by_end.len() as u64
+    }
+
     /// Notes that a request reads these offsets. Returns how many bytes behind them are worth fetching, and among how
     /// many readers what there is room for is divided.
     pub(super) fn note(&mut self, partition: PartitionKey, reads: Range<i64>, now: Instant) -> (u64, u64) {
