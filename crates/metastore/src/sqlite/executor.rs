@@ -27,8 +27,8 @@ impl Executor {
         Self::Inline(Mutex::new(database))
     }
 
-    /// Starts the thread. It keeps `lock` until the database is closed.
-    pub(super) fn thread(database: Database, lock: File) -> Result<Self> {
+    /// Starts the thread. It keeps `lock`, if there is one, until the database is closed.
+    pub(super) fn thread(database: Database, lock: Option<File>) -> Result<Self> {
         let (queue, mut jobs) = mpsc::channel::<Job>(QUEUE);
         let run = move || {
             let mut database = database;

@@ -11,6 +11,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0004_manifests.sql"),
 ];
 
+/// The version that all of them lead to.
+pub(super) const KNOWN: usize = MIGRATIONS.len();
+
 /// "Eskr" in ASCII.
 const APPLICATION_ID: i32 = 0x4573_6b72;
 
@@ -44,7 +47,7 @@ pub(super) fn version(connection: &Connection) -> Result<usize, Problem> {
             return Err(Problem::NotOurs);
         }
     }
-    let known = MIGRATIONS.len() as i64;
+    let known = KNOWN as i64;
     if found > known {
         return Err(Problem::TooNew { found, known });
     }

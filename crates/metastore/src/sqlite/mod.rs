@@ -7,8 +7,8 @@
 //! From a file, all calls run one after the other on a named thread of their own; a caller that goes
 //! away does not stop its call. A crash of the process or the machine at any moment leaves the calls
 //! that were answered, perhaps the one under way, and nothing of the others. A second process on the
-//! same directory is refused. In memory there is no thread: calls run where they are made, in the order
-//! in which they are made, so that a simulation repeats itself.
+//! same directory is refused, unless it only wants to read. In memory there is no thread: calls run where
+//! they are made, in the order in which they are made, so that a simulation repeats itself.
 //!
 //! `commit` → `settle` are the write path, `reads` the read path; `archive` → `moves` → `merge` → `release` → `removal`
 //! the way of segments out of the store, `sweep` what was never in it; the other files are named after their trait.
@@ -70,7 +70,19 @@ impl SqliteMetastore {
     pub fn open(path: &Path, clock: Arc<dyn Clock>, metrics: MetastoreMetrics) -> Result<Self> {
         let (database, lock) = open::open_file(path, clock)?;
         Ok(Self {
-            executor: Executor::thread(database, lock)?,
+            executor: Executor::thread(database, Some(lock))?,
+            metrics,
+        })
+    }
+
+    /// Opens the database at `path` to read, also while another process uses it. Nothing is created, locked against
+    /// others or brought up to date; calls that write fail.
+    ///
+    /// Errors: `Misconfigured` if there is no database of ours or it cannot be read; `NotMigrated`, `TooNew` and
+    /// `Corrupt` as their names say.
+    pub fn open_to_read(path: &Path, clock: Arc<dyn Clock>, metrics: MetastoreMetrics) -> Result<Self> {
+        Ok(Self {
+            executor: Executor::thread(open::open_to_read(path, clock)?, None)?,
             metrics,
         })
     }

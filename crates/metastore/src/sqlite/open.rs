@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use esker_model::seams::Clock;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::create::{self, Failure};
 use super::database::Database;
@@ -29,6 +30,39 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) fn open_memory(clock: Arc<dyn Clock>) -> Result<Database> {
     let mut connection = Connection::open_in_memory()?;
     migrate::migrate(&mut connection).map_err(|problem| explain(Path::new(":memory:"), problem))?;
+    Database::new(connection, clock)
+}
+
+/// Opens the database at `path` to read, beside a process that may be using it. Takes no lock of the directory, creates
+/// no database and changes no schema. SQLite lets readers and the writer go on beside each other; who never writes does
+/// not tidy up its log either, so the writer alone decides when that is done.
+pub(super) fn open_to_read(path: &Path, clock: Arc<dyn Clock>) -> Result<Database> {
+    if !path.exists() {
+        return Err(MetastoreError::Misconfigured(format!(
+            "there is no database {}",
+            path.display()
+        )));
+    }
+    let opened = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        connection.pragma_update(None, "query_only", true)?;
+        let found = migrate::version(&connection)?;
+        Ok((connection, found))
+    };
+    let (connection, found) = opened().map_err(|problem| match problem {
+        Problem::Sqlite(error) if cannot_open(&error) => {
+            MetastoreError::Misconfigured(format!("cannot read {}: {error}", path.display()))
+        }
+        problem => explain(path, problem),
+    })?;
+    let needed = migrate::KNOWN;
+    if found < needed {
+        let (found, needed) = (found as i64, needed as i64);
+        return Err(MetastoreError::NotMigrated { found, needed });
+    }
     Database::new(connection, clock)
 }
 
@@ -106,10 +140,18 @@ fn explain(path: &Path, problem: Problem) -> MetastoreError {
             Some(ErrorCode::NotADatabase) => {
                 MetastoreError::Misconfigured(format!("{path} is not an esker database"))
             }
-            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            _ if cannot_open(&error) => {
                 MetastoreError::Misconfigured(format!("cannot open {path} for writing: {error}"))
             }
             _ => error.into(),
         },
     }
+}
+
+fn cannot_open(error: &rusqlite::Error) -> bool {
+    use ErrorCode::{CannotOpen, PermissionDenied, ReadOnly};
+    matches!(
+        error.sqlite_error_code(),
+        Some(CannotOpen | ReadOnly | PermissionDenied)
+    )
 }

@@ -36,6 +36,7 @@ mod merging;
 mod moves;
 mod on_disk;
 mod on_disk_archive;
+mod on_disk_read;
 use esker_harness::throwaway_postgres as postgres_server;
 mod producers;
 mod property;
