@@ -54,14 +54,14 @@ fn arg(setting: &'static Setting, mode: Mode) -> Arg {
         .long(setting.flag())
         .value_name(setting.value)
         .help_heading(setting.heading)
-        .help(format!("{}{default}", setting.help))
-        .allow_hyphen_values(true);
+        .help(format!("{}{default}", setting.help));
     if setting.value == "BOOL" {
+        // The value may be left out: then the next flag is none.
         arg.num_args(0..=1)
             .require_equals(false)
             .default_missing_value("true")
     } else {
-        arg
+        arg.allow_hyphen_values(true)
     }
 }
 

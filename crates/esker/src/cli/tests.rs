@@ -70,6 +70,7 @@ fn every_command_shows_an_example() {
 fn settings_are_flags() {
     assert!(parse("esker dev --kafka-addr 127.0.0.1:0 --segment-bytes 8MiB --auto-create-topics").is_ok());
     assert!(parse("esker dev --auto-create-topics false --data-dir x").is_ok());
+    assert!(parse("esker dev --auto-create-topics --data-dir x").is_ok());
     assert!(parse("esker agent --metastore-url postgres://h/d --bucket-url s3://b").is_ok());
     let wrong = parse("esker dev --segment-byte 1").unwrap_err();
     assert_eq!(wrong.exit_code(), 2);
