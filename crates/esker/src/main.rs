@@ -14,6 +14,7 @@ mod logging;
 mod migrate;
 mod run;
 mod settings;
+mod upkeep;
 
 use std::process::ExitCode;
 

@@ -1,4 +1,5 @@
-//! `esker cluster`: the cluster and its agents, as any broker tells them.
+//! `esker cluster`: the cluster and its agents, as any broker tells them; and their background work, as the metastore
+//! does.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -6,6 +7,7 @@ use serde_json::json;
 use super::output;
 use super::table::Table;
 use super::target::Target;
+use super::upkeep::{self, UpkeepArgs};
 use crate::client::admin;
 use crate::failure::Outcome;
 
@@ -23,6 +25,11 @@ pub(crate) enum ClusterCommand {
         #[command(flatten)]
         target: Target,
     },
+    /// Show what background work has before it and who does it. Asks the metastore, not a broker
+    #[command(
+        after_help = "Example:\n  esker cluster upkeep --metastore-url postgres://esker:password@db/esker\n\nAn agent tells the same at GET /upkeep on its admin_addr."
+    )]
+    Upkeep(UpkeepArgs),
 }
 
 /// Runs the command.
@@ -30,6 +37,7 @@ pub(crate) async fn run(command: ClusterCommand) -> Outcome {
     match command {
         ClusterCommand::Describe { target } => describe(&target).await,
         ClusterCommand::Agents { target } => agents(&target).await,
+        ClusterCommand::Upkeep(args) => upkeep::run(args).await,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Commands that speak Kafka's protocol live in files of their own; the ones that start or prepare an
 //! agent live in `run`, `migrate` and `check`.
 
+pub(crate) mod age;
 mod cluster;
 mod config;
 mod consume;
@@ -13,6 +14,7 @@ mod record_format;
 mod table;
 mod target;
 mod topic;
+mod upkeep;
 
 #[cfg(test)]
 mod tests;
@@ -39,7 +41,7 @@ Use (any broker that speaks Kafka's protocol):
   consume      Read records
   topic        Create, list, describe, delete and alter topics
   config       Describe and alter configs of topics and brokers
-  cluster      Describe the cluster and its agents
+  cluster      Describe the cluster, its agents and their background work
 
 Else:
   completions  Print completions for a shell
@@ -89,7 +91,7 @@ enum Command {
     /// Read records
     #[command(after_help = "Example:\n  esker consume orders --from beginning --until-end --format json")]
     Consume(consume::ConsumeArgs),
-    /// Describe the cluster and its agents
+    /// Describe the cluster, its agents and their background work
     #[command(
         subcommand,
         after_help = "Example:\n  esker cluster describe --bootstrap-server 127.0.0.1:9092"

@@ -1,10 +1,11 @@
-//! HTTP for people and machines that look after agents: `/livez`, `/readyz`, `/status`, `/metrics`.
+//! HTTP for people and machines that look after agents: `/livez`, `/readyz`, `/status`, `/metrics`, `/upkeep`.
 //!
-//! What holds: no answer waits for a store, and none holds a password. A bounded number of connections is
+//! What holds: no answer but that of `/upkeep` waits for a store, and none holds a password. A bounded number of connections is
 //! served; more wait in the system's queue.
 
 mod limited;
 mod status;
+mod upkeep;
 
 use std::sync::Arc;
 
@@ -33,11 +34,13 @@ pub(crate) fn start(listener: TcpListener, state: Arc<State>) {
 }
 
 fn router(state: Arc<State>) -> Router {
+    let known = Arc::new(upkeep::Known::default());
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/status", get(status::status))
         .route("/metrics", get(metrics))
+        .route("/upkeep", get(move |state| upkeep::upkeep(state, known)))
         .with_state(state)
 }
 

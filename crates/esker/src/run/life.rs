@@ -41,6 +41,7 @@ pub(super) async fn run(
     state.set_node_name(&config.node_name);
     let begin = async {
         let on = stores::connect(settings, state, opened).await?;
+        state.set_metastore(&on.metastore);
         let broker = stores::start_broker(settings, state, &config, &on).await?;
         Outcome::Ok((on, broker))
     };

@@ -11,6 +11,7 @@ mod bind;
 mod connections;
 mod health;
 mod life;
+mod look;
 mod signals;
 mod state;
 mod stores;
@@ -24,6 +25,7 @@ use crate::logging;
 use crate::settings::{self, Layers, Settings};
 
 pub(crate) use bind::bind;
+pub(crate) use look::Looked;
 pub(crate) use state::{State, StoreHealth};
 pub(crate) use stores::{open_bucket, open_sqlite, postgres_config, sentence_of};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use esker_broker::metrics::{BrokerMetrics, MemoryLabels};
 use esker_broker::{Broker, ListenerConfig};
-use esker_metastore::MetastoreMetrics;
+use esker_metastore::{Metastore, MetastoreMetrics};
 use esker_model::seams::Seams;
 use esker_storage::StoreMetrics;
 use prometheus_client::metrics::info::Info;
@@ -35,6 +35,7 @@ struct Known {
     listeners: Vec<(Arc<ListenerConfig>, Address)>,
     admin: Option<Address>,
     broker: Option<Arc<Broker>>,
+    connected: Option<Arc<dyn Metastore>>,
     waiting: Option<String>,
     metastore: Option<StoreHealth>,
     bucket: Option<StoreHealth>,
@@ -158,6 +159,15 @@ impl State {
 
     pub(crate) fn node_name(&self) -> String {
         self.read(|known| known.node_name.clone())
+    }
+
+    pub(super) fn set_metastore(&self, metastore: &Arc<dyn Metastore>) {
+        self.write(|known| known.connected = Some(Arc::clone(metastore)));
+    }
+
+    /// The metastore, once it was reached.
+    pub(crate) fn metastore(&self) -> Option<Arc<dyn Metastore>> {
+        self.read(|known| known.connected.clone())
     }
 
     /// Why the process waits, if it does.

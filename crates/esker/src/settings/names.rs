@@ -289,7 +289,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "admin_addr",
         value: "HOST:PORT",
         heading: OPERATION,
-        help: "HTTP: /livez, /readyz, /status and /metrics; `none` for no HTTP",
+        help: "HTTP: /livez, /readyz, /status, /metrics and /upkeep; `none` for no HTTP",
         dev: Value("127.0.0.1:9644"),
         agent: Value("0.0.0.0:9644"),
     },
