@@ -226,6 +226,9 @@ pub trait Merges: Send + Sync {
     async fn to_merge(&self, partitions: &[PartitionKey], extents_max: usize)
     -> Result<Vec<Option<ToMerge>>>;
 
+    /// What is known of the contents of partitions' manifests, for those who compare; `None` where there is no manifest.
+    async fn known_manifests(&self, partitions: &[PartitionKey]) -> Result<Vec<Option<KnownManifest>>>;
+
     /// Replaces manifests, all in one transaction: archived extents below the new manifest's end are forgotten, and
     /// archive segments released that nothing needs then; what the old manifest needed and the new one does not is
     /// released, the old manifest, too. `false` for a partition whose manifest is not the one that was to be

@@ -56,6 +56,9 @@ macro_rules! pass_on_upkeep {
                     partitions: &[esker_model::PartitionKey],
                     extents_max: usize
                 ) -> Vec<Option<esker_metastore::ToMerge>>;
+                known_manifests(
+                    partitions: &[esker_model::PartitionKey]
+                ) -> Vec<Option<esker_metastore::KnownManifest>>;
                 merge(request: &esker_metastore::MergeRequest) -> Vec<bool>;
             }
             Retention {

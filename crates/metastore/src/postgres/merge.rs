@@ -13,11 +13,24 @@ use super::objects::{self, Objects, int};
 use super::past::Past;
 use super::reads::{self, Keys, unsigned};
 use super::session::PgQuery;
-use crate::{HOLE_KEPT_MS, MergeCandidate, MergeDue, MergeRequest, MergedPartition, Merges, Result, ToMerge};
+use crate::{
+    HOLE_KEPT_MS, KnownManifest, ManifestSummary, MergeCandidate, MergeDue, MergeRequest, MergedPartition,
+    Merges, Result, ToMerge,
+};
 
 const MERGE: &str =
     "SELECT o_accepted FROM merge_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
      $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)";
+
+const KNOWN: &str =
+    "SELECT q.i AS o_index, t.topic_uuid AS o_manifest_topic, m.epoch AS o_manifest_epoch,
+            m.incarnation AS o_manifest_incarnation, m.seq AS o_manifest_seq, m.object_bytes AS o_manifest_bytes,
+            m.base_offset AS o_manifest_base, m.end_offset AS o_manifest_end, m.objects AS o_objects,
+            m.bytes AS o_bytes, m.first_end_offset AS o_first_end, m.first_bytes AS o_first_bytes,
+            m.first_timestamp AS o_first_timestamp
+     FROM unnest($1, $2) WITH ORDINALITY AS q (topic_id, partition, i)
+     JOIN manifest m ON m.topic_id = q.topic_id AND m.partition = q.partition
+     JOIN topic t ON t.topic_id = m.topic_id";
 
 #[async_trait]
 impl Merges for PostgresMetastore {
@@ -75,6 +88,21 @@ impl Merges for PostgresMetastore {
         Ok(found)
     }
 
+    async fn known_manifests(&self, partitions: &[PartitionKey]) -> Result<Vec<Option<KnownManifest>>> {
+        let keys = Keys::new(partitions.iter().copied());
+        let query = || sqlx::query(KNOWN).bind(&keys.topic).bind(&keys.partition);
+        let rows = self
+            .session
+            .rows(&self.general, "known_manifests", Effect::Reads, query)
+            .await?;
+        let mut found = vec![None; partitions.len()];
+        for row in &rows {
+            let index = reads::index(row, partitions.len())?;
+            found[index] = known(row, partitions[index])?;
+        }
+        Ok(found)
+    }
+
     async fn merge(&self, request: &MergeRequest) -> Result<Vec<bool>> {
         let layout = Layout::new(request)?;
         let rows = self
@@ -101,6 +129,22 @@ fn candidate(row: &PgRow) -> Result<MergeCandidate> {
         bytes: unsigned(row, "o_bytes")?,
         has_dead: row.try_get("o_has_dead")?,
     })
+}
+
+fn known(row: &PgRow, partition: PartitionKey) -> Result<Option<KnownManifest>> {
+    let Some(manifest) = objects::manifest(row, partition.partition)? else {
+        return Ok(None);
+    };
+    Ok(Some(KnownManifest {
+        id: manifest.id,
+        summary: ManifestSummary {
+            objects: unsigned(row, "o_objects")?,
+            bytes: unsigned(row, "o_bytes")?,
+            first_end_offset: row.try_get("o_first_end")?,
+            first_bytes: unsigned(row, "o_first_bytes")?,
+            first_timestamp: row.try_get("o_first_timestamp")?,
+        },
+    }))
 }
 
 /// What a row says of its partition; without the extent.

@@ -13,19 +13,23 @@ use super::extents::{archive_extents_sql, extent};
 use super::reads::{self, HeadRow};
 use super::values::{get_epoch, get_incarnation, get_topic_uuid, get_unsigned, incarnation, int, topic_uuid};
 use super::{agents, cluster, release, removal};
-use crate::{ManifestRef, MergeCandidate, MergeDue, MergeRequest, MergedPartition, Result, ToMerge};
+use crate::{
+    KnownManifest, ManifestRef, ManifestSummary, MergeCandidate, MergeDue, MergeRequest, MergedPartition,
+    Result, ToMerge,
+};
 
-/// A partition's manifest with its version, and how many objects it refers to.
+/// A partition's manifest with its version.
 pub(super) struct ManifestRow {
     pub(super) version: u64,
     pub(super) manifest: ManifestRef,
-    pub(super) objects: u64,
+    pub(super) summary: ManifestSummary,
 }
 
 /// The manifest of a partition, if it has one.
 pub(super) fn manifest(tx: &Transaction<'_>, key: PartitionKey) -> Result<Option<ManifestRow>> {
     tx.prepare_cached(
-        "SELECT t.uuid, m.epoch, m.incarnation, m.seq, m.object_bytes, m.base_offset, m.end_offset, m.version, m.objects
+        "SELECT t.uuid, m.epoch, m.incarnation, m.seq, m.object_bytes, m.base_offset, m.end_offset, m.version, m.objects,
+                m.bytes, m.first_end_offset, m.first_bytes, m.first_timestamp
          FROM manifest m JOIN topic t ON t.key = m.topic WHERE m.topic = ?1 AND m.partition = ?2",
     )?
     .query_row((key.topic.0, key.partition), |row| Ok(manifest_row(row, key)))
@@ -36,7 +40,13 @@ pub(super) fn manifest(tx: &Transaction<'_>, key: PartitionKey) -> Result<Option
 fn manifest_row(row: &Row<'_>, key: PartitionKey) -> Result<ManifestRow> {
     Ok(ManifestRow {
         version: get_unsigned(row, 7)?,
-        objects: get_unsigned(row, 8)?,
+        summary: ManifestSummary {
+            objects: get_unsigned(row, 8)?,
+            bytes: get_unsigned(row, 9)?,
+            first_end_offset: row.get(10)?,
+            first_bytes: get_unsigned(row, 11)?,
+            first_timestamp: row.get(12)?,
+        },
         manifest: ManifestRef {
             id: ManifestId {
                 log: LogId {
@@ -52,6 +62,15 @@ fn manifest_row(row: &Row<'_>, key: PartitionKey) -> Result<ManifestRow> {
             end_offset: row.get(6)?,
         },
     })
+}
+
+pub(super) fn known(tx: &Transaction<'_>, partitions: &[PartitionKey]) -> Result<Vec<Option<KnownManifest>>> {
+    let one = |row: ManifestRow| KnownManifest {
+        id: row.manifest.id,
+        summary: row.summary,
+    };
+    let rows = partitions.iter().map(|key| manifest(tx, *key));
+    rows.map(|row| Ok(row?.map(one))).collect()
 }
 
 pub(super) fn candidates(

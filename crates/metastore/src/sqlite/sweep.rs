@@ -80,7 +80,7 @@ fn references_of(tx: &Transaction<'_>, log: &LogId) -> Result<LogReferences> {
     };
     Ok(LogReferences {
         exists,
-        objects: row.as_ref().map_or(0, |row| row.objects),
+        objects: row.as_ref().map_or(0, |row| row.summary.objects),
         manifest: row.map(|row| row.manifest),
         unneeded: removal::unneeded_of(tx, log)?,
     })

@@ -13,9 +13,10 @@ use super::{
 use crate::{
     Agents, ArchiveRequest, Archives, Catalog, Cluster, Clusters, CommitReply, CommitRequest, Commits,
     ConfigChange, CreatePartitionsRefusal, CreateTopicRefusal, Extent, Head, Heartbeat, JobReport, Jobs,
-    MergeCandidate, MergeDue, MergeRequest, Merges, NewPartitions, NewTopic, Plan, PlanRequest, Producers,
-    Reads, References, Registered, Registration, Removals, Result, RetainReply, RetainRequest, Retention,
-    Settled, Sweeps, TimeReply, TimeRequest, ToMerge, Topic, Topics, UpkeepStatus, WaitingSegment,
+    KnownManifest, MergeCandidate, MergeDue, MergeRequest, Merges, NewPartitions, NewTopic, Plan,
+    PlanRequest, Producers, Reads, References, Registered, Registration, Removals, Result, RetainReply,
+    RetainRequest, Retention, Settled, Sweeps, TimeReply, TimeRequest, ToMerge, Topic, Topics, UpkeepStatus,
+    WaitingSegment,
 };
 
 impl SqliteMetastore {
@@ -271,6 +272,12 @@ impl Merges for SqliteMetastore {
             merge::to_merge(tx, &partitions, extents_max)
         })
         .await
+    }
+
+    async fn known_manifests(&self, partitions: &[PartitionKey]) -> Result<Vec<Option<KnownManifest>>> {
+        let partitions = partitions.to_vec();
+        self.read("known_manifests", move |tx| merge::known(tx, &partitions))
+            .await
     }
 
     async fn merge(&self, request: &MergeRequest) -> Result<Vec<bool>> {

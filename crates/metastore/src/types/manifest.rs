@@ -41,6 +41,15 @@ pub struct ManifestSummary {
     pub first_timestamp: i64,
 }
 
+/// A manifest and what the metastore knows of its contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownManifest {
+    /// The object.
+    pub id: ManifestId,
+    /// What it should agree with.
+    pub summary: ManifestSummary,
+}
+
 /// When archived extents of a partition are to be merged: as soon as one of these is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MergeDue {

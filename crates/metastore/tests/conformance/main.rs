@@ -95,6 +95,7 @@ conformance! {
         partitions_are_due_by_bytes_extents_and_age,
         candidates_come_in_the_order_of_their_logs,
         what_is_to_be_merged_is_told_as_one,
+        what_is_known_of_a_manifest_is_what_was_said,
         merged_extents_are_listed_in_the_manifest,
         what_a_new_manifest_does_not_need_goes_with_the_old_one,
         an_archive_segment_that_holes_name_is_kept_longer,

@@ -117,6 +117,37 @@ pub async fn what_is_to_be_merged_is_told_as_one(world: &World) {
     assert_eq!(one.extents, extents[2..]);
 }
 
+pub async fn what_is_known_of_a_manifest_is_what_was_said(world: &World) {
+    let writer = world.writer("a").await;
+    let other = archived_partition(world, &writer, 1, 1).await;
+    let partition = archived_partition(world, &writer, 3, 2).await;
+    let nowhere = PartitionKey {
+        topic: TopicKey(partition.topic.0 + 1000),
+        partition: 0,
+    };
+    let known = async || {
+        let asked = [other, nowhere, partition];
+        let known = world.store.known_manifests(&asked).await.unwrap();
+        assert_eq!(known[..2], [None, None]);
+        known[2]
+    };
+    assert_eq!(known().await, None);
+    for (count, seq, said) in [(1, 1, 20), (2, 2, 40)] {
+        let mut new = merged(&writer, &to_merge(world, partition).await, count, seq);
+        new.summary = ManifestSummary {
+            objects: said,
+            bytes: said + 1,
+            first_end_offset: 10,
+            first_bytes: said + 2,
+            first_timestamp: said as i64 + 3,
+        };
+        let (id, summary) = (new.manifest.id, new.summary);
+        let request = merge_request(&writer, vec![new]);
+        assert_eq!(world.store.merge(&request).await, Ok(vec![true]));
+        assert_eq!(known().await, Some(KnownManifest { id, summary }));
+    }
+}
+
 pub async fn merged_extents_are_listed_in_the_manifest(world: &World) {
     let writer = world.writer("a").await;
     let partition = archived_partition(world, &writer, 4, 1).await;

@@ -64,6 +64,18 @@ impl Merges for Reference {
         Ok(partitions.iter().map(one).collect())
     }
 
+    async fn known_manifests(&self, partitions: &[PartitionKey]) -> Result<Vec<Option<KnownManifest>>> {
+        let state = self.state();
+        let one = |key: &PartitionKey| {
+            let row = state.logs.get(key)?.manifest.as_ref()?;
+            Some(KnownManifest {
+                id: row.manifest.id,
+                summary: row.summary,
+            })
+        };
+        Ok(partitions.iter().map(one).collect())
+    }
+
     async fn merge(&self, request: &MergeRequest) -> Result<Vec<bool>> {
         let now_ms = self.now_ms();
         let mut state = self.state();

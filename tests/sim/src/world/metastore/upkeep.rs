@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use esker_metastore::{
-    ArchiveRequest, Archives, Extent, Head, JobReport, Jobs, MergeCandidate, MergeDue, MergeRequest, Merges,
-    References, Removals, Result, RetainReply, RetainRequest, Retention, Sweeps, ToMerge, UpkeepStatus,
-    WaitingSegment,
+    ArchiveRequest, Archives, Extent, Head, JobReport, Jobs, KnownManifest, MergeCandidate, MergeDue,
+    MergeRequest, Merges, References, Removals, Result, RetainReply, RetainRequest, Retention, Sweeps,
+    ToMerge, UpkeepStatus, WaitingSegment,
 };
 use esker_model::{ClusterEpoch, IncarnationId, LogId, ObjectId, PartitionKey, SegmentId, TopicUuid};
 
@@ -124,6 +124,14 @@ impl Merges for ProcessMetastore {
         let partitions = partitions.to_owned();
         self.call("to_merge", Kind::Reads, move |db| async move {
             db.to_merge(&partitions, extents_max).await
+        })
+        .await
+    }
+
+    async fn known_manifests(&self, partitions: &[PartitionKey]) -> Result<Vec<Option<KnownManifest>>> {
+        let partitions = partitions.to_owned();
+        self.call("known_manifests", Kind::Reads, move |db| async move {
+            db.known_manifests(&partitions).await
         })
         .await
     }
