@@ -24,7 +24,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::failure::Outcome;
 
 pub(crate) use flags::{SettingsArgs, environment};
-pub(crate) use output::json as print_json;
+pub(crate) use output::{counted, json as print_json};
 pub(crate) use target::block_on;
 
 /// Commands by what they are for; a test compares it with the real list.
@@ -33,7 +33,7 @@ Run:
   dev          One process, nothing else needed: SQLite and a local directory
   agent        One stateless agent on a shared metastore and bucket
   migrate      Bring the metastore's schema up to date
-  check        Look at metastore, bucket and addresses before an agent starts
+  check        Look at metastore, bucket and addresses before an agent starts, or at all records
   inspect      Print any object of the bucket in words
 
 Use (any broker that speaks Kafka's protocol):
@@ -70,9 +70,11 @@ enum Command {
     /// Bring the metastore's schema up to date; safe to repeat and to run beside live agents
     #[command(after_help = "Example:\n  esker migrate --metastore-url postgres://esker:password@db/esker")]
     Migrate(crate::migrate::MigrateArgs),
-    /// Look at metastore, bucket and addresses as an agent with the same settings would; one line per
-    /// finding, exit code 1 if one of them is bad
-    #[command(after_help = "Example:\n  esker check --config esker.toml")]
+    /// Look at metastore, bucket and addresses as an agent with the same settings would, or with --deep at all
+    /// records; one line per finding, exit code 1 if one of them is bad
+    #[command(
+        after_help = "Example:\n  esker check --config esker.toml\n\nEverything that is stored, beside live agents:\n  esker check --deep --config esker.toml --bytes-per-second 50MiB"
+    )]
     Check(crate::check::CheckArgs),
     /// Print any object of the bucket in words
     #[command(after_help = "Example:\n  esker inspect cluster.json --bucket-url s3://bucket/esker")]

@@ -32,3 +32,11 @@ pub(crate) fn table(table: &Table) -> Outcome {
 pub(crate) fn line(text: &str) -> Outcome {
     write(format!("{text}\n").as_bytes())
 }
+
+/// A number of things, in words.
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}

@@ -7,8 +7,9 @@ use clap::Args;
 use esker_metastore::{JobReport, UpkeepStatus};
 use esker_model::seams::Seams;
 
+use super::output::{self, counted};
 use super::table::Table;
-use super::{age, environment, output};
+use super::{age, environment};
 use crate::failure::{Failure, Outcome};
 use crate::run::{Looked, sentence_of};
 use crate::settings::{self, Layers, MetastoreUrl, Mode, size};
@@ -146,13 +147,6 @@ fn lines(status: &UpkeepStatus) -> Vec<String> {
     ]
     .map(|(name, value)| format!("{name:23}{value}").trim_end().to_owned())
     .into()
-}
-
-fn counted(count: u64, what: &str) -> String {
-    match count {
-        1 => format!("1 {what}"),
-        _ => format!("{count} {what}s"),
-    }
 }
 
 fn jobs(status: &UpkeepStatus) -> Table {

@@ -1,7 +1,6 @@
-//! `esker check`: what an agent with the same settings would meet. One line per finding; exit code 1 if
-//! one of them is bad. Nothing is left behind but, perhaps, an empty bucket directory.
+//! What an agent with the same settings would meet: addresses, metastore, bucket. Nothing is left behind but, perhaps, an
+//! empty bucket directory.
 
-use clap::Args;
 use esker_metastore::postgres::PostgresMetastore;
 use esker_metastore::{Clusters, MetastoreError, MetastoreMetrics};
 use esker_model::seams::Seams;
@@ -9,19 +8,10 @@ use esker_storage::StoreMetrics;
 use esker_storage::preflight::preflight;
 use serde_json::json;
 
-use crate::cli::{SettingsArgs, block_on, print_json, print_lines};
+use crate::cli::{print_json, print_lines};
 use crate::failure::{Failure, Outcome};
 use crate::run::{bind, open_bucket, open_sqlite, postgres_config, sentence_of};
 use crate::settings::{Listener, MetastoreUrl, Settings};
-
-#[derive(Debug, Args)]
-pub(crate) struct CheckArgs {
-    /// Print JSON
-    #[arg(long, help_heading = "Operation")]
-    json: bool,
-    #[command(flatten)]
-    settings: SettingsArgs<false>,
-}
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,27 +40,24 @@ impl Findings {
     }
 }
 
-/// Runs the command.
-pub(crate) fn run(args: &CheckArgs) -> Outcome {
-    let settings = Settings::resolve(&args.settings.layers()?)?;
-    block_on(async {
-        let seams = Seams::real();
-        let mut findings = Findings::default();
-        addresses(&settings, &mut findings).await;
-        metastore(&settings, &seams, &mut findings).await;
-        bucket(&settings, &seams, &mut findings).await;
-        print(args, &findings)
-    })
+/// Looks at everything once and says what it found.
+pub(super) async fn run(settings: &Settings, as_json: bool) -> Outcome {
+    let seams = Seams::real();
+    let mut findings = Findings::default();
+    addresses(settings, &mut findings).await;
+    metastore(settings, &seams, &mut findings).await;
+    bucket(settings, &seams, &mut findings).await;
+    print(&findings, as_json)
 }
 
-fn print(args: &CheckArgs, findings: &Findings) -> Outcome {
+fn print(findings: &Findings, as_json: bool) -> Outcome {
     let word = |grade| match grade {
         Grade::Ok => "ok",
         Grade::Note => "note",
         Grade::Bad => "FAIL",
     };
     let bad = findings.0.iter().any(|finding| finding.grade == Grade::Bad);
-    if args.json {
+    if as_json {
         let list: Vec<_> = findings
             .0
             .iter()

@@ -1,0 +1,8 @@
+//! Clusters that are right, and clusters that are not: what is found is what was damaged, and nothing else.
+
+mod batches;
+mod damage;
+mod findings;
+mod moves;
+mod world;
+mod written;
