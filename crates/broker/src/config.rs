@@ -44,12 +44,12 @@ pub struct BrokerConfig {
     pub archive_grace: Duration,
     /// The time between two sweeps of the bucket.
     pub sweep_interval: Duration,
-    /// When archived records of a partition are merged.
+    /// When archived records are merged, and into what.
     pub merge: MergeLimits,
 }
 
-/// When archived records of a partition are merged: as soon as one of these is reached. Between them they bound what the
-/// metastore holds of a partition, however long its records are kept.
+/// When archived records of a partition are merged, and into what. They are due as soon as one of the first three is
+/// reached: between them those bound what the metastore holds of a partition, however long its records are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MergeLimits {
     /// Bytes of records.
@@ -58,15 +58,33 @@ pub struct MergeLimits {
     pub extents: u64,
     /// Since the first of them was archived.
     pub age: Duration,
+    /// Bytes of batches in one merged segment, unless one batch is larger.
+    pub object_bytes: u64,
+    /// Entries of a manifest; of one that would have more, the oldest move into a leaf.
+    pub manifest_entries: usize,
+    /// Entries of a leaf.
+    pub leaf_entries: usize,
+    /// What is left in an archive segment that is mostly dead moves out if the object has at least so many bytes. Smaller
+    /// ones are left alone: they go when the last of their records are merged.
+    pub repack_bytes: u64,
+}
+
+impl MergeLimits {
+    /// What agents work with, unless they are told otherwise.
+    pub const DEFAULT: Self = Self {
+        bytes: 64 * 1024 * 1024,
+        extents: 128,
+        age: Duration::from_secs(24 * 60 * 60),
+        object_bytes: 64 * 1024 * 1024,
+        manifest_entries: 512,
+        leaf_entries: 256,
+        repack_bytes: 1024 * 1024,
+    };
 }
 
 impl Default for MergeLimits {
     fn default() -> Self {
-        Self {
-            bytes: 64 * 1024 * 1024,
-            extents: 128,
-            age: Duration::from_secs(24 * 60 * 60),
-        }
+        Self::DEFAULT
     }
 }
 

@@ -7,6 +7,7 @@ use esker_model::ObjectId;
 use esker_protocol::messages::ListOffsetsRequest;
 use esker_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use esker_storage::keys::{key_of, object_key};
+use esker_storage::manifest::Manifest;
 use esker_storage::metrics::Op;
 
 use crate::support::{Client, World, topic_name};
@@ -263,4 +264,52 @@ async fn archive_segments_that_are_mostly_dead_are_packed_anew() {
     );
     all_is_there(&agent, &records).await;
     all_is_there(&serving(&world, "late").await, &records).await;
+}
+
+/// What the manifest of partition 0 of the first topic lists, with its leaves.
+async fn manifest(world: &World) -> (Manifest, Vec<Manifest>) {
+    let read = async |id| Manifest::decode(&world.bucket.get_manifest(id).await.unwrap()).unwrap();
+    let present = plan(world, partition(1, 0), 0).await.manifest.unwrap();
+    let root = read(&present.id).await;
+    let mut leaves = Vec::new();
+    for leaf in &root.leaves {
+        leaves.push(read(&leaf.id).await);
+    }
+    (root, leaves)
+}
+
+#[tokio::test]
+async fn a_long_manifest_has_leaves_and_loses_them_from_its_beginning() {
+    let world = World::new();
+    // Each batch is an entry of its own.
+    let pace = Pace {
+        merge: MergeLimits {
+            object_bytes: 1,
+            manifest_entries: 4,
+            leaf_entries: 2,
+            ..MERGE_ALL
+        },
+        ..Pace::default()
+    };
+    let agent = upkeep(&world, "x", pace).await;
+    let mut client = agent.connect();
+    create_all(&mut client, FOR_EVER).await;
+    let mut records = Records::new();
+    for _ in 0..12 {
+        produce_one(&mut client, "one", 0, 1, &mut records).await;
+    }
+    until_merged(&world).await;
+    let (root, leaves) = manifest(&world).await;
+    assert_eq!((root.leaves.len(), root.entries.len()), (4, 4));
+    assert!(leaves.iter().all(|leaf| leaf.entries.len() == 2));
+    all_is_there(&agent, &records).await;
+    all_is_there(&serving(&world, "late").await, &records).await;
+    // The log start passes a leaf, and stands within the next.
+    delete_records(&mut client, "one", 0, 3).await;
+    until(async || manifest(&world).await.0.base_offset == 3).await;
+    assert_eq!(manifest(&world).await.1, leaves[1..]);
+    until(async || count(&world, "merged").await == 9).await;
+    until(async || count(&world, "manifest").await == 4).await;
+    all_from(&agent, &records, 3).await;
+    all_from(&serving(&world, "later").await, &records, 3).await;
 }

@@ -34,6 +34,7 @@ pub const MERGE_ALL: MergeLimits = MergeLimits {
     bytes: 1,
     extents: 1,
     age: Duration::ZERO,
+    ..MergeLimits::DEFAULT
 };
 
 /// Merges nothing.
@@ -41,6 +42,7 @@ pub const MERGE_NOTHING: MergeLimits = MergeLimits {
     bytes: u64::MAX >> 2,
     extents: u64::MAX >> 2,
     age: LONG,
+    ..MergeLimits::DEFAULT
 };
 
 impl Default for Pace {

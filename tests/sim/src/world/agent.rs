@@ -388,6 +388,7 @@ impl Agent {
             bytes: 1_000 << drawn.below(8),
             extents: 2 + drawn.below(10),
             age: interval * (1 + drawn.below(6) as u32),
+            ..MergeLimits::DEFAULT
         }
     }
 

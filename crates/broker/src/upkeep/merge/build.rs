@@ -1,7 +1,7 @@
 //! From batches of one partition to merged segments, and to the entries of its manifest. No I/O.
 //!
-//! What holds: a merged segment has at most [`OBJECT_BYTES_MAX`](super::OBJECT_BYTES_MAX) of batches, unless one batch is
-//! larger. Batches lie end to end; where some cannot be read there is a hole.
+//! What holds: a merged segment has at most [`MergeLimits::object_bytes`](crate::config::MergeLimits) of batches, unless one
+//! batch is larger. Batches lie end to end; where some cannot be read there is a hole.
 
 use esker_metastore::Extent;
 use esker_model::{LogId, SegmentId};

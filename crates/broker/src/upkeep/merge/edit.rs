@@ -7,11 +7,7 @@ use esker_metastore::ManifestSummary;
 use esker_model::{ManifestId, ObjectId};
 use esker_storage::manifest::{Entry, Leaf, ListedSegment, Manifest};
 
-/// Entries of a manifest that has no room for more: the older half moves into a leaf.
-pub(super) const ENTRIES_MAX: usize = 512;
-
-/// Entries of a leaf.
-pub(super) const LEAF_ENTRIES: usize = 256;
+use crate::config::MergeLimits;
 
 /// A manifest that is being replaced.
 #[derive(Debug)]
@@ -109,11 +105,17 @@ impl Edit {
     }
 
     /// The entries that are to become a leaf of this name, if there are too many.
-    pub(super) fn split_leaf(&mut self, name: impl FnOnce() -> ManifestId) -> Option<Manifest> {
-        if self.manifest.entries.len() <= ENTRIES_MAX {
+    pub(super) fn split_leaf(
+        &mut self,
+        limits: &MergeLimits,
+        name: impl FnOnce() -> ManifestId,
+    ) -> Option<Manifest> {
+        let count = self.manifest.entries.len();
+        if count <= limits.manifest_entries {
             return None;
         }
-        let entries: Vec<Entry> = self.manifest.entries.drain(..LEAF_ENTRIES).collect();
+        let oldest = ..limits.leaf_entries.min(count);
+        let entries: Vec<Entry> = self.manifest.entries.drain(oldest).collect();
         let first = entries.first()?.base_offset();
         let mut leaf = Manifest::empty(name(), first.max(self.manifest.base_offset));
         leaf.entries = entries;

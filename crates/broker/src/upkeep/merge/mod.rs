@@ -48,9 +48,6 @@ use repack::Move;
 use rewrite::{Rewrite, Rewritten, Suspects};
 use undecided::Undecided;
 
-/// Bytes of batches in one merged segment.
-pub(super) const OBJECT_BYTES_MAX: u64 = 64 * 1024 * 1024;
-
 /// Partitions that one call replaces the manifests of: their heads are locked together for a moment.
 const PARTITIONS_AT_ONCE: usize = 256;
 
@@ -140,7 +137,9 @@ impl Merge {
         let metastore = Arc::clone(&self.upkeep.metastore);
         self.undecided.decide(&self.upkeep).await?;
         self.suspects.next_pass();
-        let MergeLimits { bytes, extents, age } = self.upkeep.merge;
+        let MergeLimits {
+            bytes, extents, age, ..
+        } = self.upkeep.merge;
         let due = MergeDue {
             bytes,
             extents,
@@ -331,7 +330,7 @@ async fn put(upkeep: &Upkeep, rewritten: Rewritten) -> Result<Put, MergeError> {
         }
         edit.append(entry);
     }
-    while let Some(leaf) = edit.split_leaf(|| upkeep.new_manifest(from.log)) {
+    while let Some(leaf) = edit.split_leaf(&upkeep.merge, || upkeep.new_manifest(from.log)) {
         let encoded = leaf.encode().map_err(MergeError::Manifest)?;
         let Some(line) = Leaf::of(&leaf, encoded.object_bytes()) else {
             break;

@@ -17,9 +17,6 @@ use crate::upkeep::archive::gather::{self, Chain, Gathered};
 use crate::upkeep::archive::pack::{self, OBJECT_BYTES_MAX, Packed};
 use crate::upkeep::job::Lease;
 
-/// Smaller ones are left alone: they go within a day, when the last of their records are merged.
-const BYTES_MIN: u64 = 1024 * 1024;
-
 /// Archive segments that are looked at together.
 const SEGMENTS_AT_ONCE: usize = 64;
 
@@ -40,7 +37,7 @@ impl Merge {
             let dead = self
                 .upkeep
                 .metastore
-                .mostly_dead(BYTES_MIN, SEGMENTS_AT_ONCE)
+                .mostly_dead(self.upkeep.merge.repack_bytes, SEGMENTS_AT_ONCE)
                 .await?;
             if dead.is_empty() || !lease.renew().await {
                 return Ok(());

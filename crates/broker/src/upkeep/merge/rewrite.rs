@@ -14,10 +14,10 @@ use esker_storage::StoreError;
 use esker_storage::manifest::{Entry, ListedSegment, Manifest};
 use esker_storage::segment::InvalidRun;
 
-use super::OBJECT_BYTES_MAX;
 use super::build::{Builder, Built};
 use super::edit::Edit;
 use super::read::Chunks;
+use crate::config::MergeLimits;
 use crate::fetch::listed;
 use crate::manifests;
 use crate::upkeep::Upkeep;
@@ -111,14 +111,20 @@ impl Rewrite {
             edit,
         };
         if with_extents {
-            rewrite.choose(suspects, bytes_max, retention_ms);
+            rewrite.choose(suspects, &upkeep.merge, bytes_max, retention_ms);
         }
         let changes = !rewrite.edit.unneeded.is_empty() || rewrite.waiting > 0;
         Ok(changes.then_some(rewrite))
     }
 
     /// Takes as much of what waits as there is room for, and of the end of the manifest what is small beside it.
-    fn choose(&mut self, suspects: &Suspects, bytes_max: u64, retention_ms: Option<i64>) {
+    fn choose(
+        &mut self,
+        suspects: &Suspects,
+        limits: &MergeLimits,
+        bytes_max: u64,
+        retention_ms: Option<i64>,
+    ) {
         let meets = |first: &Extent| first.base_offset == self.edit.manifest.end_offset();
         if !self.edit.is_empty() && !self.from.extents.first().is_some_and(meets) {
             // Nothing may lie between them. Whoever let it come to that will be found by a check.
@@ -138,7 +144,7 @@ impl Rewrite {
         while let Some((last, before)) = self.edit.last_segment() {
             let since = before.unwrap_or(last.archived_ms);
             let span = self.from.archived_ms.saturating_sub(since);
-            let small = last.bytes() <= bytes && last.bytes() + bytes <= OBJECT_BYTES_MAX.min(bytes_max);
+            let small = last.bytes() <= bytes && last.bytes() + bytes <= limits.object_bytes.min(bytes_max);
             let is_suspect = suspects.has(self.from.partition, last);
             if !small || is_suspect || span_max.is_some_and(|max| span > max) {
                 break;
@@ -181,7 +187,8 @@ impl Rewrite {
         let log = from.log;
         let mut name = || upkeep.new_merged_segment(log);
         let begin = sources.first().map_or(from.log_start, |first| first.base_offset);
-        let mut builder = Builder::new(log, begin, from.archived_ms, OBJECT_BYTES_MAX, &mut name);
+        let bytes_max = upkeep.merge.object_bytes;
+        let mut builder = Builder::new(log, begin, from.archived_ms, bytes_max, &mut name);
         let (mut taken, mut lost) = (0, Vec::new());
         for (number, extent) in sources.iter().enumerate() {
             let read = match extent.chunk {

@@ -15,8 +15,11 @@ use esker_storage::segment::archive::{self, ArchivedBatch};
 use uuid::Uuid;
 
 use super::build::{Builder, Built};
-use super::edit::{ENTRIES_MAX, Edit, LEAF_ENTRIES};
+use super::edit::Edit;
+use crate::config::MergeLimits;
 use crate::upkeep::archive::gather::Gathered;
+
+const LIMITS: MergeLimits = MergeLimits::DEFAULT;
 
 const LOG: LogId = LogId {
     topic: TopicUuid(Uuid::from_u128(5)),
@@ -154,7 +157,7 @@ impl World {
             self.expected.push(entry.clone());
             edit.append(entry);
         }
-        while let Some(leaf) = edit.split_leaf(|| manifest_id(self.seqs + 1)) {
+        while let Some(leaf) = edit.split_leaf(&LIMITS, || manifest_id(self.seqs + 1)) {
             self.seqs += 1;
             let object_bytes = leaf.encode().unwrap().object_bytes();
             let line = Leaf::of(&leaf, object_bytes).unwrap();
@@ -175,7 +178,7 @@ impl World {
         let listed = self.listed();
         assert_eq!(listed, self.expected);
         assert!(self.root.base_offset <= self.log_start.max(listed.first().map_or(0, Entry::base_offset)));
-        assert!(self.root.entries.len() <= ENTRIES_MAX);
+        assert!(self.root.entries.len() <= LIMITS.manifest_entries);
         let after = self.referred();
         assert_eq!(*unneeded, before.difference(&after).copied().collect());
         let first = listed.first();
@@ -224,16 +227,16 @@ fn a_manifest_lists_what_it_should_however_often_it_is_replaced() {
 fn the_older_half_of_a_full_manifest_becomes_a_leaf() {
     let mut world = World::new(1);
     let mut edit = Edit::new(world.root.clone());
-    for _ in 0..=ENTRIES_MAX {
+    for _ in 0..=LIMITS.manifest_entries {
         let entry = world.new_entry(edit.manifest.end_offset());
         edit.append(entry);
     }
     let first = edit.manifest.entries[0].clone();
-    let leaf = edit.split_leaf(|| manifest_id(7)).unwrap();
-    assert_eq!((leaf.id, leaf.entries.len()), (manifest_id(7), LEAF_ENTRIES));
+    let leaf = edit.split_leaf(&LIMITS, || manifest_id(7)).unwrap();
+    assert_eq!((leaf.id, leaf.entries.len()), (manifest_id(7), LIMITS.leaf_entries));
     assert_eq!(leaf.entries[0], first);
-    assert_eq!(edit.manifest.entries.len(), ENTRIES_MAX + 1 - LEAF_ENTRIES);
-    assert!(edit.split_leaf(|| manifest_id(8)).is_none());
+    assert_eq!(edit.manifest.entries.len(), LIMITS.manifest_entries + 1 - LIMITS.leaf_entries);
+    assert!(edit.split_leaf(&LIMITS, || manifest_id(8)).is_none());
 }
 
 /// A batch of about so many bytes.
