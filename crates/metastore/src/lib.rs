@@ -14,6 +14,8 @@
 //! [`MetastoreError::UnknownOutcome`] may have taken effect: a commit is then settled
 //! ([`Commits::settle`]), everything else is idempotent and may be repeated.
 
+#[cfg(feature = "auditing")]
+pub mod auditing;
 #[cfg(feature = "benching")]
 pub mod benching;
 mod error;

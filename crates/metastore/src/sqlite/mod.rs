@@ -15,6 +15,8 @@
 
 mod agents;
 mod archive;
+#[cfg(feature = "auditing")]
+mod auditing;
 mod cluster;
 mod codec;
 mod commit;

@@ -128,6 +128,21 @@ pub(super) fn unneeded_of(tx: &Transaction<'_>, log: &LogId) -> Result<Vec<Objec
     Ok(found)
 }
 
+/// All objects of single partitions that are to be removed, with when they were released.
+#[cfg(feature = "auditing")]
+pub(super) fn all_released(tx: &Transaction<'_>) -> Result<Vec<(ObjectId, i64)>> {
+    let mut statement = tx.prepare_cached(
+        "SELECT kind, epoch, incarnation, seq, released_ms, topic_uuid, partition FROM unneeded_object
+         ORDER BY topic_uuid, partition, kind, incarnation, seq",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((object(row)?, row.get(4)?));
+    }
+    Ok(found)
+}
+
 pub(super) fn forget(tx: &Transaction<'_>, objects: &[ObjectId]) -> Result<()> {
     for object in objects {
         if let Some((kind, log, _, seq)) = of_log(object) {
