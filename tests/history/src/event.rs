@@ -97,6 +97,21 @@ impl Retention {
     };
 }
 
+/// What an audit of bucket and metastore can find.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Flaw {
+    /// Something refers to an object that is not there, or is not what was written.
+    Missing,
+    /// An offset is in no list, or in two of them.
+    Uncovered,
+    /// What is counted of a list is not what it holds.
+    Miscounted,
+    /// An object stays to which nothing refers.
+    Orphan,
+    /// The metastore holds more, or for longer, than it should.
+    Rows,
+}
+
 /// What an agent uses of one of its memory budgets.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Memory {
@@ -341,6 +356,23 @@ pub enum What {
     Unsettled {
         /// The object's key.
         key: String,
+    },
+    /// Somebody who looked at bucket and metastore from outside, while nothing was done to the system, found something
+    /// that must not be.
+    Audited {
+        /// What kind of thing.
+        flaw: Flaw,
+        /// In words.
+        what: String,
+    },
+    /// The only copy of some records was removed from the bucket, or damaged there, on purpose.
+    Lost {
+        /// Whose records.
+        partition: Partition,
+        /// Offset of the first.
+        first: i64,
+        /// Offset after the last.
+        end: i64,
     },
     /// All partitions forgot what they knew of producers, as they do after a day without a record. Nothing
     /// was under way just then.

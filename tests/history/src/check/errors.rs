@@ -5,7 +5,8 @@
 //! - *no-offset*: an answer without an error has no offset.
 //! - *error-code*: an error that no correct client can be given. Clients of a history keep the protocol, so
 //!   what is left are our own failures (6, 7, 19 for producers; 6, 56 for readers), topics that are gone, and
-//!   what follows from the client's own doing.
+//!   what follows from the client's own doing. CORRUPT_MESSAGE only where records were lost on purpose
+//!   ([`super::lost`]);
 //! - *unknown-topic*: a topic that nobody had asked to delete is said not to exist. By name only if nobody
 //!   creates topics of that name: an agent may know a former one for a moment longer.
 //!   (OFFSET_OUT_OF_RANGE is judged by what may have been removed: [`super::removal`].)
@@ -174,6 +175,7 @@ impl Errors {
         }
         let allowed = match *error {
             OFFSET_OUT_OF_RANGE => true,
+            CORRUPT_MESSAGE if context.lost.has(place, *from) => true,
             code => self.reader_may_get(context, at, known, code, !by_name, about, findings),
         };
         if !allowed {
@@ -230,7 +232,8 @@ impl Errors {
                 (what, about())
             });
         }
-        if !self.reader_may_get(context, at, known, *error, false, about, findings) {
+        let looks_at_lost = *error == CORRUPT_MESSAGE && may_be_none && !context.lost.of(place).is_empty();
+        if !looks_at_lost && !self.reader_may_get(context, at, known, *error, false, about, findings) {
             findings.add(Promise::HonestErrors, "error-code", at.us(), || {
                 let what = format!(
                     "ListOffsets of {} got error {error}, which it cannot have caused",

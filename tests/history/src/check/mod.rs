@@ -9,6 +9,7 @@
 //! by size, each move of a log start looks at what is known to stand in that log once more.)
 
 mod acknowledged;
+mod audit;
 mod batches;
 mod bytes;
 mod duplicates;
@@ -20,6 +21,7 @@ mod findings;
 mod high_watermark;
 mod list_offsets;
 mod log;
+mod lost;
 mod memory;
 mod offsets;
 mod order;
@@ -44,6 +46,7 @@ use crate::{History, Violation, What};
 use batches::Batches;
 use findings::Findings;
 use log::PlaceLog;
+use lost::Lost;
 use places::Places;
 
 /// What all rules look things up in.
@@ -52,6 +55,7 @@ pub(crate) struct Context<'h> {
     pub terms: &'h Terms,
     pub places: Places,
     pub batches: Batches,
+    pub lost: Lost,
     /// When the partitions forgot their producers for the first time.
     forgotten_us: Option<u64>,
 }
@@ -94,6 +98,7 @@ pub fn check(history: &History, terms: &Terms) -> Vec<Violation> {
         terms,
         places: Places::new(history),
         batches: Batches::new(history.clients.len()),
+        lost: Lost::default(),
         forgotten_us: first_forgotten_us(history),
     };
     let mut findings = Findings::default();
@@ -207,6 +212,8 @@ impl Pass {
             }
             What::Restorable { .. } => self.restorable.push(at.at),
             What::Unsettled { .. } => restorable::unsettled(at, findings),
+            What::Audited { .. } => audit::judge(at, findings),
+            What::Lost { .. } => context.lost.event(&mut context.places, at),
             What::ProducersForgotten
             | What::Unanswered { .. }
             | What::Finished

@@ -9,7 +9,7 @@
 //!
 //! Of a read-through:
 //! - *read-through-gap*: what its reader was shown since it began, by the agent that it names, leaves out an
-//!   offset between the log start and the end.
+//!   offset between the log start and the end, other than those that were lost on purpose.
 //!
 //! Sound because offsets are given without gaps (no topic is cleaned by key yet), an answer begins with the
 //! batch that holds the offset asked for, of which the reader leaves out what lies before it, and nothing
@@ -138,6 +138,8 @@ impl Offsets {
                 _ => None,
             })
             .collect();
+        let place = context.places.find(*partition);
+        shown.extend_from_slice(place.map_or(&[], |place| context.lost.of(place)));
         shown.sort_unstable();
         let mut next = *log_start;
         for (first, end) in shown {

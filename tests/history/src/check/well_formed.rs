@@ -100,7 +100,7 @@ fn wrong(context: &Context<'_>, at: At<'_>) -> Option<&'static str> {
             () if no_life(*by) => Some("nobody described the agent's life"),
             () => None,
         },
-        What::Damaged { partition, .. } => {
+        What::Damaged { partition, .. } | What::Lost { partition, .. } => {
             no_partition(*partition).then_some("nobody described its topic, or its index is absurd")
         }
         What::MemoryUsed { life, .. } | What::ReadAgain { life, .. } => {
@@ -115,6 +115,7 @@ fn wrong(context: &Context<'_>, at: At<'_>) -> Option<&'static str> {
         | What::EpochRaised { .. }
         | What::Restorable { .. }
         | What::Unsettled { .. }
+        | What::Audited { .. }
         | What::ProducersForgotten => None,
     }
 }

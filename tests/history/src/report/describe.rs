@@ -222,6 +222,16 @@ pub(super) fn what(history: &History, what: &What, offsets: Option<(i64, i64)>) 
             format!("a restore lists {count} records")
         }
         What::Unsettled { key } => format!("{key} is unsettled"),
+        What::Audited { what, .. } => format!("an audit finds: {what}"),
+        What::Lost {
+            partition,
+            first,
+            end,
+        } => format!(
+            "what holds offsets {first} to {} of {} is removed or damaged on purpose",
+            end - 1,
+            names::partition(history, *partition)
+        ),
         What::ProducersForgotten => "all partitions forget their producers".to_owned(),
     }
 }

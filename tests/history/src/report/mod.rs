@@ -154,6 +154,7 @@ impl Selection {
                     (3, about.partitions.contains(partition))
                 }
                 What::Created { topic, .. } => (1, is_of(topic)),
+                What::Lost { partition, .. } => (1, about.partitions.contains(partition)),
                 _ => continue,
             };
             if removes && event.at_us <= to_us {

@@ -5,7 +5,7 @@ use crate::What;
 use crate::event::{Batch, Life, Memory, Query};
 
 /// A read that got an error.
-fn failed_read(story: &mut Story, from: i64, error: i16) -> usize {
+pub(super) fn failed_read(story: &mut Story, from: i64, error: i16) -> usize {
     let what = What::Fetched {
         partition: story.p,
         by_name: false,

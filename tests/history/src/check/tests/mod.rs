@@ -1,6 +1,7 @@
 //! Histories made by hand, that pass and that fail; and a small model of a correct system, whose histories
 //! pass until something in them is changed.
 
+mod audits;
 mod copies;
 mod dice;
 mod faults;
