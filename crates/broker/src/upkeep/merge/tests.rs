@@ -233,9 +233,15 @@ fn the_older_half_of_a_full_manifest_becomes_a_leaf() {
     }
     let first = edit.manifest.entries[0].clone();
     let leaf = edit.split_leaf(&LIMITS, || manifest_id(7)).unwrap();
-    assert_eq!((leaf.id, leaf.entries.len()), (manifest_id(7), LIMITS.leaf_entries));
+    assert_eq!(
+        (leaf.id, leaf.entries.len()),
+        (manifest_id(7), LIMITS.leaf_entries)
+    );
     assert_eq!(leaf.entries[0], first);
-    assert_eq!(edit.manifest.entries.len(), LIMITS.manifest_entries + 1 - LIMITS.leaf_entries);
+    assert_eq!(
+        edit.manifest.entries.len(),
+        LIMITS.manifest_entries + 1 - LIMITS.leaf_entries
+    );
     assert!(edit.split_leaf(&LIMITS, || manifest_id(8)).is_none());
 }
 
