@@ -10,6 +10,7 @@
     reason = "the simulator brings its own runtime, whose clock and tasks follow the seed"
 )]
 
+pub mod audit;
 pub mod clients;
 pub mod log;
 pub mod net;

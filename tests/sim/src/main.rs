@@ -5,6 +5,8 @@
     reason = "real time outside of the runs: how long they take, and a seed that nobody chose"
 )]
 
+mod watchdog;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -17,9 +19,8 @@ use clap::Parser;
 use esker_history::report;
 use esker_sim::run::{self, Figures, Outcome};
 use esker_sim::setup::Setup;
-
-/// A seed that runs for so long has stopped making progress.
-const SEED_MAX: Duration = Duration::from_secs(120);
+use esker_sim::world::tally::Counts;
+use watchdog::Watchdog;
 
 /// Runs whole Esker clusters in simulated time and holds what their clients saw against the promises.
 #[derive(Parser, Debug)]
@@ -242,6 +243,9 @@ impl Total {
         sum.records_read += one.records_read;
         sum.shortened += one.shortened;
         sum.events += one.events;
+        for (what, times) in &one.counts {
+            *sum.counts.entry(*what).or_default() += times;
+        }
         if let Some(first) = outcome.violations.first() {
             self.failed.push(seed);
             *self
@@ -348,6 +352,7 @@ fn summary(total: &Total, from: u64, took: Duration) -> String {
         figures.shortened,
         figures.events,
     );
+    text.push_str(&counts(&figures.counts));
     for (rule, count) in &total.by_rule {
         text.push_str(&format!("broken: {rule}: {count} seed(s)\n"));
     }
@@ -357,34 +362,19 @@ fn summary(total: &Total, from: u64, took: Duration) -> String {
     text
 }
 
+/// A line for each group of what was counted.
+fn counts(counts: &Counts) -> String {
+    let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for ((group, what), times) in counts {
+        groups.entry(group).or_default().push(format!("{what} {times}"));
+    }
+    let line = |(group, counted): (&str, Vec<String>)| format!("{group:<22} {}\n", counted.join(", "));
+    groups.into_iter().map(line).collect()
+}
+
 /// A seed that nobody chose.
 fn fresh() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.as_nanos() as u64 % 1_000_000_000)
-}
-
-/// Ends the program with a word about the seed if it does not end.
-struct Watchdog(std::sync::mpsc::Sender<()>);
-
-impl Watchdog {
-    fn start(seed: u64) -> Self {
-        let (alive, dead) = std::sync::mpsc::channel::<()>();
-        std::thread::spawn(move || {
-            if dead.recv_timeout(SEED_MAX) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-                eprintln!(
-                    "seed {seed} makes no progress: {} s of real time have passed; replay it with: make sim SEED={seed}",
-                    SEED_MAX.as_secs()
-                );
-                std::process::exit(1);
-            }
-        });
-        Self(alive)
-    }
-}
-
-impl Drop for Watchdog {
-    fn drop(&mut self) {
-        let _ = self.0.send(());
-    }
 }

@@ -1,8 +1,9 @@
 //! The clock of a run, and the history that everybody writes into.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use esker_history::event::{Client, Life, Topic};
+use esker_history::event::{Client, Life, Partition, Topic};
 use esker_history::{History, What};
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -13,7 +14,11 @@ use uuid::Uuid;
 pub struct Recorder {
     begun: Instant,
     history: Arc<Mutex<History>>,
+    lost: Arc<Mutex<Lost>>,
 }
+
+/// Offsets that were lost on purpose: the first, and the one after the last.
+type Lost = BTreeMap<Partition, Vec<(i64, i64)>>;
 
 impl Recorder {
     /// An empty history that begins now. Must be called inside a runtime.
@@ -21,6 +26,7 @@ impl Recorder {
         Self {
             begun: Instant::now(),
             history: Arc::default(),
+            lost: Arc::default(),
         }
     }
 
@@ -39,6 +45,25 @@ impl Recorder {
     pub fn note(&self, what: What) {
         let at_us = self.now_us();
         self.history.lock().push(at_us, None, what);
+    }
+
+    /// Records were lost on purpose.
+    pub fn lost(&self, partition: Partition, first: i64, end: i64) {
+        self.lost.lock().entry(partition).or_default().push((first, end));
+        self.note(What::Lost {
+            partition,
+            first,
+            end,
+        });
+    }
+
+    /// Where the records end that were lost on purpose, if the one at an offset was. A client has no other way to know; a
+    /// person who saw the error would look for it, and go on there.
+    pub fn lost_until(&self, partition: Partition, offset: i64) -> Option<i64> {
+        let lost = self.lost.lock();
+        let mut covers = lost.get(&partition)?.iter();
+        let covers = covers.find(|(first, end)| *first <= offset && offset < *end);
+        covers.map(|(_, end)| *end)
     }
 
     /// A new client.

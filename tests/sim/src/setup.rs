@@ -4,6 +4,7 @@
 //! how agents are set, so that a few faults meet often as well as many at once.
 
 pub mod retention;
+pub mod upkeep;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::world::agent::AgentPlan;
 use crate::world::mix;
 use crate::world::nemesis::{FAULTS, Fault, FaultPlan};
 use crate::world::weather::Weather;
+use upkeep::UpkeepPlan;
 
 /// Most agents of a run.
 pub const AGENTS_MAX: u64 = 5;
@@ -145,7 +147,18 @@ impl Setup {
         // Drawn apart, so that a seed is what it was without it.
         let draw = Draw(SeededRng::new(mix(seed, "retention")));
         retention::add(&draw, &mut setup, [&stable, &everything]);
+        let draw = Draw(SeededRng::new(mix(seed, "loss")));
+        if setup.upkeep().is_some() && setup.ending == Ending::ReadThrough && draw.chance(8) {
+            setup.faults.loses_every = Some(draw.ms(3_000, 30_000));
+        }
         setup
+    }
+}
+
+impl Setup {
+    /// How agents do upkeep, if they do.
+    pub fn upkeep(&self) -> Option<&UpkeepPlan> {
+        self.agents.first()?.upkeep.as_ref()
     }
 }
 
@@ -167,9 +180,10 @@ fn agents(draw: &Draw) -> Vec<AgentPlan> {
     let segment_bytes = draw.one_of(&[4 << 10, 16 << 10, 64 << 10, 256 << 10, 8 << 20]);
     let flush_interval = Duration::from_millis(draw.one_of(&[0, 0, 20, 100, 100, 400]));
     let exact_clocks = draw.chance(40);
-    let archive = draw
-        .chance(60)
-        .then(|| (draw.ms(500, 15_000), draw.ms(0, 12_000)));
+    let upkeep = draw.chance(60).then(|| {
+        let (interval, grace) = (draw.ms(500, 15_000), draw.ms(0, 12_000));
+        UpkeepPlan::draw(draw, interval, grace)
+    });
     (0..count)
         .map(|n| AgentPlan {
             name: format!("agent-{n}"),
@@ -177,7 +191,7 @@ fn agents(draw: &Draw) -> Vec<AgentPlan> {
             flush_interval,
             memory_bytes: 64 << 20,
             cache_bytes: draw.one_of(&[256 << 10, 4 << 20, 16 << 20]),
-            archive,
+            upkeep: upkeep.clone(),
             drift_ppm: if exact_clocks {
                 0
             } else {
@@ -317,6 +331,8 @@ fn faults(draw: &Draw) -> FaultPlan {
             &mut store.slow_get,
             &mut store.cut_body,
             &mut store.flipped,
+            &mut store.delete_error,
+            &mut store.cut_list,
         ] {
             if draw.chance(40) {
                 *chance = draw.between(1, 30) as u32;
@@ -330,6 +346,8 @@ fn faults(draw: &Draw) -> FaultPlan {
             &mut metastore.lost_reply,
             &mut metastore.late,
             &mut metastore.refused,
+            &mut metastore.shared_lease,
+            &mut metastore.stands_still,
         ] {
             if draw.chance(50) {
                 *chance = draw.between(1, 40) as u32;
@@ -341,7 +359,7 @@ fn faults(draw: &Draw) -> FaultPlan {
         every: draw.ms(800, 8_000),
         weather,
         forget_after: draw.chance(6).then(|| draw.ms(5_000, 30_000)),
-        sweep_every: draw.chance(60).then(|| draw.ms(1_000, 6_000)),
         begins_in_trouble: draw.chance(15),
+        loses_every: None,
     }
 }

@@ -58,6 +58,8 @@ fn the_tail_costs_no_reads() {
         let mut setup = Setup::of(seed);
         setup.agents.truncate(1);
         setup.late_agents = 0;
+        // Where there is upkeep agents begin anew before everything is read.
+        setup.agents.iter_mut().for_each(|agent| agent.upkeep = None);
         setup.ending = Ending::ReadThrough;
         setup.faults.kinds.clear();
         setup.faults.weather = Weather::fair();

@@ -53,6 +53,7 @@ pub async fn read_through(
 }
 
 const OUT_OF_RANGE: i16 = 1;
+const CORRUPT_MESSAGE: i16 = 2;
 
 struct Reader {
     cluster: Arc<Cluster>,
@@ -128,6 +129,11 @@ impl Reader {
                 Some(next) if next > position => position = next,
                 _ => {
                     let error = data.error_code;
+                    let lost = ctx.record.lost_until(self.place.partition, position);
+                    if let Some(next) = lost.filter(|_| error == CORRUPT_MESSAGE) {
+                        position = next;
+                        continue;
+                    }
                     self.wait(format!(
                         "a Fetch at {position} of {end} brings nothing, error {error}"
                     ))

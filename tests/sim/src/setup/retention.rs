@@ -10,6 +10,7 @@ use std::time::Duration;
 use esker_history::event::Retention;
 use esker_model::seams::Rng;
 
+use super::upkeep::UpkeepPlan;
 use super::{Draw, Setup};
 use crate::clients::payload::TIMESTAMP_BASE_MS;
 use crate::clients::{AltererPlan, DeleterPlan};
@@ -97,9 +98,10 @@ pub(super) fn add(draw: &Draw, setup: &mut Setup, [stable, everything]: [&[(Stri
     }
     // Without archiving nothing goes: that has to hold too, but more is to be seen otherwise.
     if (limits || alters) && draw.chance(75) {
-        let archive = (draw.ms(500, 6_000), draw.ms(0, 12_000));
+        let (interval, grace) = (draw.ms(500, 6_000), draw.ms(0, 12_000));
+        let upkeep = UpkeepPlan::draw(draw, interval, grace);
         for agent in &mut setup.agents {
-            agent.archive.get_or_insert(archive);
+            agent.upkeep.get_or_insert_with(|| upkeep.clone());
         }
     }
 }
@@ -110,12 +112,7 @@ impl Setup {
     /// A job that was left to an agent that died is free when that was fenced; then the records are archived when they
     /// are old enough, at the next look, and the next round of retention finds them.
     pub fn retained_within(&self) -> Option<Duration> {
-        let slowest = self
-            .agents
-            .iter()
-            .filter_map(|agent| Some(agent.archive?.0))
-            .max()?;
-        Some(Duration::from_secs(40) + slowest * 4)
+        Some(Duration::from_secs(40) + self.upkeep()?.interval * 4)
     }
 
     /// How long after the faults it shows whether records go that nobody has to keep, if `settled` is when nothing

@@ -11,12 +11,12 @@ use async_trait::async_trait;
 use esker_broker::authorizer::AllowAll;
 use esker_broker::budget::Budget;
 use esker_broker::metrics::BrokerMetrics;
-use esker_broker::{Broker, BrokerConfig, Dependencies, ListenerConfig, MergeLimits, StartError, StopReason};
+use esker_broker::{Broker, BrokerConfig, Dependencies, ListenerConfig, StartError, StopReason};
 use esker_history::What;
 use esker_history::event::{Client, Life, Memory};
 use esker_metastore::MetastoreError;
-use esker_model::seams::{Rng, Seams, SeededRng, Signal};
-use esker_model::{ClusterEpoch, IncarnationId};
+use esker_model::IncarnationId;
+use esker_model::seams::{Seams, SeededRng, Signal};
 use esker_storage::Bucket;
 use esker_storage::bucket::BucketOptions;
 use esker_storage::cache::LruCache;
@@ -26,50 +26,18 @@ use parking_lot::Mutex;
 use super::clock::MachineClock;
 use super::metastore::ProcessMetastore;
 use super::pipe::{Road, Wire, Wires};
-use super::store::{ProcessStore, WholeReads};
+use super::reach::Reach;
+use super::store::{Line, ProcessStore, WholeReads};
 use super::tasks::{ProcessSpawner, Tasks};
 use super::{World, mix};
 use crate::net::{Connection, Door};
+use crate::setup::upkeep::UpkeepPlan;
 
 /// Wait before a process tries again to begin an incarnation.
 const START_AGAIN: Duration = Duration::from_secs(1);
 
-/// Longer than any run.
-const NEVER: Duration = Duration::from_secs(1_000_000);
-
 /// How long a client waits for a connection to somebody whom it cannot reach.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
-
-/// What an agent cannot reach.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Cut {
-    /// The metastore.
-    pub metastore: bool,
-    /// The object store.
-    pub store: bool,
-    /// Reads of the object store only.
-    pub reads: bool,
-    /// Reads of `cluster.json` only.
-    pub epoch: bool,
-    /// Clients whose number has its bit set in here (modulo 64).
-    pub clients: u64,
-}
-
-/// What an agent can reach now.
-#[derive(Default)]
-pub struct Reach(Mutex<Cut>);
-
-impl Reach {
-    /// What is cut off now.
-    pub fn now(&self) -> Cut {
-        *self.0.lock()
-    }
-
-    /// Changes what is cut off.
-    pub fn change(&self, change: impl FnOnce(&mut Cut)) {
-        change(&mut self.0.lock());
-    }
-}
 
 /// Settings of one agent that runs differ in.
 #[derive(Clone, Debug)]
@@ -84,8 +52,8 @@ pub struct AgentPlan {
     pub memory_bytes: u64,
     /// What its cache may weigh.
     pub cache_bytes: u64,
-    /// After which time records are archived, and after which what they were read from goes; never, if there is none.
-    pub archive: Option<(Duration, Duration)>,
+    /// How it does upkeep; if there is none, nobody does.
+    pub upkeep: Option<UpkeepPlan>,
     /// How much its monotonic clock gains.
     pub drift_ppm: i64,
     /// How far its wall clock is off.
@@ -193,7 +161,7 @@ impl Agent {
             self.world.record.ended(life);
             let again = reads.take(self.cache_bytes());
             // Archiving reads what is not in the cache, and leaves it out.
-            for (key, times) in again.into_iter().filter(|_| self.plan.archive.is_none()) {
+            for (key, times) in again.into_iter().filter(|_| self.plan.upkeep.is_none()) {
                 self.world.record.note(What::ReadAgain { life, key, times });
             }
         }
@@ -271,11 +239,10 @@ impl Agent {
         }
     }
 
-    /// The incarnation that takes connections, and its epoch.
-    pub fn incarnation(&self) -> Option<(IncarnationId, ClusterEpoch)> {
+    /// The incarnation that takes connections.
+    pub fn incarnation(&self) -> Option<IncarnationId> {
         let state = self.state.lock();
-        let member = state.open.as_ref()?.broker.membership();
-        Some((member.incarnation(), member.epoch()))
+        Some(state.open.as_ref()?.broker.membership().incarnation())
     }
 
     /// Breaks connections with clients, each with this chance per mille.
@@ -351,16 +318,17 @@ impl Agent {
             ))),
             spawner: Arc::new(ProcessSpawner(Arc::clone(tasks))),
         };
-        let store = ProcessStore {
+        let line = Line {
             world: Arc::clone(&self.world),
             who: self.plan.name.clone(),
+            process: Arc::clone(tasks),
             reach: Arc::clone(&self.reach),
-            reads: Arc::clone(reads),
-            flipped: Mutex::default(),
         };
+        let store = ProcessStore::new(line, Arc::clone(reads));
         let metastore = ProcessMetastore {
             world: Arc::clone(&self.world),
             who: self.plan.name.clone(),
+            process: Arc::clone(tasks),
             reach: Arc::clone(&self.reach),
         };
         let options = BucketOptions::new(seams.clone(), StoreMetrics::default());
@@ -380,39 +348,27 @@ impl Agent {
             .min(Budget::cache_bytes(self.plan.memory_bytes))
     }
 
-    /// Small, so that manifests come to be, have several entries, and lose some.
-    fn merge_limits(&self) -> MergeLimits {
-        let drawn = SeededRng::new(mix(self.world.seed, "merge"));
-        let interval = self.plan.archive.map_or(NEVER, |(interval, _)| interval);
-        MergeLimits {
-            bytes: 1_000 << drawn.below(8),
-            extents: 2 + drawn.below(10),
-            age: interval * (1 + drawn.below(6) as u32),
-            ..MergeLimits::DEFAULT
-        }
-    }
-
     fn config(&self) -> BrokerConfig {
-        BrokerConfig {
+        let serving = BrokerConfig {
             node_name: self.plan.name.clone(),
             listeners: vec![Arc::clone(&self.listener)],
             segment_bytes: self.plan.segment_bytes,
             flush_interval: self.plan.flush_interval,
             memory_bytes: self.plan.memory_bytes,
             auto_create_topics: false,
-            roles: match self.plan.archive {
-                // An agent that has much to archive does not wait.
-                None => vec!["serve".into()],
-                Some(_) => vec!["serve".into(), "upkeep".into()],
-            },
-            archive_interval: self.plan.archive.map_or(NEVER, |(interval, _)| interval),
-            archive_grace: self.plan.archive.map_or(NEVER, |(_, grace)| grace),
-            sweep_interval: self
-                .plan
-                .archive
-                .map_or(NEVER, |(interval, grace)| interval + grace),
-            merge: self.merge_limits(),
+            roles: vec!["serve".into()],
             ..BrokerConfig::default()
+        };
+        match &self.plan.upkeep {
+            None => serving,
+            Some(upkeep) => BrokerConfig {
+                roles: vec!["serve".into(), "upkeep".into()],
+                archive_interval: upkeep.interval,
+                archive_grace: upkeep.grace,
+                sweep_interval: upkeep.sweep,
+                merge: upkeep.merge,
+                ..serving
+            },
         }
     }
 }

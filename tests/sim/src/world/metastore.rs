@@ -17,7 +17,8 @@ use esker_model::{ClusterId, IncarnationId, PartitionKey, TopicUuid};
 use tokio::sync::oneshot;
 
 use super::World;
-use super::agent::Reach;
+use super::reach::Reach;
+use super::tasks::Tasks;
 
 /// The latest that a call takes effect whose caller has lost the connection: the server ends a statement
 /// that runs longer.
@@ -30,6 +31,7 @@ const SILENCE_MS: (u64, u64) = (300, 6_000);
 pub(super) struct ProcessMetastore {
     pub(super) world: Arc<World>,
     pub(super) who: String,
+    pub(super) process: Arc<Tasks>,
     pub(super) reach: Arc<Reach>,
 }
 
@@ -96,6 +98,22 @@ impl ProcessMetastore {
         F: Future<Output = Result<T>> + Send,
         E: FnOnce(Arc<SqliteMetastore>) -> F + Send + 'static,
     {
+        self.call_late(what, kind, LATE_MAX_MS, effect).await
+    }
+
+    /// A call that may take effect so long after its sender gave it up.
+    async fn call_late<T, F, E>(
+        &self,
+        what: &'static str,
+        kind: Kind,
+        late_max_ms: u64,
+        effect: E,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send,
+        E: FnOnce(Arc<SqliteMetastore>) -> F + Send + 'static,
+    {
         if self.is_cut() {
             self.silence().await;
             return Err(MetastoreError::Unavailable("no connection".to_owned()));
@@ -118,7 +136,7 @@ impl ProcessMetastore {
             _ => {}
         }
         let delay = match fate {
-            Fate::Late => self.world.between_ms(10, LATE_MAX_MS),
+            Fate::Late => self.world.between_ms(10, late_max_ms),
             _ => there,
         };
         let mut answer = self.send(what, delay, effect);

@@ -7,17 +7,20 @@
 
 pub mod agent;
 pub mod clock;
+mod loss;
 mod metastore;
 pub mod nemesis;
+mod objects;
 mod outside;
 mod pipe;
+pub mod reach;
 mod store;
+pub mod tally;
 mod tasks;
 mod trace;
 pub mod weather;
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -26,11 +29,13 @@ use esker_metastore::sqlite::SqliteMetastore;
 use esker_metastore::{MetastoreError, MetastoreMetrics, Topics};
 use esker_model::seams::{Rng, SeededRng};
 use object_store::memory::InMemory;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use uuid::Uuid;
 
 use crate::record::Recorder;
 use clock::{MachineClock, WorldClock};
+use objects::Fates;
+use tally::Tally;
 pub use trace::Trace;
 use weather::Weather;
 
@@ -48,8 +53,9 @@ pub struct World {
     pub trace: Trace,
     /// Segments that agents read whole from the bucket.
     pub segment_reads: AtomicU64,
-    /// Objects that agents deleted: a put that was under way may bring one back.
-    pub deleted: Mutex<BTreeSet<String>>,
+    /// What happened, counted.
+    pub tally: Tally,
+    fates: Fates,
     clock: WorldClock,
     database: Arc<SqliteMetastore>,
     objects: Arc<InMemory>,
@@ -70,7 +76,8 @@ impl World {
             weather: RwLock::new(weather),
             trace: Trace::default(),
             segment_reads: AtomicU64::new(0),
-            deleted: Mutex::default(),
+            tally: Tally::default(),
+            fates: Fates::default(),
             clock,
             database: Arc::new(database),
             objects: Arc::new(InMemory::new()),

@@ -3,6 +3,8 @@
 //! While the load goes on, faults strike at random times: each begins, lasts, and ends by itself; several
 //! may last at once. [`Nemesis::heal`] ends all of them: everything runs again and reaches everything.
 
+mod fault;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,74 +16,10 @@ use esker_model::seams::Rng;
 use parking_lot::Mutex;
 
 use super::World;
-use super::agent::{Agent, Cut};
+use super::agent::Agent;
+use super::reach::Cut;
 use super::weather::Weather;
-
-/// What can break.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Fault {
-    /// An agent's process dies at some await point and is started again.
-    Crash,
-    /// An agent stands still for a while: a zombie.
-    Pause,
-    /// An agent leaves in good order and comes back.
-    Leave,
-    /// An agent cannot reach the metastore.
-    CutMetastore,
-    /// An agent cannot reach the object store.
-    CutStore,
-    /// An agent cannot read from the object store.
-    CutReads,
-    /// An agent cannot read `cluster.json`.
-    CutEpoch,
-    /// Some clients cannot reach an agent.
-    CutClients,
-    /// Connections between clients and an agent break.
-    Reset,
-    /// The network is slow.
-    SlowNetwork,
-    /// The store answers 503 to most requests.
-    SlowDown,
-    /// The store is slow.
-    SlowStore,
-    /// The store fails in every way that it knows.
-    StoreTrouble,
-    /// Some objects cannot be written, however often it is tried.
-    CursedKeys,
-    /// Nobody reaches the metastore.
-    Outage,
-    /// The metastore is slow.
-    SlowMetastore,
-    /// Calls of the metastore are lost, repeated or refused.
-    MetastoreTrouble,
-    /// A machine's wall clock jumps.
-    WallClock,
-    /// A machine was suspended: its monotonic clock jumps forward.
-    Suspend,
-}
-
-/// All of them.
-pub const FAULTS: [Fault; 19] = [
-    Fault::Crash,
-    Fault::Pause,
-    Fault::Leave,
-    Fault::CutMetastore,
-    Fault::CutStore,
-    Fault::CutReads,
-    Fault::CutEpoch,
-    Fault::CutClients,
-    Fault::Reset,
-    Fault::SlowNetwork,
-    Fault::SlowDown,
-    Fault::SlowStore,
-    Fault::StoreTrouble,
-    Fault::CursedKeys,
-    Fault::Outage,
-    Fault::SlowMetastore,
-    Fault::MetastoreTrouble,
-    Fault::WallClock,
-    Fault::Suspend,
-];
+pub use fault::{FAULTS, Fault};
 
 /// Which faults a run knows, and how often they strike.
 #[derive(Clone, Debug)]
@@ -97,8 +35,8 @@ pub struct FaultPlan {
     pub forget_after: Option<Duration>,
     /// Whether commits are lost from the beginning, when no partition knows a producer yet.
     pub begins_in_trouble: bool,
-    /// How often somebody sweeps what fenced incarnations left in the bucket.
-    pub sweep_every: Option<Duration>,
+    /// How often a segment gets lost that holds records.
+    pub loses_every: Option<Duration>,
 }
 
 /// Longer than any batch, call or request that was begun before can last.
@@ -218,17 +156,19 @@ impl Nemesis {
             .await;
     }
 
-    /// Sweeps now and then.
-    pub async fn sweep(self: Arc<Self>) {
-        let Some(every) = self.plan.sweep_every else {
+    /// Loses a segment now and then.
+    pub async fn lose(self: Arc<Self>) {
+        let Some(every) = self.plan.loses_every else {
             return;
         };
-        while !self.is_healed() {
-            tokio::time::sleep(every).await;
-            match self.world.sweep().await {
-                Ok(0) => {}
-                Ok(swept) => self.note(&format!("{swept} objects of fenced incarnations are swept")),
-                Err(err) => self.note(&format!("cannot sweep: {err}")),
+        let mean = every.as_millis() as u64;
+        loop {
+            tokio::time::sleep(self.world.between_ms(mean / 4, mean * 7 / 4)).await;
+            if self.is_healed() {
+                return;
+            }
+            if let Err(err) = self.world.lose_something().await {
+                self.note(&format!("nothing is lost: {err}"));
             }
         }
     }
@@ -287,6 +227,27 @@ impl Nemesis {
                 .await;
             }
             Fault::MetastoreTrouble => self.storm(fault, metastore_trouble).await,
+            Fault::DeleteTrouble => {
+                self.storm(fault, |weather| weather.store.delete_error += 400)
+                    .await
+            }
+            Fault::DeletesRefused => {
+                // Longer than what waits to be removed waits, most often.
+                let storm: Storm = |weather| weather.store.deletes_refused = true;
+                self.storm_for(fault, storm, self.world.between_ms(2_000, 30_000))
+                    .await;
+            }
+            Fault::ListTrouble => self.storm(fault, |weather| weather.store.cut_list += 400).await,
+            Fault::SharedLeases => {
+                let storm: Storm = |weather| weather.metastore.shared_lease += 600;
+                self.storm_for(fault, storm, self.world.between_ms(5_000, 30_000))
+                    .await;
+            }
+            Fault::PauseInUpkeep => {
+                let storm: Storm = |weather| weather.metastore.stands_still += 500;
+                self.storm_for(fault, storm, self.world.between_ms(5_000, 30_000))
+                    .await;
+            }
             Fault::WallClock => {
                 let ms = self.world.rng.below(7_200_000) as i64 - 3_600_000;
                 self.note(&format!("the wall clock of {} is off by {ms} ms", agent.name()));
@@ -316,10 +277,11 @@ impl Nemesis {
 
     async fn pause(&self, agent: &Arc<Agent>) {
         agent.pause();
-        if self.world.chance(500) {
-            self.last(100, 3_000).await;
-        } else {
-            self.last(3_000, 30_000).await;
+        match self.world.rng.below(10) {
+            0..=4 => self.last(100, 3_000).await,
+            5..=8 => self.last(3_000, 30_000).await,
+            // Across its fencing and several sweeps.
+            _ => self.last(30_000, 90_000).await,
         }
         agent.resume();
     }

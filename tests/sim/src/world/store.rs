@@ -4,7 +4,11 @@
 //! construction. What may go wrong on the way is drawn for each request. A request that was sent takes
 //! effect whatever becomes of the process that sent it, perhaps much later.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod errors;
+mod removing;
+mod whole_reads;
+
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,11 +26,14 @@ use object_store::{
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::agent::Reach;
+use super::reach::{Cut, Reach};
+use super::tally::Step;
+use super::tasks::Tasks;
 use super::weather::StoreWeather;
 use super::{World, mix};
+use errors::{connection_lost, failed, not_implemented, slow_down};
+pub(super) use whole_reads::WholeReads;
 
-const STORE: &str = "simulated";
 const INGEST: &str = ObjectKind::Ingest.folder();
 
 /// How long an answer stays away that never comes: longer than anybody waits.
@@ -35,38 +42,20 @@ const FOR_EVER: Duration = Duration::from_secs(600);
 /// The latest that a PUT lands whose sender has heard of a failure.
 const LATE_MAX_MS: u64 = 40_000;
 
-/// More than what an entry of the cache weighs beyond its bytes.
-const ENTRY_BYTES: u64 = 1_000;
-
-/// How often each object was read whole by one life of an agent, and its size. A process has one cache for all
-/// its lives: what earlier ones read counts for the room in it.
-#[derive(Default)]
-pub(super) struct WholeReads(Mutex<BTreeMap<String, (u32, u64)>>);
-
-impl WholeReads {
-    /// What was read more than once although a cache of `cache_bytes` had room for all that was read;
-    /// counting starts anew.
-    pub(super) fn take(&self, cache_bytes: u64) -> Vec<(String, u32)> {
-        let mut reads = self.0.lock();
-        let bytes: u64 = reads.values().map(|(_, bytes)| bytes + ENTRY_BYTES).sum();
-        let mut again = Vec::new();
-        for (key, (times, _)) in reads.iter_mut() {
-            let times = std::mem::take(times);
-            if times > 1 && bytes <= cache_bytes {
-                again.push((key.clone(), times));
-            }
-        }
-        again
-    }
+/// The way of one process to the object store.
+#[derive(Clone)]
+pub(super) struct Line {
+    pub(super) world: Arc<World>,
+    pub(super) who: String,
+    pub(super) process: Arc<Tasks>,
+    pub(super) reach: Arc<Reach>,
 }
 
 /// A process's client of the object store.
 pub(super) struct ProcessStore {
-    pub(super) world: Arc<World>,
-    pub(super) who: String,
-    pub(super) reach: Arc<Reach>,
-    pub(super) reads: Arc<WholeReads>,
-    pub(super) flipped: Mutex<BTreeSet<String>>,
+    line: Line,
+    reads: Arc<WholeReads>,
+    flipped: Mutex<BTreeSet<String>>,
 }
 
 /// How one PUT fares.
@@ -94,26 +83,19 @@ enum GetFate {
     Flipped,
 }
 
-fn slow_down() -> Error {
-    generic("status code: 503 Service Unavailable: <Code>SlowDown</Code>")
-}
-
-fn failed() -> Error {
-    generic("status code: 500 Internal Server Error: <Code>InternalError</Code>")
-}
-
-fn connection_lost() -> Error {
-    generic("the connection was lost")
-}
-
-fn generic(what: &str) -> Error {
-    Error::Generic {
-        store: STORE,
-        source: what.into(),
+/// What upkeep does when it puts an object.
+fn step_of(key: &str) -> Option<&'static str> {
+    let folder = key.split('/').next()?;
+    let kind = ObjectKind::ALL.into_iter().find(|kind| kind.folder() == folder)?;
+    match kind {
+        ObjectKind::Ingest => None,
+        ObjectKind::Archive => Some("put of an archive segment"),
+        ObjectKind::Merged => Some("put of a merged segment"),
+        ObjectKind::Manifest => Some("put of a manifest"),
     }
 }
 
-impl ProcessStore {
+impl Line {
     fn put_fate(&self, weather: &StoreWeather) -> PutFate {
         let chances = [
             (weather.lost_request, PutFate::LostRequest),
@@ -154,15 +136,6 @@ impl ProcessStore {
         None
     }
 
-    /// Bytes of segments are damaged on their way, but not twice in a row of the same one.
-    fn may_flip(&self, location: &Path, bytes: usize) -> bool {
-        if bytes == 0 || !location.as_ref().starts_with(INGEST) {
-            return false;
-        }
-        let mut flipped = self.flipped.lock();
-        !flipped.remove(location.as_ref()) && flipped.insert(location.to_string())
-    }
-
     fn trace(&self, what: &str, location: &Path, detail: u64) {
         let world = &self.world;
         tracing::trace!(who = %self.who, %location, detail, "{what}");
@@ -192,6 +165,9 @@ impl ProcessStore {
                     .objects()
                     .put_opts(&location, payload.clone(), opts.clone())
                     .await;
+                if result.is_ok() {
+                    world.landed(location.as_ref()).await;
+                }
             }
             world.trace.add(
                 world.record.now_us(),
@@ -203,27 +179,8 @@ impl ProcessStore {
         });
         answer
     }
-}
 
-async fn never<T>() -> Result<T> {
-    tokio::time::sleep(FOR_EVER).await;
-    Err(connection_lost())
-}
-
-/// The bytes of an object as a reader gets them.
-fn result(meta: ObjectMeta, range: std::ops::Range<u64>, body: Vec<Result<Bytes>>) -> GetResult {
-    GetResult {
-        payload: GetResultPayload::Stream(stream::iter(body).boxed()),
-        meta,
-        range,
-        attributes: Default::default(),
-        extensions: Default::default(),
-    }
-}
-
-#[async_trait]
-impl ObjectStore for ProcessStore {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+    async fn put(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         let weather = self.world.weather().store;
         if self.reach.now().store {
             return never().await;
@@ -266,6 +223,61 @@ impl ObjectStore for ProcessStore {
         }
         done.unwrap_or_else(|_| Err(connection_lost()))
     }
+}
+
+impl ProcessStore {
+    pub(super) fn new(line: Line, reads: Arc<WholeReads>) -> Self {
+        Self {
+            line,
+            reads,
+            flipped: Mutex::default(),
+        }
+    }
+
+    /// Bytes of segments and manifests are damaged on their way, but not twice in a row of the same one.
+    fn may_flip(&self, location: &Path, bytes: usize) -> bool {
+        if bytes == 0 || !is_ours(location) {
+            return false;
+        }
+        let mut flipped = self.flipped.lock();
+        !flipped.remove(location.as_ref()) && flipped.insert(location.to_string())
+    }
+}
+
+/// Whether it is a segment or a manifest.
+fn is_ours(location: &Path) -> bool {
+    ObjectKind::ALL
+        .iter()
+        .any(|kind| location.as_ref().starts_with(kind.folder()))
+}
+
+async fn never<T>() -> Result<T> {
+    tokio::time::sleep(FOR_EVER).await;
+    Err(connection_lost())
+}
+
+/// The bytes of an object as a reader gets them.
+fn result(meta: ObjectMeta, range: std::ops::Range<u64>, body: Vec<Result<Bytes>>) -> GetResult {
+    GetResult {
+        payload: GetResultPayload::Stream(stream::iter(body).boxed()),
+        meta,
+        range,
+        attributes: Default::default(),
+        extensions: Default::default(),
+    }
+}
+
+#[async_trait]
+impl ObjectStore for ProcessStore {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        let line = &self.line;
+        let step = step_of(location.as_ref()).map(|what| Step::begin(&line.world, &line.process, what));
+        let put = line.put(location, payload, opts).await;
+        if let Some(step) = step {
+            step.end();
+        }
+        put
+    }
 
     async fn put_multipart_opts(
         &self,
@@ -276,17 +288,19 @@ impl ObjectStore for ProcessStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let weather = self.world.weather().store;
-        let cut = |cut: super::agent::Cut| {
-            cut.store || cut.reads || (cut.epoch && location.as_ref().ends_with("cluster.json"))
-        };
-        if cut(self.reach.now()) {
+        let weather = self.line.world.weather().store;
+        let cut =
+            |cut: Cut| cut.store || cut.reads || (cut.epoch && location.as_ref().ends_with("cluster.json"));
+        if cut(self.line.reach.now()) {
             return never().await;
         }
         let whole = options.range.is_none() && !options.head;
-        let fate = self.get_fate(&weather);
-        let (mut there, back) = (self.world.between(weather.get), self.world.between(weather.get));
-        self.trace("get", location, fate as u64);
+        let fate = self.line.get_fate(&weather);
+        let (mut there, back) = (
+            self.line.world.between(weather.get),
+            self.line.world.between(weather.get),
+        );
+        self.line.trace("get", location, fate as u64);
         match fate {
             GetFate::Lost => return never().await,
             GetFate::SlowDown | GetFate::Failed => {
@@ -297,14 +311,20 @@ impl ObjectStore for ProcessStore {
                     failed()
                 });
             }
-            GetFate::Slow => there += self.world.between_ms(1_000, 8_000),
+            GetFate::Slow => there += self.line.world.between_ms(1_000, 8_000),
             _ => {}
         }
         tokio::time::sleep(there).await;
-        let found = self.world.objects().get_opts(location, options).await;
+        let found = self.line.world.objects().get_opts(location, options).await;
         tokio::time::sleep(back).await;
-        if cut(self.reach.now()) {
+        if cut(self.line.reach.now()) {
             return never().await;
+        }
+        if matches!(found, Err(Error::NotFound { .. })) && is_ours(location) {
+            self.line
+                .world
+                .tally
+                .count("reads", "of objects that are gone", 1);
         }
         let found = found?;
         let (meta, range) = (found.meta.clone(), found.range.clone());
@@ -315,16 +335,14 @@ impl ObjectStore for ProcessStore {
             }
             GetFate::Flipped if self.may_flip(location, bytes.len()) => {
                 let mut bytes = bytes.to_vec();
-                let at = esker_model::seams::Rng::below(&self.world.rng, bytes.len() as u64) as usize;
+                let at = esker_model::seams::Rng::below(&self.line.world.rng, bytes.len() as u64) as usize;
                 bytes[at] ^= 1;
                 vec![Ok(Bytes::from(bytes))]
             }
             _ => {
                 if whole && location.as_ref().starts_with(INGEST) {
-                    self.world.segment_reads.fetch_add(1, Ordering::Relaxed);
-                    let mut reads = self.reads.0.lock();
-                    let read = reads.entry(location.to_string()).or_default();
-                    *read = (read.0 + 1, bytes.len() as u64);
+                    self.line.world.segment_reads.fetch_add(1, Ordering::Relaxed);
+                    self.reads.note(location.as_ref(), bytes.len() as u64);
                 }
                 vec![Ok(bytes)]
             }
@@ -333,22 +351,15 @@ impl ObjectStore for ProcessStore {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        let world = Arc::clone(&self.world);
-        let note = move |location: Result<Path>| {
-            if let Ok(location) = &location {
-                world.deleted.lock().insert(location.to_string());
-            }
-            location
-        };
-        self.world.objects().delete_stream(locations.map(note).boxed())
+        self.line.clone().delete(locations)
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.world.objects().list(prefix)
+        self.line.clone().list(prefix)
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.world.objects().list_with_delimiter(prefix).await
+        self.line.world.objects().list_with_delimiter(prefix).await
     }
 
     async fn copy_opts(&self, _from: &Path, _to: &Path, _options: CopyOptions) -> Result<()> {
@@ -356,23 +367,16 @@ impl ObjectStore for ProcessStore {
     }
 }
 
-fn not_implemented(operation: &str) -> Error {
-    Error::NotImplemented {
-        operation: operation.to_owned(),
-        implementer: STORE.to_owned(),
-    }
-}
-
 impl fmt::Debug for ProcessStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProcessStore")
-            .field("who", &self.who)
+            .field("who", &self.line.who)
             .finish_non_exhaustive()
     }
 }
 
 impl fmt::Display for ProcessStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the simulated store of {}", self.who)
+        write!(f, "the simulated store of {}", self.line.who)
     }
 }

@@ -39,6 +39,12 @@ pub struct StoreWeather {
     pub cut_body: u32,
     /// A read gives other bytes than were written.
     pub flipped: u32,
+    /// An object is not deleted although others of the same request are.
+    pub delete_error: u32,
+    /// The bucket refuses all deletes.
+    pub deletes_refused: bool,
+    /// A listing fails in its middle.
+    pub cut_list: u32,
 }
 
 /// The metastore.
@@ -56,6 +62,10 @@ pub struct MetastoreWeather {
     pub late: u32,
     /// Refused without effect: a serialisation failure or a deadlock that outlasted the driver's patience.
     pub refused: u32,
+    /// A lease is given to whoever asks, though another has it: several do the same job.
+    pub shared_lease: u32,
+    /// Whoever is about to have something refer to what upkeep wrote stands still first, across its fencing.
+    pub stands_still: u32,
 }
 
 /// The network between clients and agents.
@@ -101,6 +111,9 @@ impl Weather {
                 slow_get: 0,
                 cut_body: 0,
                 flipped: 0,
+                delete_error: 0,
+                deletes_refused: false,
+                cut_list: 0,
             },
             metastore: MetastoreWeather {
                 call: ms(0, 2),
@@ -109,6 +122,8 @@ impl Weather {
                 lost_reply: 0,
                 late: 0,
                 refused: 0,
+                shared_lease: 0,
+                stands_still: 0,
             },
             network: NetworkWeather {
                 way: ms(0, 1),

@@ -15,6 +15,7 @@ use crate::clients::{ClientContext, payload};
 /// So many answers of Metadata in a row say that a topic is gone.
 const GONE_MAX: u32 = 8;
 const OUT_OF_RANGE: i16 = 1;
+const CORRUPT_MESSAGE: i16 = 2;
 
 /// A partition that is being read.
 pub(super) struct Cursor {
@@ -239,6 +240,12 @@ impl Cursor {
             }
             if error == OUT_OF_RANGE {
                 self.recover();
+            } else if let Some(next) = ctx
+                .record
+                .lost_until(asked.partition, from)
+                .filter(|_| error == CORRUPT_MESSAGE)
+            {
+                self.position = Some(next);
             } else if let Some(next) = read.next.filter(|next| *next > from) {
                 self.position = Some(next);
             }

@@ -3,7 +3,8 @@
 //! What holds: every answer about a partition is a `Fetched`, except one without records that says nothing
 //! new; every record was compared with what its number says it is, and what differs is `Damaged`. An error, a
 //! lost connection or a new topic under the old name leads to Metadata and another attempt after a short
-//! wait. An offset out of range leads to the earliest or the latest one, as the consumer's policy says.
+//! wait. An offset out of range leads to the earliest or the latest one, as the consumer's policy says; one whose record
+//! was lost on purpose, behind what was lost, as a person would have it.
 //!
 //! One host has one Fetch in flight at a time, for all the partitions that it leads. In the drain every
 //! partition's end is asked for once; when all are read so far, the consumer has finished.
