@@ -68,11 +68,27 @@ pub enum Mistake {
     LogStartGoesBack,
     /// DeleteRecords removes the record at the offset that was asked for too.
     DeleteTooMuch,
+    /// The sweep takes objects of living incarnations for orphans too.
+    SweepLiving,
+    /// The sweep does not ask manifests what they list.
+    SweepListed,
+    /// A manifest is replaced without asking whether it is the one that was read.
+    MergeWithoutVersion,
+    /// Merging gives up what cannot be read for now, as if it were lost.
+    MergeWithGap,
+    /// What a manifest does not need any more is not released.
+    NeverRelease,
+    /// What goes from a manifest takes along the merged segment that comes behind it.
+    RemoveListed,
+    /// A fenced incarnation may go on to replace manifests.
+    FencedMayMerge,
+    /// An object that is gone is lost, without planning its records anew.
+    CorruptOn404,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 31] = [
+    pub const ALL: [Mistake; 39] = [
         Self::AckBeforeCommit,
         Self::SkipFence,
         Self::LookThenGiveUp,
@@ -104,6 +120,14 @@ impl Mistake {
         Self::ListedStays,
         Self::LogStartGoesBack,
         Self::DeleteTooMuch,
+        Self::SweepLiving,
+        Self::SweepListed,
+        Self::MergeWithoutVersion,
+        Self::MergeWithGap,
+        Self::NeverRelease,
+        Self::RemoveListed,
+        Self::FencedMayMerge,
+        Self::CorruptOn404,
     ];
 }
 

@@ -347,12 +347,14 @@ fn faults(draw: &Draw) -> FaultPlan {
             &mut metastore.late,
             &mut metastore.refused,
             &mut metastore.shared_lease,
-            &mut metastore.stands_still,
         ] {
             if draw.chance(50) {
                 *chance = draw.between(1, 40) as u32;
             }
         }
+    }
+    if draw.chance(25) {
+        weather.metastore.stands_still = draw.between(20, 150) as u32;
     }
     FaultPlan {
         kinds,

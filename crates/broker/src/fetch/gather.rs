@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use esker_metastore::Extent;
 use esker_model::SegmentId;
+use esker_model::planted::{Mistake, planted};
 use esker_protocol::ErrorCode;
 use esker_storage::cache::CacheKey;
 use tracing::error;
@@ -102,7 +103,7 @@ pub(super) async fn read_found(
     for ((at, lost), plan) in missing.iter().zip(plans) {
         let same = extents_of(&plan)
             .first()
-            .is_some_and(|first| first.segment == *lost);
+            .is_some_and(|first| first.segment == *lost || planted(Mistake::CorruptOn404));
         found[*at] = if same {
             error!(partition = %wanted[*at].partition, segment = %lost, "a segment with records is not in the bucket");
             Err(ErrorCode::CorruptMessage)

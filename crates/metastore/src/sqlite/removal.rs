@@ -2,6 +2,7 @@
 //!
 //! What a living incarnation has not settled stays, because it may still ask what became of it.
 
+use esker_model::planted::{Mistake, planted};
 use esker_model::{LogId, ManifestId, ObjectId, SegmentId, SegmentKind, TopicUuid};
 use rusqlite::{Row, params};
 
@@ -20,6 +21,9 @@ pub(super) fn release(tx: &Transaction<'_>, object: &ObjectId) -> Result<()> {
     let Some((kind, log, epoch, seq)) = of_log(object) else {
         return Ok(());
     };
+    if planted(Mistake::NeverRelease) {
+        return Ok(());
+    }
     tx.prepare_cached(
         "INSERT INTO unneeded_object (topic_uuid, partition, kind, incarnation, seq, epoch, released_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",

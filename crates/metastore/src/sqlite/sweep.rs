@@ -1,5 +1,6 @@
 //! Sweeping: what nothing refers to, and incarnations that left nothing behind.
 
+use esker_model::planted::{Mistake, planted};
 use esker_model::{ClusterEpoch, IncarnationId, LogId, PartitionKey, SegmentId, SegmentKind, TopicKey};
 use rusqlite::{OptionalExtension, params};
 
@@ -35,6 +36,12 @@ fn is_orphan(tx: &Transaction<'_>, segment: &SegmentId) -> Result<bool> {
         }
         SegmentKind::Merged(_) => return Ok(false),
     };
+    let sql = if planted(Mistake::SweepLiving) {
+        sql.split_once(" AND NOT EXISTS")
+            .map_or(sql, |(rowless, _)| rowless)
+    } else {
+        sql
+    };
     let orphan = tx.prepare_cached(sql)?.query_row(
         params![incarnation(&segment.incarnation), int(segment.seq)?],
         |row| row.get(0),
@@ -52,7 +59,7 @@ pub(super) fn references(
     let mut lives = tx.prepare_cached("SELECT 1 FROM agent WHERE incarnation = ?1 AND state = 1")?;
     let live = incarnations
         .iter()
-        .map(|id| Ok(lives.exists([incarnation(id)])?))
+        .map(|id| Ok(!planted(Mistake::SweepLiving) && lives.exists([incarnation(id)])?))
         .collect::<Result<_>>()?;
     let logs = logs
         .iter()

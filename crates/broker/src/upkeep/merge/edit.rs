@@ -4,6 +4,7 @@
 //! old manifest needed and the new one does not is named. No I/O: leaves are read by the caller.
 
 use esker_metastore::ManifestSummary;
+use esker_model::planted::{Mistake, planted};
 use esker_model::{ManifestId, ObjectId};
 use esker_storage::manifest::{Entry, Leaf, ListedSegment, Manifest};
 
@@ -67,6 +68,10 @@ impl Edit {
         for entry in entries.drain(..dead) {
             self.manifest.base_offset = entry.end_offset();
             self.unneeded.extend(object(&entry));
+        }
+        if planted(Mistake::RemoveListed) && dead > 0 {
+            self.unneeded
+                .extend(self.manifest.entries.first().and_then(object));
         }
     }
 
