@@ -192,6 +192,11 @@ pub trait Archives: Send + Sync {
     /// segment that holes name is kept [`HOLE_KEPT_MS`] longer, so that it can be repaired.
     async fn release(&self, segments: &[SegmentId]) -> Result<Vec<bool>>;
 
+    /// Which of these archive segments have a row, because [`Archives::archive`] or [`Archives::move_archived`]
+    /// registered them; those released since are among them until their objects are gone. Whoever lost the answer of
+    /// such a call, and knows that it cannot take effect any more, learns here whether it did.
+    async fn registered(&self, segments: &[SegmentId]) -> Result<Vec<bool>>;
+
     /// Forgets the extents of records that are archived, as far as that costs little: a bucket as a whole. Returns
     /// how many buckets were emptied.
     async fn empty_buckets(&self) -> Result<u64>;

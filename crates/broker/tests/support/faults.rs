@@ -76,6 +76,16 @@ impl Faulty {
         self.upkeep.lock().entry(method).or_default().extend(faults);
     }
 
+    /// How many faults of a method are still to be met.
+    pub fn upkeep_left(&self, method: &'static str) -> usize {
+        self.upkeep.lock().get(method).map_or(0, VecDeque::len)
+    }
+
+    /// Nothing goes wrong with a method any more.
+    pub fn clear_upkeep(&self, method: &'static str) {
+        self.upkeep.lock().remove(method);
+    }
+
     async fn around<T>(&self, method: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
         let next = |queued: &mut VecDeque<Fault>| queued.pop_front();
         let fault = self.upkeep.lock().get_mut(method).and_then(next);

@@ -39,6 +39,7 @@ macro_rules! pass_on_upkeep {
                 ) -> Vec<(esker_model::PartitionKey, esker_metastore::Extent)>;
                 archive(request: &esker_metastore::ArchiveRequest) -> Vec<bool>;
                 release(segments: &[esker_model::SegmentId]) -> Vec<bool>;
+                registered(segments: &[esker_model::SegmentId]) -> Vec<bool>;
                 empty_buckets() -> u64;
                 mostly_dead(bytes_min: u64, limit: usize) -> Vec<esker_model::SegmentId>;
                 archived_in(

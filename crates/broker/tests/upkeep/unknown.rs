@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use crate::support::World;
+use esker_protocol::records::BatchBuilder;
+
 use crate::support::faults::Fault;
+use crate::support::{Agent, World};
 use crate::world::*;
 
 /// Archives while calls of a method meet faults; returns what is left in the bucket under a prefix beyond what is
@@ -78,4 +80,91 @@ async fn what_two_wrote_at_once_is_needed_once() {
     let needed = world.metastore.upkeep_status().await.unwrap().archive_segments as usize;
     until(async || count(&world, "archive").await == needed).await;
     all_is_there(&archivers[0], &records).await;
+}
+
+/// An agent that has moved what was left in an archive segment: eight records of the first partition of "two", which
+/// are two chunks. Its calls met these faults, the first of which lost a reply.
+async fn moved(world: &World, faults: &[Fault]) -> (Agent, Records) {
+    let busy = serving(world, "busy").await;
+    let mut client = busy.connect();
+    create_all(&mut client, FOR_EVER).await;
+    let mut records = Records::new();
+    for (topic, count) in [("one", 28), ("two", 8)] {
+        let values = records.entry((topic.to_owned(), 0)).or_default();
+        for number in 0..count {
+            let value = format!("{number}{}", "x".repeat(900_000));
+            let batch = BatchBuilder::new().record(1_000, None, Some(value.as_bytes()), &[]);
+            let answer = client.produce(topic, 0, batch.build().unwrap()).await;
+            assert_eq!(answer.error_code, 0);
+            values.push(value);
+        }
+    }
+    busy.broker.drain().await;
+    // All of it is archived in one round.
+    let pace = Pace {
+        grace: Duration::ZERO,
+        merge: MERGE_NOTHING,
+        ..Pace::default()
+    };
+    let agent = upkeep(world, "x", pace).await;
+    until_archived(world).await;
+    let before = plan(world, partition(2, 0), 0).await.extents[0].segment;
+    agent.faults.queue_upkeep("move_archived", faults);
+    delete_records(&mut agent.connect(), "one", 0, 28).await;
+    records.remove(&("one".to_owned(), 0));
+    until(async || agent.faults.upkeep_left("move_archived") < faults.len()).await;
+    let extents = plan(world, partition(2, 0), 0).await.extents;
+    assert_eq!(extents.len(), 2);
+    assert!(extents.iter().all(|extent| extent.segment != before));
+    (agent, records)
+}
+
+#[tokio::test]
+async fn a_move_that_was_done_keeps_its_segment_when_a_later_call_has_no_effect() {
+    let world = World::new();
+    let faults = [
+        Fault::LostReply,
+        Fault::Unavailable,
+        Fault::Lost,
+        Fault::Unavailable,
+    ];
+    let (agent, records) = moved(&world, &faults).await;
+    for most in [2, 0] {
+        until(async || agent.faults.upkeep_left("move_archived") <= most).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(count(&world, "archive").await, 1);
+    }
+    all_is_there(&serving(&world, "late").await, &records).await;
+}
+
+#[tokio::test]
+async fn a_move_that_was_done_keeps_its_segment_when_it_cannot_be_done_again() {
+    let world = World::new();
+    let mut faults = vec![Fault::Lost; 10_000];
+    faults[0] = Fault::LostReply;
+    let (agent, records) = moved(&world, &faults).await;
+    // Of what it moved, the first goes.
+    delete_records(&mut agent.connect(), "two", 0, 4).await;
+    let left = async || world.metastore.upkeep_status().await.unwrap().archived_extents;
+    until(async || left().await == 1).await;
+    agent.faults.clear_upkeep("move_archived");
+    agent.faults.queue_upkeep("move_archived", &[Fault::None]);
+    until(async || agent.faults.upkeep_left("move_archived") == 0).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(count(&world, "archive").await, 1);
+    all_from(&serving(&world, "late").await, &records, 4).await;
+}
+
+#[tokio::test]
+async fn a_segment_is_deleted_when_it_is_known_that_nothing_was_moved_into_it() {
+    let world = World::new();
+    let agent = {
+        let mut faults = vec![Fault::Lost; 10_000];
+        faults[0] = Fault::LostReply;
+        moved(&world, &faults).await.0
+    };
+    // All that it moved goes: its segment has a row, and goes with that.
+    delete_records(&mut agent.connect(), "two", 0, 8).await;
+    agent.faults.clear_upkeep("move_archived");
+    until(async || count(&world, "archive").await == 0).await;
 }

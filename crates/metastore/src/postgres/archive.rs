@@ -86,6 +86,21 @@ impl Archives for PostgresMetastore {
         Ok(released)
     }
 
+    async fn registered(&self, segments: &[SegmentId]) -> Result<Vec<bool>> {
+        let ids = Objects::segments(segments)?;
+        let query = || ids.bind_ids("SELECT registered_v1($1, $2) AS o_index");
+        let rows = self
+            .session
+            .rows(&self.general, "registered", Effect::Reads, query)
+            .await?;
+        let mut registered = vec![false; segments.len()];
+        for row in &rows {
+            let index = reads::index(row, segments.len())?;
+            registered[index] = segments[index].kind == SegmentKind::Archive;
+        }
+        Ok(registered)
+    }
+
     async fn empty_buckets(&self) -> Result<u64> {
         let mut emptied = 0;
         for bucket in 0..BUCKETS {

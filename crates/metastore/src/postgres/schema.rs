@@ -150,6 +150,7 @@ const MIGRATIONS: &[Migration] = &[
             function!("settled_through_v1"),
             function!("release_archived_v1"),
             function!("release_v2"),
+            function!("registered_v1"),
             function!("drop_archived_v2"),
             function!("delete_topics_v3"),
             function!("plan_v3"),

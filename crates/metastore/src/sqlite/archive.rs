@@ -126,6 +126,17 @@ fn archive_one(
 }
 
 /// Registers an archive segment.
+/// Which of these are archive segments with a row.
+pub(super) fn registered(tx: &Transaction<'_>, segments: &[SegmentId]) -> Result<Vec<bool>> {
+    let mut statement =
+        tx.prepare_cached("SELECT 1 FROM archive_segment WHERE incarnation = ?1 AND seq = ?2")?;
+    let mut has_row = |segment: &SegmentId| {
+        Ok(segment.kind == SegmentKind::Archive
+            && statement.exists(params![incarnation(&segment.incarnation), int(segment.seq)?])?)
+    };
+    segments.iter().map(&mut has_row).collect()
+}
+
 pub(super) fn register_segment(tx: &Transaction<'_>, extent: &Extent) -> Result<()> {
     let segment = &extent.segment;
     let inserted = tx

@@ -224,6 +224,12 @@ impl Archives for SqliteMetastore {
             .await
     }
 
+    async fn registered(&self, segments: &[SegmentId]) -> Result<Vec<bool>> {
+        let segments = segments.to_vec();
+        self.read("registered", move |tx| archive::registered(tx, &segments))
+            .await
+    }
+
     async fn empty_buckets(&self) -> Result<u64> {
         // `archive` leaves nothing in them.
         Ok(0)

@@ -108,7 +108,8 @@ conformance! {
         mostly_dead_segments_are_told,
         extents_move_into_another_segment,
         moves_that_do_not_cover_what_is_there_are_refused_alone,
-        moved_records_are_as_old_as_before;
+        moved_records_are_as_old_as_before,
+        who_was_registered_is_told_until_its_object_is_gone;
     sweeping:
         what_a_living_incarnation_wrote_is_no_orphan,
         what_was_settled_without_a_commit_is_an_orphan,

@@ -176,3 +176,38 @@ pub async fn moved_records_are_as_old_as_before(world: &World) {
     let reply = world.store.retain(&[retain]).await.unwrap();
     assert_eq!(reply.moved.len(), 1);
 }
+
+pub async fn who_was_registered_is_told_until_its_object_is_gone(world: &World) {
+    let writer = world.writer("a").await;
+    let [one, two] = two_partitions(world, &writer).await;
+    let segments = [1, 2, 3].map(|seq| archive_segment(&writer, seq));
+    let registered = async || world.store.registered(&segments).await.unwrap();
+    assert_eq!(registered().await, [true, false, false]);
+    let extents = world.extents(one, 0).await;
+    let moved = request(&writer, vec![(one, vec![archived(&extents, segments[1])])]);
+    assert_eq!(world.store.move_archived(&moved).await, Ok(vec![true]));
+    // Asked for something else, it would be refused, and has no row.
+    let refused = vec![(one, vec![archived(&extents[..1], segments[2])])];
+    let refused = request(&writer, refused);
+    assert_eq!(world.store.move_archived(&refused).await, Ok(vec![false]));
+    assert_eq!(registered().await, [true, true, false]);
+    for partition in [one, two] {
+        world.store.advance_log_start(&[(partition, 40)]).await.unwrap();
+    }
+    world.store.drop_archived(100).await.unwrap();
+    assert_eq!(unneeded_archives(world).await, segments[..2]);
+    assert_eq!(registered().await, [true, true, false], "both are still there");
+    let gone = segments[..2].iter().map(|id| esker_model::ObjectId::Segment(*id));
+    world
+        .store
+        .forget_objects(&gone.collect::<Vec<_>>())
+        .await
+        .unwrap();
+    assert_eq!(registered().await, [false; 3]);
+    // A segment of another kind of the same number is not meant.
+    let ingest = esker_model::SegmentId {
+        kind: esker_model::SegmentKind::Ingest,
+        ..segments[0]
+    };
+    assert_eq!(world.store.registered(&[ingest]).await, Ok(vec![false]));
+}

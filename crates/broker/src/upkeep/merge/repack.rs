@@ -1,16 +1,20 @@
 //! Archive segments that are mostly dead: what is left in them moves together into new ones.
 //!
 //! What holds: as of archiving. Extents of one partition that do not follow on each other go to different segments,
-//! because a part has no gaps. A move whose outcome is unknown is asked for again until there is an answer: records never
-//! come back to where they lay, so it is right to do it twice, and whoever is refused the second time was not heard the
-//! first time.
+//! because a part has no gaps.
+//!
+//! A move whose outcome is unknown is asked for again until there is an answer, and nothing else moves meanwhile: records
+//! never come back to where they lay, so it is right to do it twice. A call that surely had no effect says nothing of the
+//! one before. Nor does a refusal: the first call may have taken effect, and retention or merging have taken extents from
+//! where it put them. But after a refusal neither call can take effect any more, so the segment may go if it has no row.
+//! One that has a row is the metastore's to let go.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use esker_metastore::{ArchiveRequest, Extent, MetastoreError};
 use esker_model::{ObjectId, PartitionKey, SegmentId};
-use tracing::info;
+use tracing::{debug, info};
 
 use super::{Merge, MergeError, read};
 use crate::upkeep::archive::gather::{self, Chain, Gathered};
@@ -23,8 +27,10 @@ const SEGMENTS_AT_ONCE: usize = 64;
 /// Extents that are to lie in a segment.
 pub(super) struct Move {
     /// The segment.
-    object: ObjectId,
+    id: SegmentId,
     request: ArchiveRequest,
+    /// It was asked for before, and perhaps it was done.
+    asked_before: bool,
 }
 
 impl Merge {
@@ -101,6 +107,7 @@ impl Merge {
         let Some(object) = packed.object else {
             return Ok(0);
         };
+        let id = object.id;
         let object = self.upkeep.put_archive(object).await?;
         let member = Arc::clone(&self.upkeep.member);
         let request = ArchiveRequest {
@@ -108,33 +115,71 @@ impl Merge {
             incarnation: member.incarnation(),
             partitions: packed.partitions,
         };
-        let object = object.offer();
-        self.register(Move { object, request }).await
+        object.offer();
+        let moving = Move {
+            id,
+            request,
+            asked_before: false,
+        };
+        self.register(moving).await
     }
 
     /// Has extents lie in a segment that was put; returns their bytes.
     async fn register(&mut self, moving: Move) -> Result<u64, MergeError> {
-        let Move { object, request } = &moving;
-        let accepted = match self.upkeep.metastore.move_archived(request).await {
+        let accepted = match self.upkeep.metastore.move_archived(&moving.request).await {
             Ok(accepted) => accepted,
             Err(err) => {
                 match &err {
-                    MetastoreError::UnknownOutcome(_) => self.undecided_move = Some(moving),
-                    MetastoreError::Unavailable(_) => self.upkeep.leftovers.add([*object]),
+                    MetastoreError::UnknownOutcome(_) => self.ask_again(moving),
+                    // This call had no effect, which says nothing of one before.
+                    MetastoreError::Unavailable(_) if moving.asked_before => self.ask_again(moving),
+                    MetastoreError::Unavailable(_) => self.let_go(moving.id),
                     _ => {}
                 }
                 return Err(err.into());
             }
         };
         if !accepted.contains(&true) {
-            self.upkeep.leftovers.add([*object]);
+            if moving.asked_before {
+                self.find_out(moving).await?;
+            } else {
+                self.let_go(moving.id);
+            }
+            return Ok(0);
         }
+        let request = &moving.request;
         let moved = request.partitions.iter().zip(accepted);
         let moved = moved.filter_map(|(one, accepted)| accepted.then_some(one));
         Ok(moved
             .flat_map(|one| &one.extents)
             .map(|extent| extent.bytes)
             .sum())
+    }
+
+    fn ask_again(&mut self, moving: Move) {
+        self.undecided_move = Some(Move {
+            asked_before: true,
+            ..moving
+        });
+    }
+
+    fn let_go(&self, id: SegmentId) {
+        self.upkeep.leftovers.add([ObjectId::Segment(id)]);
+    }
+
+    /// Has the segment of a move go that was refused when it was asked for again, unless it was done the first time.
+    async fn find_out(&mut self, moving: Move) -> Result<(), MergeError> {
+        let id = moving.id;
+        match self.upkeep.metastore.registered(&[id]).await {
+            Ok(registered) if registered == [false] => self.let_go(id),
+            Ok(_) => {}
+            Err(err) => {
+                self.ask_again(moving);
+                return Err(err.into());
+            }
+        }
+        debug!(segment = %id, "found out what became of a move");
+        Ok(())
     }
 }
 

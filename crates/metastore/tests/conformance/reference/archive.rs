@@ -78,6 +78,14 @@ impl Archives for Reference {
         Ok(segments.iter().map(|id| state.release_one(*id, now_ms)).collect())
     }
 
+    async fn registered(&self, segments: &[SegmentId]) -> Result<Vec<bool>> {
+        let state = self.state();
+        let has_row = |id: &SegmentId| {
+            id.kind == SegmentKind::Archive && state.archive_segments.contains_key(&(id.incarnation, id.seq))
+        };
+        Ok(segments.iter().map(has_row).collect())
+    }
+
     async fn empty_buckets(&self) -> Result<u64> {
         Ok(0)
     }

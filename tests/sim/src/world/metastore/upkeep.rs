@@ -144,6 +144,14 @@ impl Archives for ProcessMetastore {
         .await
     }
 
+    async fn registered(&self, segments: &[SegmentId]) -> Result<Vec<bool>> {
+        let segments = segments.to_owned();
+        self.step("registered", Kind::Reads, move |db| async move {
+            db.registered(&segments).await
+        })
+        .await
+    }
+
     async fn release(&self, segments: &[SegmentId]) -> Result<Vec<bool>> {
         let segments = segments.to_owned();
         self.step("release", Kind::Writes, move |db| async move {
