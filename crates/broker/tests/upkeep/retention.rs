@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use esker_metastore::ConfigChange;
+use esker_storage::keys::object_key;
 
 use crate::support::World;
 use crate::world::*;
@@ -168,4 +169,43 @@ async fn deleted_records_go_from_the_bucket() {
     assert_eq!(found.len(), 2);
     records.retain(|(topic, partition), _| (topic.as_str(), *partition) != ("one", 0));
     all_is_there(&late, &records).await;
+}
+
+#[tokio::test]
+async fn a_hole_at_the_beginning_does_not_keep_what_lies_behind_it() {
+    let world = World::new();
+    let archiver = archiving(&world, "x", LONG).await;
+    let mut client = archiver.connect();
+    create_all(&mut client, FOR_EVER).await;
+    let mut records = Records::new();
+    for _ in 0..2 {
+        produce(&mut client, 1, &mut records).await;
+        until_archived(&world).await;
+    }
+    archiver.broker.drain().await;
+    let key = partition(1, 0);
+    let first = plan(&world, key, 0).await.extents[0];
+    world.bucket.delete(&object_key(&first.segment)).await.unwrap();
+    let merger = merging(&world, "y", Duration::ZERO).await;
+    until_merged(&world).await;
+    // The log begins where the hole ends, and nobody writes any more.
+    delete_records(&mut merger.connect(), "one", 0, first.end_offset).await;
+    until(async || {
+        let manifest = plan(&world, key, 0).await.manifest;
+        manifest.is_some_and(|manifest| manifest.base_offset == first.end_offset)
+    })
+    .await;
+    let topics = world.metastore.catalog(0).await.unwrap().changed;
+    let one = topics.iter().find(|topic| topic.name == "one").unwrap();
+    let change = ConfigChange {
+        topic: one.uuid,
+        replace_all: false,
+        changes: [("retention.ms".to_owned(), Some("60000".to_owned()))].into(),
+    };
+    world.metastore.alter_configs(&[change]).await.unwrap();
+    until(async || {
+        let head = world.metastore.heads(&[key]).await.unwrap()[0].unwrap();
+        head.log_start == head.next_offset
+    })
+    .await;
 }

@@ -18,6 +18,8 @@ pub(super) struct Edit {
     first_leaf: Option<Manifest>,
     /// What the old manifest needed and this one does not.
     pub unneeded: Vec<ObjectId>,
+    /// Something went from its beginning; holes need no object.
+    dropped: bool,
 }
 
 impl Edit {
@@ -27,7 +29,13 @@ impl Edit {
             manifest,
             first_leaf: None,
             unneeded: Vec::new(),
+            dropped: false,
         }
+    }
+
+    /// Whether something went from its beginning.
+    pub(super) fn has_dropped(&self) -> bool {
+        self.dropped
     }
 
     /// The leaf that has to be looked into, because it comes first.
@@ -53,18 +61,21 @@ impl Edit {
             let listed = leaf.entries.iter().filter(|entry| entry.end_offset() > from);
             let (dead, alive): (Vec<&Entry>, Vec<&Entry>) =
                 listed.partition(|entry| entry.end_offset() <= log_start);
+            self.dropped |= !dead.is_empty();
             self.unneeded.extend(dead.into_iter().filter_map(object));
             if let Some(first) = alive.first() {
                 self.manifest.base_offset = from.max(first.base_offset());
                 self.first_leaf = Some(leaf);
                 return;
             }
+            self.dropped = true;
             self.unneeded.push(ObjectId::Manifest(id));
             self.manifest.leaves.remove(0);
             self.manifest.base_offset = end;
         }
         let entries = &mut self.manifest.entries;
         let dead = entries.partition_point(|entry| entry.end_offset() <= log_start);
+        self.dropped |= dead > 0;
         for entry in entries.drain(..dead) {
             self.manifest.base_offset = entry.end_offset();
             self.unneeded.extend(object(&entry));

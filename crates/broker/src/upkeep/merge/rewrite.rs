@@ -114,7 +114,7 @@ impl Rewrite {
         if with_extents {
             rewrite.choose(suspects, &upkeep.merge, bytes_max, retention_ms);
         }
-        let changes = !rewrite.edit.unneeded.is_empty() || rewrite.waiting > 0;
+        let changes = rewrite.edit.has_dropped() || rewrite.waiting > 0;
         Ok(changes.then_some(rewrite))
     }
 
@@ -210,7 +210,7 @@ impl Rewrite {
             }
             taken += 1;
         }
-        if taken < again || (taken == 0 && edit.unneeded.is_empty()) {
+        if taken < again || (taken == 0 && !edit.has_dropped()) {
             return Ok(None);
         }
         builder.end_segment()?;

@@ -143,7 +143,9 @@ impl World {
                 Some(leaf) => edit.put_leaf(self.leaves[&leaf].clone()),
             }
         }
+        let listed = self.expected.len();
         self.expected.retain(|entry| entry.end_offset() > self.log_start);
+        assert_eq!(edit.has_dropped(), self.expected.len() < listed);
         for _ in 0..self.rng.below(3) {
             if appended > 0 && edit.last_segment().is_some() {
                 let taken = edit.take_last_segment().map(Entry::Segment);
