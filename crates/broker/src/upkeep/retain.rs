@@ -4,7 +4,7 @@
 //! period after the last records in them were forgotten. What is not merged yet is judged by the metastore, a chunk at a
 //! time; what a manifest lists by who can read it, a merged segment at a time. The configs are those of the catalog, so
 //! a change counts from the next round on. Every call is right by itself: a round that stops half-way is continued by
-//! the next.
+//! the next, and a call that fails does not keep a round from the others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,24 +88,38 @@ impl Retain {
         }
     }
 
+    /// Goes over all topics, then forgets what lies below log starts. A call that fails holds up nothing behind it; the
+    /// first failure is told.
     async fn one_round(&mut self, lease: &Lease) -> Result<(), MetastoreError> {
-        let metastore = Arc::clone(&self.upkeep.metastore);
         let topics = self.upkeep.catalog.all();
         let requests: Vec<RetainRequest> = topics.iter().flat_map(|topic| requests(topic)).collect();
+        let mut outcome = Ok(());
         for part in requests.chunks(PARTITIONS_AT_ONCE) {
             if !lease.renew().await {
-                return Ok(());
+                return outcome;
             }
-            let reply = metastore.retain(part).await?;
-            self.moved += reply.moved.len() as u64;
-            let starts = self.listed_starts(reply.ripe).await;
-            if !starts.is_empty() && !planted(Mistake::ListedStays) {
-                metastore.advance_log_start(&starts).await?;
-                self.moved += starts.len() as u64;
-            }
+            outcome = outcome.and(self.retain(part).await);
         }
+        outcome.and(self.forget(lease).await)
+    }
+
+    /// Moves the log starts of some partitions.
+    async fn retain(&mut self, part: &[RetainRequest]) -> Result<(), MetastoreError> {
+        let metastore = Arc::clone(&self.upkeep.metastore);
+        let reply = metastore.retain(part).await?;
+        self.moved += reply.moved.len() as u64;
+        let starts = self.listed_starts(reply.ripe).await;
+        if !starts.is_empty() && !planted(Mistake::ListedStays) {
+            metastore.advance_log_start(&starts).await?;
+            self.moved += starts.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Forgets what lies below log starts.
+    async fn forget(&mut self, lease: &Lease) -> Result<(), MetastoreError> {
         loop {
-            let chunks = metastore.drop_archived(FORGET_AT_ONCE).await?;
+            let chunks = self.upkeep.metastore.drop_archived(FORGET_AT_ONCE).await?;
             self.chunks += chunks;
             if chunks < FORGET_AT_ONCE as u64 || !lease.renew().await {
                 return Ok(());

@@ -6,6 +6,7 @@ use esker_metastore::ConfigChange;
 use esker_storage::keys::object_key;
 
 use crate::support::World;
+use crate::support::faults::Fault;
 use crate::world::*;
 
 #[tokio::test]
@@ -208,4 +209,26 @@ async fn a_hole_at_the_beginning_does_not_keep_what_lies_behind_it() {
         head.log_start == head.next_offset
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_call_that_fails_does_not_keep_what_was_deleted() {
+    let world = World::new();
+    let agent = archiving(&world, "x", Duration::ZERO).await;
+    let mut client = agent.connect();
+    create(&mut client, "one", FOR_EVER).await;
+    create(&mut client, "two", &[("retention.ms", "3600000000")]).await;
+    create(&mut client, "three", FOR_EVER).await;
+    let mut records = Records::new();
+    produce(&mut client, 2, &mut records).await;
+    until_archived(&world).await;
+    agent
+        .faults
+        .queue_upkeep("retain", &vec![Fault::Unavailable; 10_000]);
+    let chunks = async || world.metastore.upkeep_status().await.unwrap().archived_extents;
+    let before = chunks().await;
+    let end = records[&("one".to_owned(), 0)].len() as i64;
+    delete_records(&mut client, "one", 0, end).await;
+    until(async || chunks().await < before).await;
+    assert!(agent.faults.upkeep_left("retain") < 10_000);
 }
