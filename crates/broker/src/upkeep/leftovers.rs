@@ -3,7 +3,7 @@
 //! What holds: an object is a leftover as long as nobody was asked to refer to it, and again when it is known that
 //! nothing ever will. In between its fate is the metastore's: whoever stops there leaves it to the sweep, as does
 //! whoever ends. So no leftover is referred to, and deleting one twice, or late, does no harm. One that cannot be
-//! deleted is tried again.
+//! deleted is counted, told now and then, and tried again behind the others.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use esker_model::ObjectId;
 use esker_model::seams::{Clock, Instant};
+use esker_storage::StoreError;
 use esker_storage::bucket::DELETE_AT_ONCE;
 use esker_storage::keys::key_of;
 use parking_lot::Mutex;
-use tracing::debug;
+use tracing::warn;
 
 use super::Upkeep;
 
@@ -26,6 +27,9 @@ const LANDED_AFTER: Duration = Duration::from_secs(120);
 
 /// The longest time between two rounds.
 const EVERY_MAX: Duration = Duration::from_secs(30);
+
+/// The time between two warnings that something cannot be deleted.
+const WARN_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// What this incarnation has to delete, by when.
 pub(crate) struct Leftovers {
@@ -113,6 +117,7 @@ impl Drop for Unoffered {
 
 /// Deletes leftovers until the incarnation ends.
 pub(super) async fn run(upkeep: Upkeep) {
+    let mut warned: Option<Instant> = None;
     while upkeep.pause((upkeep.interval / 4).min(EVERY_MAX)).await {
         loop {
             let due = upkeep.leftovers.due();
@@ -120,23 +125,34 @@ pub(super) async fn run(upkeep: Upkeep) {
                 break;
             }
             let keys: Vec<String> = due.iter().map(key_of).collect();
-            let left: Vec<ObjectId> = match upkeep.bucket.delete_many(&keys).await {
-                Ok(outcomes) => {
-                    let failed = due.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_err());
-                    failed.map(|(object, _)| *object).collect()
-                }
-                Err(_) => due.clone(),
+            let (left, failure) = match upkeep.bucket.delete_many(&keys).await {
+                Ok(outcomes) => failed(&due, outcomes),
+                Err(err) => (due.clone(), Some(err)),
             };
-            if !left.is_empty() {
-                debug!(
-                    objects = left.len(),
-                    "objects that are not needed are deleted later"
-                );
+            if let Some(err) = failure {
+                upkeep.metrics.remove.failures.inc();
+                let now = upkeep.seams.clock.now();
+                if warned.is_none_or(|at| now.since(at) >= WARN_EVERY) {
+                    warned = Some(now);
+                    warn!(%err, objects = left.len(), "objects that were written for nothing cannot be deleted now");
+                }
                 upkeep.leftovers.add(left);
                 break;
             }
         }
     }
+}
+
+/// Those that were not deleted, and why the first of them was not.
+fn failed(due: &[ObjectId], outcomes: Vec<Result<(), StoreError>>) -> (Vec<ObjectId>, Option<StoreError>) {
+    let (mut left, mut failure) = (Vec::new(), None);
+    for (object, outcome) in due.iter().zip(outcomes) {
+        if let Err(err) = outcome {
+            left.push(*object);
+            failure.get_or_insert(err);
+        }
+    }
+    (left, failure)
 }
 
 #[cfg(test)]

@@ -87,6 +87,59 @@ async fn a_deleted_topic_leaves_nothing_in_the_bucket() {
 }
 
 #[tokio::test]
+async fn an_object_that_cannot_be_deleted_does_not_keep_what_belonged_to_other_topics() {
+    let store = Arc::new(Stubborn::default());
+    let world = World::on(Arc::clone(&store) as _);
+    let agent = merging(&world, "x", Duration::ZERO).await;
+    let mut client = agent.connect();
+    create_all(&mut client, FOR_EVER).await;
+    let mut records = Records::new();
+    produce(&mut client, 6, &mut records).await;
+    until_merged(&world).await;
+    let topics = world.metastore.catalog(0).await.unwrap().changed;
+    let of = |name: &str| topics.iter().find(|topic| topic.name == name).unwrap().uuid;
+    let left = async |topic| -> Vec<_> {
+        let merged = objects(&world, "merged").await;
+        let all = merged.into_iter().chain(objects(&world, "manifest").await);
+        all.filter(|object| object.log().unwrap().topic == topic)
+            .collect()
+    };
+    let first = left(of("one")).await[0];
+    let key = Path::from(esker_storage::keys::key_of(&first));
+    store.kept.lock().insert(key);
+    for name in ["one", "two", "three"] {
+        world.metastore.delete_topics(&[of(name)]).await.unwrap();
+    }
+    for name in ["two", "three"] {
+        until(async || left(of(name)).await.is_empty()).await;
+    }
+    until(async || left(of("one")).await == [first]).await;
+    let to_empty = async || world.metastore.topics_to_empty(0, 10).await.unwrap();
+    until(async || to_empty().await == [of("one")]).await;
+    store.kept.lock().clear();
+    until(async || to_empty().await.is_empty()).await;
+    assert_eq!(left(of("one")).await, []);
+}
+
+#[tokio::test]
+async fn what_was_written_for_nothing_and_stays_is_counted() {
+    let store = Arc::new(Stubborn::default());
+    let world = World::on(Arc::clone(&store) as _);
+    // Only what was written for nothing is deleted.
+    let agent = merging(&world, "x", LONG).await;
+    let mut client = agent.connect();
+    create_all(&mut client, FOR_EVER).await;
+    *store.keeps_all.lock() = true;
+    *store.refuses.lock() = Some("manifest");
+    produce(&mut client, 4, &mut Records::new()).await;
+    until(async || agent.metrics.upkeep.remove.failures.get() > 0).await;
+    *store.refuses.lock() = None;
+    *store.keeps_all.lock() = false;
+    until_merged(&world).await;
+    until(async || count(&world, "merged").await == every_partition().len()).await;
+}
+
+#[tokio::test]
 async fn what_was_written_for_nothing_goes() {
     let store = Arc::new(Stubborn::default());
     let world = World::on(Arc::clone(&store) as _);
