@@ -8,7 +8,8 @@ CREATE OR REPLACE FUNCTION merge_candidates_v1(
     p_bytes bigint, p_extents bigint, p_age_ms bigint, p_after_topic uuid, p_after_partition integer, p_limit bigint
 )
 RETURNS TABLE (
-    o_topic_uuid uuid, o_topic_id integer, o_partition integer, o_bytes bigint, o_is_due boolean, o_has_dead boolean
+    o_topic_uuid uuid, o_topic_id integer, o_partition integer, o_bytes bigint, o_extents bigint, o_is_due boolean,
+    o_has_dead boolean
 )
 LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_custom_plan
@@ -18,14 +19,15 @@ DECLARE
     v_before timestamptz := clock_timestamp() - make_interval(secs => p_age_ms / 1000.0);
 BEGIN
     RETURN QUERY
-    SELECT t.topic_uuid, t.topic_id, c.partition, max(c.bytes), bool_or(c.is_due), bool_or(NOT c.is_due)
+    SELECT t.topic_uuid, t.topic_id, c.partition, max(c.bytes), max(c.extents), bool_or(c.is_due),
+           bool_or(NOT c.is_due)
     FROM (
-        SELECT a.topic_id, a.partition, sum(a.bytes)::bigint AS bytes, true AS is_due
+        SELECT a.topic_id, a.partition, sum(a.bytes)::bigint AS bytes, count(*) AS extents, true AS is_due
         FROM archive_extent a
         GROUP BY a.topic_id, a.partition
         HAVING sum(a.bytes) >= p_bytes OR count(*) >= p_extents OR min(a.archived_at) <= v_before
         UNION ALL
-        SELECT m.topic_id, m.partition, 0, false
+        SELECT m.topic_id, m.partition, 0, 0, false
         FROM manifest m
         JOIN log_head lh ON lh.topic_id = m.topic_id AND lh.partition = m.partition
         WHERE m.base_offset < m.end_offset AND m.first_end_offset <= lh.log_start

@@ -127,6 +127,7 @@ fn candidate(row: &PgRow) -> Result<MergeCandidate> {
         },
         is_due: row.try_get("o_is_due")?,
         bytes: unsigned(row, "o_bytes")?,
+        extents: unsigned(row, "o_extents")?,
         has_dead: row.try_get("o_has_dead")?,
     })
 }

@@ -81,14 +81,14 @@ pub(super) fn candidates(
     limit: usize,
 ) -> Result<Vec<MergeCandidate>> {
     let mut statement = tx.prepare_cached(
-        "SELECT t.uuid, c.topic, c.partition, max(c.bytes), max(c.is_due), max(c.has_dead)
+        "SELECT t.uuid, c.topic, c.partition, max(c.bytes), max(c.is_due), max(c.has_dead), max(c.extents)
          FROM (
-             SELECT topic, partition, sum(bytes) AS bytes, 1 AS is_due, 0 AS has_dead
+             SELECT topic, partition, sum(bytes) AS bytes, count(*) AS extents, 1 AS is_due, 0 AS has_dead
              FROM archive_extent
              GROUP BY topic, partition
              HAVING sum(bytes) >= ?1 OR count(*) >= ?2 OR min(archived_ms) <= ?3
              UNION ALL
-             SELECT m.topic, m.partition, 0, 0, 1
+             SELECT m.topic, m.partition, 0, 0, 0, 1
              FROM manifest m JOIN log_head h ON h.topic = m.topic AND h.partition = m.partition
              WHERE m.base_offset < m.end_offset AND m.first_end_offset <= h.log_start
          ) c
@@ -120,6 +120,7 @@ pub(super) fn candidates(
             bytes: get_unsigned(row, 3)?,
             is_due: row.get(4)?,
             has_dead: row.get(5)?,
+            extents: get_unsigned(row, 6)?,
         });
     }
     Ok(found)

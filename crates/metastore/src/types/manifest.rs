@@ -72,6 +72,8 @@ pub struct MergeCandidate {
     pub is_due: bool,
     /// Bytes of batches in them, if they are.
     pub bytes: u64,
+    /// How many they are, if they are due.
+    pub extents: u64,
     /// The first entry of its manifest lies below the log start.
     pub has_dead: bool,
 }

@@ -23,6 +23,8 @@ async fn archived_partition(world: &World, writer: &Writer, count: usize, seq: u
 async fn candidates(world: &World, due: MergeDue) -> Vec<(PartitionKey, bool, u64, bool)> {
     let found = world.store.merge_candidates(&due, None, 100).await.unwrap();
     assert!(found.is_sorted_by_key(|one| one.log));
+    // All extents have 100 bytes.
+    assert!(found.iter().all(|one| one.extents * 100 == one.bytes));
     let mut found: Vec<_> = found
         .iter()
         .map(|one| (one.partition, one.is_due, one.bytes, one.has_dead))

@@ -13,13 +13,15 @@
 //! record is written a logarithmic number of times. What lies below the log start goes from the manifest's beginning.
 //!
 //! Bounded: a round holds [`Upkeep::round_bytes`] in memory, and rounds that follow each other leave as much time as they
-//! took.
+//! took. A call holds heads for a moment: it takes a bounded number of extents ([`Size`]).
 
 mod build;
 mod edit;
+mod put;
 pub(in crate::upkeep) mod read;
 mod repack;
 mod rewrite;
+mod size;
 #[cfg(test)]
 mod tests;
 mod undecided;
@@ -29,30 +31,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use esker_metastore::{
-    JobReport, ManifestRef, MergeCandidate, MergeDue, MergeRequest, MergedPartition, MetastoreError,
-};
-use esker_model::{LogId, ObjectId};
+use esker_metastore::{JobReport, MergeCandidate, MergeDue, MergeRequest, MetastoreError, ToMerge};
+use esker_model::LogId;
 use esker_storage::StoreError;
-use esker_storage::manifest::{InvalidManifest, Leaf};
+use esker_storage::manifest::InvalidManifest;
 use esker_storage::segment::InvalidRun;
 use futures::{StreamExt, TryStreamExt, stream};
 use tracing::{info, warn};
 
 use super::Upkeep;
 use super::job::{Lease, Work};
-use super::leftovers::Unoffered;
 use crate::config::MergeLimits;
-use build::Built;
+use put::{Offered, Put, put};
 use repack::Move;
-use rewrite::{Rewrite, Rewritten, Suspects};
+use rewrite::{Rewrite, Suspects};
+use size::Size;
 use undecided::Undecided;
 
 /// Partitions that one call replaces the manifests of: their heads are locked together for a moment.
 const PARTITIONS_AT_ONCE: usize = 256;
-
-/// Extents of one partition that one round takes.
-const EXTENTS_MAX: usize = 1_024;
 
 /// Objects that are put at a time, and manifests that are read.
 const OBJECTS_AT_ONCE: usize = 8;
@@ -79,6 +76,7 @@ pub(super) struct Merge {
     suspects: Suspects,
     undecided: Undecided,
     undecided_move: Option<Move>,
+    size: Size,
     partitions: u64,
     bytes: u64,
     moved_bytes: u64,
@@ -125,6 +123,7 @@ impl Merge {
             suspects: Suspects::default(),
             undecided: Undecided::default(),
             undecided_move: None,
+            size: Size::default(),
             partitions: 0,
             bytes: 0,
             moved_bytes: 0,
@@ -175,15 +174,7 @@ impl Merge {
     async fn merge_some(&mut self, candidates: &mut VecDeque<MergeCandidate>) -> Result<(), MergeError> {
         let turn = Arc::clone(&self.upkeep.turn);
         let _turn = turn.acquire().await;
-        let mut bytes = 0;
-        let mut chosen = Vec::new();
-        while let Some(next) = candidates.front() {
-            if !chosen.is_empty() && bytes + next.bytes > self.upkeep.round_bytes {
-                break;
-            }
-            bytes += next.bytes;
-            chosen.extend(candidates.pop_front());
-        }
+        let chosen = self.size.take(candidates, self.upkeep.round_bytes);
         let rewrites = self.begin(&chosen).await?;
         let chunks = read::chunks(&self.upkeep, rewrites.iter().flat_map(Rewrite::sources)).await;
         let mut rewritten = Vec::new();
@@ -208,38 +199,54 @@ impl Merge {
 
     /// Reads what the chosen partitions have now.
     async fn begin(&self, chosen: &[MergeCandidate]) -> Result<Vec<Rewrite>, MergeError> {
-        let keys: Vec<_> = chosen.iter().map(|one| one.partition).collect();
-        let found = self.upkeep.metastore.to_merge(&keys, EXTENTS_MAX).await?;
-        let mut room = self.upkeep.round_bytes;
+        let (due, others): (Vec<_>, Vec<_>) = chosen.iter().partition(|one| one.is_due);
+        let of_one = usize::try_from(self.size.of_one()).unwrap_or(usize::MAX);
         let mut rewrites = Vec::new();
-        for (candidate, found) in chosen.iter().zip(found) {
-            let Some(from) = found else { continue };
-            let config = self.upkeep.catalog.by_key(candidate.partition.topic);
-            let retention_ms = config
-                .filter(|topic| topic.config.delete)
-                .and_then(|topic| topic.config.retention_ms);
-            let begun = Rewrite::begin(
-                &self.upkeep,
-                &self.suspects,
-                from,
-                candidate.is_due,
-                room,
-                retention_ms,
-            )
-            .await;
-            match begun {
-                Ok(Some(rewrite)) => {
-                    room = room.saturating_sub(rewrite.bytes());
-                    rewrites.push(rewrite);
+        let (mut bytes, mut extents) = (self.upkeep.round_bytes, self.size.extents());
+        // Of those that are not due no extent is wanted.
+        for (part, extents_max) in [(due, of_one), (others, 0)] {
+            if part.is_empty() {
+                continue;
+            }
+            let keys: Vec<_> = part.iter().map(|one: &&MergeCandidate| one.partition).collect();
+            let found = self.upkeep.metastore.to_merge(&keys, extents_max).await?;
+            for (candidate, from) in part.into_iter().zip(found) {
+                let Some(from) = from else { continue };
+                let count = from.extents.len() as u64;
+                if !rewrites.is_empty() && count > extents {
+                    // More came meanwhile: it has its turn in the next pass.
+                    continue;
                 }
-                Ok(None) => {}
-                Err(err) => {
-                    self.upkeep.metrics.merge.failures.inc();
-                    warn!(partition = %candidate.log, %err, "a manifest cannot be read: its partition is merged later");
+                if let Some(rewrite) = self.begin_one(candidate, from, bytes).await {
+                    extents = extents.saturating_sub(count);
+                    bytes = bytes.saturating_sub(rewrite.bytes());
+                    rewrites.push(rewrite);
                 }
             }
         }
         Ok(rewrites)
+    }
+
+    /// One of them, if something of it can be merged now.
+    async fn begin_one(&self, candidate: &MergeCandidate, from: ToMerge, bytes_max: u64) -> Option<Rewrite> {
+        let config = self.upkeep.catalog.by_key(candidate.partition.topic);
+        let retention_ms = config
+            .filter(|topic| topic.config.delete)
+            .and_then(|topic| topic.config.retention_ms);
+        let begun = Rewrite::begin(
+            &self.upkeep,
+            &self.suspects,
+            from,
+            candidate.is_due,
+            bytes_max,
+            retention_ms,
+        )
+        .await;
+        begun.unwrap_or_else(|err| {
+            self.upkeep.metrics.merge.failures.inc();
+            warn!(partition = %candidate.log, %err, "a manifest cannot be read: its partition is merged later");
+            None
+        })
     }
 
     /// Replaces the manifests in the metastore.
@@ -256,6 +263,9 @@ impl Merge {
         let accepted = match self.upkeep.metastore.merge(&request).await {
             Ok(accepted) => accepted,
             Err(err) => {
+                if err.is_transient() {
+                    self.size.failed();
+                }
                 match &err {
                     MetastoreError::UnknownOutcome(_) => self.undecided.add(offered),
                     MetastoreError::Unavailable(_) => {
@@ -266,6 +276,7 @@ impl Merge {
                 return Err(err.into());
             }
         };
+        self.size.succeeded();
         let metrics = &self.upkeep.metrics;
         let (mut partitions, mut bytes) = (0, 0);
         for (one, accepted) in offered.into_iter().zip(accepted) {
@@ -286,79 +297,4 @@ impl Merge {
         }
         Ok(())
     }
-}
-
-/// A partition whose new objects are in the bucket.
-pub(super) struct Put {
-    merged: MergedPartition,
-    /// The new objects.
-    objects: Vec<Unoffered>,
-    bytes: u64,
-}
-
-/// The same when the metastore was asked.
-pub(super) struct Offered {
-    merged: MergedPartition,
-    objects: Vec<ObjectId>,
-    bytes: u64,
-}
-
-impl Put {
-    fn offer(self) -> Offered {
-        Offered {
-            merged: self.merged,
-            objects: self.objects.into_iter().map(Unoffered::offer).collect(),
-            bytes: self.bytes,
-        }
-    }
-}
-
-/// Puts what was built for a partition, then the manifest that lists it.
-async fn put(upkeep: &Upkeep, rewritten: Rewritten) -> Result<Put, MergeError> {
-    let Rewritten {
-        from,
-        mut edit,
-        built,
-        extents,
-        bytes,
-        lost,
-    } = rewritten;
-    let mut objects = Vec::new();
-    for Built { entry, object } in built {
-        if let Some(object) = object {
-            objects.push(upkeep.put_archive(object).await?);
-        }
-        edit.append(entry);
-    }
-    while let Some(leaf) = edit.split_leaf(&upkeep.merge, || upkeep.new_manifest(from.log)) {
-        let encoded = leaf.encode().map_err(MergeError::Manifest)?;
-        let Some(line) = Leaf::of(&leaf, encoded.object_bytes()) else {
-            break;
-        };
-        objects.push(upkeep.put_manifest(&leaf.id, encoded).await?);
-        edit.list_leaf(line, leaf);
-    }
-    edit.manifest.id = upkeep.new_manifest(from.log);
-    let encoded = edit.manifest.encode().map_err(MergeError::Manifest)?;
-    let manifest = ManifestRef {
-        id: edit.manifest.id,
-        object_bytes: encoded.object_bytes(),
-        base_offset: edit.manifest.base_offset,
-        end_offset: edit.manifest.end_offset(),
-    };
-    objects.push(upkeep.put_manifest(&manifest.id, encoded).await?);
-    let summary = edit.summary();
-    Ok(Put {
-        merged: MergedPartition {
-            partition: from.partition,
-            replaces: from.version,
-            extents,
-            manifest,
-            summary,
-            unneeded: edit.unneeded,
-            lost,
-        },
-        objects,
-        bytes,
-    })
 }

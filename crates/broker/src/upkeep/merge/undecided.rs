@@ -8,7 +8,7 @@
 use esker_metastore::{MetastoreError, ToMerge};
 use tracing::debug;
 
-use super::Offered;
+use super::put::Offered;
 use crate::upkeep::Upkeep;
 
 /// Most that are remembered; what comes on top is left to the sweep.

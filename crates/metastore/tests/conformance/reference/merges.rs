@@ -28,6 +28,7 @@ impl Merges for Reference {
                     log: state.log_id(*key),
                     is_due,
                     bytes: if is_due { bytes } else { 0 },
+                    extents: if is_due { log.archived.len() as u64 } else { 0 },
                     has_dead: manifest.is_some_and(|row| {
                         row.manifest.base_offset < row.manifest.end_offset
                             && row.summary.first_end_offset <= log.log_start
