@@ -313,3 +313,36 @@ async fn a_long_manifest_has_leaves_and_loses_them_from_its_beginning() {
     all_from(&agent, &records, 3).await;
     all_from(&serving(&world, "later").await, &records, 3).await;
 }
+
+#[tokio::test]
+async fn a_manifest_that_is_gone_is_done_without_when_nothing_that_it_lists_is_needed() {
+    let world = World::new();
+    let agent = merging(&world, "x", Duration::ZERO).await;
+    let mut client = agent.connect();
+    create_all(&mut client, FOR_EVER).await;
+    let mut records = Records::new();
+    produce(&mut client, 2, &mut records).await;
+    until_merged(&world).await;
+    agent.broker.drain().await;
+    let key = partition(1, 0);
+    let lost = plan(&world, key, 0).await.manifest.unwrap();
+    world
+        .bucket
+        .delete(&key_of(&ObjectId::Manifest(lost.id)))
+        .await
+        .unwrap();
+    let agent = merging(&world, "y", Duration::ZERO).await;
+    let mut client = agent.connect();
+    produce(&mut client, 1, &mut records).await;
+    until_archived(&world).await;
+    until(async || agent.metrics.upkeep.merge.failures.get() > 2).await;
+    let now = plan(&world, key, 0).await;
+    assert_eq!(now.manifest, Some(lost), "nobody knows what it lists");
+    delete_records(&mut client, "one", 0, lost.end_offset).await;
+    until_merged(&world).await;
+    let late = serving(&world, "late").await;
+    let only = [("one".to_owned(), 0)].map(|of| (of.clone(), records[&of].clone()));
+    all_from(&late, &only.into(), lost.end_offset).await;
+    records.remove(&("one".to_owned(), 0));
+    all_is_there(&late, &records).await;
+}

@@ -33,6 +33,14 @@ impl Edit {
         }
     }
 
+    /// Begins with an empty manifest in place of one that cannot be read, all of which lies below the log start.
+    pub(super) fn instead_of_dead(empty: Manifest) -> Self {
+        Self {
+            dropped: true,
+            ..Self::new(empty)
+        }
+    }
+
     /// Whether something went from its beginning.
     pub(super) fn has_dropped(&self) -> bool {
         self.dropped
@@ -48,6 +56,25 @@ impl Edit {
     /// What the first leaf lists.
     pub(super) fn put_leaf(&mut self, leaf: Manifest) {
         self.first_leaf = Some(leaf);
+    }
+
+    /// Drops the first leaf, which cannot be read, if all of it lies below the log start: what it lists is not named.
+    pub(super) fn drop_dead_leaf(&mut self, log_start: i64) -> bool {
+        let dead = |leaf: &&Leaf| leaf.end_offset <= log_start;
+        let Some((id, end)) = self
+            .manifest
+            .leaves
+            .first()
+            .filter(dead)
+            .map(|leaf| (leaf.id, leaf.end_offset))
+        else {
+            return false;
+        };
+        self.dropped = true;
+        self.unneeded.push(ObjectId::Manifest(id));
+        self.manifest.leaves.remove(0);
+        self.manifest.base_offset = end;
+        true
     }
 
     /// Drops what lies below the log start as a whole. Stops at a leaf that has to be looked into first.

@@ -77,6 +77,7 @@ pub(super) struct Merge {
     undecided: Undecided,
     undecided_move: Option<Move>,
     size: Size,
+    unreadable: Unreadable,
     partitions: u64,
     bytes: u64,
     moved_bytes: u64,
@@ -95,7 +96,9 @@ impl Work for Merge {
         if !self.upkeep.all_read_history() {
             return;
         }
-        for done in [self.pass(lease).await, self.repack(lease).await] {
+        let pass = self.pass(lease).await;
+        self.unreadable.tell();
+        for done in [pass, self.repack(lease).await] {
             if let Err(err) = done {
                 self.failures += 1;
                 self.upkeep.metrics.merge.failures.inc();
@@ -124,6 +127,7 @@ impl Merge {
             undecided: Undecided::default(),
             undecided_move: None,
             size: Size::default(),
+            unreadable: Unreadable::default(),
             partitions: 0,
             bytes: 0,
             moved_bytes: 0,
@@ -198,7 +202,7 @@ impl Merge {
     }
 
     /// Reads what the chosen partitions have now.
-    async fn begin(&self, chosen: &[MergeCandidate]) -> Result<Vec<Rewrite>, MergeError> {
+    async fn begin(&mut self, chosen: &[MergeCandidate]) -> Result<Vec<Rewrite>, MergeError> {
         let (due, others): (Vec<_>, Vec<_>) = chosen.iter().partition(|one| one.is_due);
         let of_one = usize::try_from(self.size.of_one()).unwrap_or(usize::MAX);
         let mut rewrites = Vec::new();
@@ -228,7 +232,12 @@ impl Merge {
     }
 
     /// One of them, if something of it can be merged now.
-    async fn begin_one(&self, candidate: &MergeCandidate, from: ToMerge, bytes_max: u64) -> Option<Rewrite> {
+    async fn begin_one(
+        &mut self,
+        candidate: &MergeCandidate,
+        from: ToMerge,
+        bytes_max: u64,
+    ) -> Option<Rewrite> {
         let config = self.upkeep.catalog.by_key(candidate.partition.topic);
         let retention_ms = config
             .filter(|topic| topic.config.delete)
@@ -244,7 +253,7 @@ impl Merge {
         .await;
         begun.unwrap_or_else(|err| {
             self.upkeep.metrics.merge.failures.inc();
-            warn!(partition = %candidate.log, %err, "a manifest cannot be read: its partition is merged later");
+            self.unreadable.add(candidate.log, err);
             None
         })
     }
@@ -296,5 +305,33 @@ impl Merge {
             info!(partitions, bytes, "merged");
         }
         Ok(())
+    }
+}
+
+/// Manifests that could not be read in a pass.
+#[derive(Default)]
+struct Unreadable {
+    first: Option<(LogId, StoreError)>,
+    partitions: u64,
+}
+
+impl Unreadable {
+    fn add(&mut self, log: LogId, err: StoreError) {
+        self.first.get_or_insert((log, err));
+        self.partitions += 1;
+    }
+
+    /// Tells people of the first one. The error names the object.
+    fn tell(&mut self) {
+        let Self { first, partitions } = std::mem::take(self);
+        if let Some((partition, err)) = first {
+            warn!(
+                %partition,
+                %err,
+                partitions,
+                "manifests cannot be read: these partitions are not merged, and keep their records, until the objects \
+                 are back; if this stays, `esker check --deep` lists what is gone or damaged"
+            );
+        }
     }
 }

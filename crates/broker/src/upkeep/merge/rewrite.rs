@@ -5,6 +5,8 @@
 //! What holds: where something cannot be read for now, the new manifest ends before it. Archived records that cannot be
 //! read at all are given up only when the metastore, asked again in a later round, still names the same object; then they
 //! are a hole. What a manifest lists already stays listed as it is if it cannot be read.
+//! A manifest or a leaf that is gone or damaged is done without where all that it lists lies below the log start; the
+//! sweep finds the objects then. Otherwise its partition is left alone.
 
 use std::collections::BTreeSet;
 
@@ -58,6 +60,11 @@ impl Suspects {
     }
 }
 
+/// Whether an object is gone or damaged.
+fn is_lost(err: &StoreError) -> bool {
+    matches!(err, StoreError::NotFound { .. } | StoreError::Corrupt { .. })
+}
+
 /// A partition whose manifest is to be replaced.
 pub(super) struct Rewrite {
     from: ToMerge,
@@ -93,16 +100,24 @@ impl Rewrite {
         retention_ms: Option<i64>,
     ) -> Result<Option<Self>, StoreError> {
         let (cache, bucket) = (upkeep.cache.as_ref(), &upkeep.bucket);
-        let manifest = match from.manifest {
-            Some(present) => manifests::read_once(cache, bucket, present.id).await?,
-            None => Manifest::empty(upkeep.new_manifest(from.log), from.log_start),
+        let mut edit = match from.manifest {
+            None => Edit::new(Manifest::empty(upkeep.new_manifest(from.log), from.log_start)),
+            Some(present) => match manifests::read_once(cache, bucket, present.id).await {
+                Ok(manifest) => Edit::new(manifest),
+                Err(err) if is_lost(&err) && present.end_offset <= from.log_start => {
+                    let name = upkeep.new_manifest(from.log);
+                    Edit::instead_of_dead(Manifest::empty(name, present.end_offset))
+                }
+                Err(err) => return Err(err),
+            },
         };
-        let mut edit = Edit::new(manifest);
         loop {
             edit.drop_dead(from.log_start);
-            match edit.wants_leaf() {
-                None => break,
-                Some(leaf) => edit.put_leaf(manifests::read_once(cache, bucket, leaf).await?),
+            let Some(leaf) = edit.wants_leaf() else { break };
+            match manifests::read_once(cache, bucket, leaf).await {
+                Ok(leaf) => edit.put_leaf(leaf),
+                Err(err) if is_lost(&err) && edit.drop_dead_leaf(from.log_start) => {}
+                Err(err) => return Err(err),
             }
         }
         let mut rewrite = Self {

@@ -245,6 +245,15 @@ fn the_older_half_of_a_full_manifest_becomes_a_leaf() {
         LIMITS.manifest_entries + 1 - LIMITS.leaf_entries
     );
     assert!(edit.split_leaf(&LIMITS, || manifest_id(8)).is_none());
+    // When all of it lies below the log start, it need not be read to go.
+    let line = Leaf::of(&leaf, 1_000).unwrap();
+    let end = line.end_offset;
+    edit.list_leaf(line, leaf);
+    let mut edit = Edit::new(edit.manifest);
+    assert!(!edit.drop_dead_leaf(end - 1) && !edit.has_dropped());
+    assert!(edit.drop_dead_leaf(end) && edit.has_dropped());
+    assert_eq!((edit.manifest.base_offset, edit.wants_leaf()), (end, None));
+    assert_eq!(edit.unneeded, [ObjectId::Manifest(manifest_id(7))]);
 }
 
 /// A batch of about so many bytes.
