@@ -17,6 +17,7 @@ async fn with_faults(method: &'static str, faults: &[Fault]) -> (World, Records)
     create_all(&mut client, FOR_EVER).await;
     let mut records = Records::new();
     agent.faults.queue_upkeep(method, faults);
+    agent.faults.queue_upkeep("registered", &[Fault::Unavailable]);
     for _ in 0..3 {
         produce(&mut client, 2, &mut records).await;
         until_merged(&world).await;
@@ -38,6 +39,33 @@ async fn archive_segments_are_deleted_when_it_is_known_that_they_are_not_needed(
         // All are merged: none is needed.
         until(async || count(&world, "archive").await == 0).await;
     }
+}
+
+#[tokio::test]
+async fn an_archive_segment_that_was_registered_and_let_go_stays_for_its_grace() {
+    let world = World::new();
+    let agent = archiving(&world, "x", LONG).await;
+    let mut client = agent.connect();
+    create_all(&mut client, FOR_EVER).await;
+    agent.faults.queue_upkeep("archive", &[Fault::LostReply]);
+    let asking = ["registered", "release"];
+    for method in asking {
+        agent
+            .faults
+            .queue_upkeep(method, &vec![Fault::Unavailable; 10_000]);
+    }
+    produce_one(&mut client, "one", 0, 3, &mut Records::new()).await;
+    until_archived(&world).await;
+    delete_records(&mut client, "one", 0, 3).await;
+    until(async || world.metastore.upkeep_status().await.unwrap().archived_extents == 0).await;
+    for method in asking {
+        agent.faults.clear_upkeep(method);
+    }
+    // When the ingest segment is let go, it is known what became of the archive segment.
+    agent.faults.queue_upkeep("release", &[Fault::None]);
+    until(async || agent.faults.upkeep_left("release") == 0).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(count(&world, "archive").await, 1);
 }
 
 #[tokio::test]

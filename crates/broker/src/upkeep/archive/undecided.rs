@@ -1,8 +1,9 @@
 //! Archive segments whose registration has an unknown outcome.
 //!
 //! What holds: nobody deletes one as long as its registration may still take effect. It cannot any more once no
-//! partition of it stands where its extents begin: then the metastore says whether anything needs it. Those that are
-//! still undecided when the incarnation ends are left to the sweep.
+//! partition of it stands where its extents begin: then it may go if it has no row. One that has a row, though it may be
+//! released by now, is the metastore's to let go, when its time has come. Those that are still undecided when the
+//! incarnation ends are left to the sweep.
 
 use esker_metastore::{ArchivedPartition, MetastoreError};
 use esker_model::{ObjectId, PartitionKey, SegmentId};
@@ -25,22 +26,23 @@ impl Undecided {
         }
     }
 
-    /// Finds out what became of them, and has the objects go that nothing needs.
+    /// Finds out what became of them, and has the objects go that nothing needs. Those that a failure keeps from being
+    /// looked at are looked at the next time.
     pub(super) async fn decide(&mut self, upkeep: &Upkeep) -> Result<(), MetastoreError> {
         let mut open = Vec::new();
+        let mut outcome = Ok(());
         for (id, begins) in std::mem::take(&mut self.0) {
-            match is_decided(upkeep, id, &begins).await {
-                Ok(true) => {}
-                Ok(false) => open.push((id, begins)),
-                Err(err) => {
-                    open.push((id, begins));
-                    self.0.append(&mut open);
-                    return Err(err);
-                }
+            let decided = match &outcome {
+                Ok(()) => is_decided(upkeep, id, &begins).await,
+                Err(_) => Ok(false),
+            };
+            if decided != Ok(true) {
+                open.push((id, begins));
             }
+            outcome = outcome.and(decided.map(|_| ()));
         }
         self.0 = open;
-        Ok(())
+        outcome
     }
 }
 
@@ -58,11 +60,10 @@ async fn is_decided(
     if may_take_effect {
         return Ok(false);
     }
-    // Also true of one that was registered and has gone since: then its object may go as well.
-    let needed = upkeep.metastore.release(&[id]).await? == [false];
-    if !needed {
+    let registered = upkeep.metastore.registered(&[id]).await?;
+    if registered == [false] {
         upkeep.leftovers.add([ObjectId::Segment(id)]);
     }
-    debug!(segment = %id, needed, "found out what became of an archive segment");
+    debug!(segment = %id, ?registered, "found out what became of an archive segment");
     Ok(true)
 }
