@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use esker_broker::MergeLimits;
-use esker_model::ObjectId;
+use esker_metastore::{AgentProfile, ArchiveRequest, ArchivedPartition, Extent, HISTORY_READ, Registration};
+use esker_model::{ClusterEpoch, IncarnationId, ObjectId, SegmentId, SegmentKind};
 use esker_protocol::messages::ListOffsetsRequest;
 use esker_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use esker_storage::keys::{key_of, object_key};
 use esker_storage::manifest::Manifest;
 use esker_storage::metrics::Op;
+use uuid::Uuid;
 
 use crate::support::{Client, World, topic_name};
 use crate::world::*;
@@ -312,6 +314,72 @@ async fn a_long_manifest_has_leaves_and_loses_them_from_its_beginning() {
     until(async || count(&world, "manifest").await == 4).await;
     all_from(&agent, &records, 3).await;
     all_from(&serving(&world, "later").await, &records, 3).await;
+}
+
+#[tokio::test]
+async fn segments_that_cannot_be_read_do_not_keep_others_from_being_packed() {
+    let world = World::new();
+    let busy = serving(&world, "busy").await;
+    let mut client = busy.connect();
+    create_all(&mut client, FOR_EVER).await;
+    let mut records = Records::new();
+    produce_one(&mut client, "two", 0, 9, &mut records).await;
+    produce_one(&mut client, "three", 0, 64, &mut Records::new()).await;
+    let filler = "x".repeat(400_000);
+    for _ in 0..8 {
+        let batch =
+            esker_protocol::records::BatchBuilder::new().record(1_000, None, Some(filler.as_bytes()), &[]);
+        let answer = client.produce("one", 0, batch.build().unwrap()).await;
+        assert_eq!(answer.error_code, 0);
+    }
+    busy.broker.drain().await;
+    let agent = upkeep(&world, "x", Pace::default()).await;
+    until_archived(&world).await;
+    scatter(&world, partition(3, 0)).await;
+    delete_records(&mut agent.connect(), "one", 0, 8).await;
+    until(async || agent.metrics.upkeep.merge.moved_bytes.get() > 0).await;
+    all_is_there(&serving(&world, "late").await, &records).await;
+}
+
+/// Says that each record of a partition, which is one extent, lies in an archive segment of its own that is large and
+/// not there.
+async fn scatter(world: &World, partition: esker_model::PartitionKey) {
+    let incarnation = IncarnationId(Uuid::from_u128(1));
+    let registration = Registration {
+        node_name: "gone".into(),
+        incarnation,
+        epoch: ClusterEpoch(1),
+        profile: AgentProfile {
+            history: HISTORY_READ,
+            ..AgentProfile::default()
+        },
+    };
+    world.metastore.register(&registration).await.unwrap();
+    let extents = plan(world, partition, 0).await.extents;
+    let [whole] = extents[..] else {
+        panic!("{extents:?}")
+    };
+    let one = |offset: i64| Extent {
+        base_offset: offset,
+        end_offset: offset + 1,
+        segment: SegmentId {
+            kind: SegmentKind::Archive,
+            epoch: ClusterEpoch(1),
+            incarnation,
+            seq: offset as u64 + 1,
+        },
+        object_bytes: 2 << 20,
+        ..whole
+    };
+    let request = ArchiveRequest {
+        epoch: ClusterEpoch(1),
+        incarnation,
+        partitions: vec![ArchivedPartition {
+            partition,
+            extents: (whole.base_offset..whole.end_offset).map(one).collect(),
+        }],
+    };
+    assert_eq!(world.metastore.move_archived(&request).await, Ok(vec![true]));
 }
 
 #[tokio::test]

@@ -153,6 +153,9 @@ const MIGRATIONS: &[Migration] = &[
             function!("registered_v1"),
             function!("drop_archived_v2"),
             function!("delete_topics_v3"),
+            // These two once more as well: they know neither manifests nor the order of the locks.
+            function!("drop_archived_v1"),
+            function!("delete_topics_v2"),
             function!("plan_v3"),
             function!("find_by_time_v3"),
             function!("retain_v2"),

@@ -1,7 +1,7 @@
 //! Migrations: repeatable, side by side, and checked at every connection.
 
 use esker_metastore::postgres::{self, PostgresMetastore, SCHEMA_KNOWN, SCHEMA_NEEDED};
-use esker_metastore::{Commits, MetastoreError, Reads, Sweeps, Topics};
+use esker_metastore::{Commits, MetastoreError, Reads, Removals, Sweeps, Topics};
 use esker_model::{ClusterEpoch, LogId, PartitionKey, TopicUuid};
 use sqlx::Row;
 use uuid::Uuid;
@@ -102,9 +102,17 @@ async fn agents_of_the_release_before_go_on_keeping_and_deleting() {
          SELECT * FROM release_v1(ARRAY[0::smallint], ARRAY[gen_random_uuid()], ARRAY[1]);
          SELECT * FROM unneeded_v1(0, 10);
          SELECT forget_segments_v1(ARRAY[0::smallint], ARRAY[gen_random_uuid()], ARRAY[1]);
+         INSERT INTO manifest SELECT topic_id, 0, 1, 1, gen_random_uuid(), 1, 100, 0, 0, 0, 0, 0, 0, 0 FROM topic;
          SELECT * FROM delete_topics_v2(ARRAY(SELECT topic_uuid FROM topic))",
     )
     .await;
+    let manifests = sqlx::query("SELECT count(*) FROM manifest");
+    let manifests: i64 = manifests.fetch_one(&mut admin).await.unwrap().get(0);
+    assert_eq!(manifests, 0);
+    assert_eq!(
+        store.topics_to_empty(0, 10).await.map(|topics| topics.len()),
+        Ok(1)
+    );
     let log = LogId {
         topic: TopicUuid(Uuid::from_u128(2)),
         partition: 0,

@@ -9,7 +9,7 @@
 //! where it put them. But after a refusal neither call can take effect any more, so the segment may go if it has no row.
 //! One that has a row is the metastore's to let go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use esker_metastore::{ArchiveRequest, Extent, MetastoreError};
@@ -23,6 +23,9 @@ use crate::upkeep::job::Lease;
 
 /// Archive segments that are looked at together.
 const SEGMENTS_AT_ONCE: usize = 64;
+
+/// Segments that a pass looks at in vain.
+const PASSED_OVER_MAX: usize = 1_024;
 
 /// Extents that are to lie in a segment.
 pub(super) struct Move {
@@ -39,23 +42,26 @@ impl Merge {
         if let Some(undecided) = self.undecided_move.take() {
             self.register(undecided).await?;
         }
-        loop {
-            let dead = self
-                .upkeep
-                .metastore
-                .mostly_dead(self.upkeep.merge.repack_bytes, SEGMENTS_AT_ONCE)
-                .await?;
+        // What cannot be moved now would be found again at once, before all others.
+        let mut passed_over = BTreeSet::new();
+        while passed_over.len() < PASSED_OVER_MAX {
+            let limit = SEGMENTS_AT_ONCE + passed_over.len();
+            let bytes_min = self.upkeep.merge.repack_bytes;
+            let mut dead = self.upkeep.metastore.mostly_dead(bytes_min, limit).await?;
+            dead.retain(|id| !passed_over.contains(id));
+            dead.truncate(SEGMENTS_AT_ONCE);
             if dead.is_empty() || !lease.renew().await {
-                return Ok(());
+                break;
             }
             let began = self.upkeep.seams.clock.now();
             let turn = Arc::clone(&self.upkeep.turn);
             let turn = turn.acquire().await;
-            let moved = self.repack_some(&dead).await?;
+            let (moved, looked_at) = self.repack_some(&dead).await?;
             drop(turn);
             if moved == 0 {
-                // What cannot be moved now would be found again at once.
-                return Ok(());
+                passed_over.extend(looked_at);
+                self.upkeep.rest(began).await;
+                continue;
             }
             self.moved_bytes += moved;
             self.upkeep.metrics.merge.moved_bytes.inc_by(moved);
@@ -66,11 +72,21 @@ impl Merge {
             );
             self.upkeep.rest(began).await;
         }
+        Ok(())
     }
 
-    async fn repack_some(&mut self, dead: &[SegmentId]) -> Result<u64, MergeError> {
+    /// Moves what is left in some of these, as much as there is memory for; returns its bytes, and which ones it was.
+    async fn repack_some(&mut self, dead: &[SegmentId]) -> Result<(u64, BTreeSet<SegmentId>), MergeError> {
         let found = self.upkeep.metastore.archived_in(dead).await?;
+        let used: BTreeSet<SegmentId> = found.iter().map(|(_, extent)| extent.segment).collect();
+        let unused: Vec<SegmentId> = dead.iter().filter(|id| !used.contains(id)).copied().collect();
+        if !unused.is_empty() {
+            // An agent of an earlier release may have left them.
+            self.upkeep.metastore.release(&unused).await?;
+        }
         let found = within(found, self.upkeep.round_bytes);
+        let mut looked_at: BTreeSet<SegmentId> = found.iter().map(|(_, extent)| extent.segment).collect();
+        looked_at.extend(unused);
         let chunks = read::chunks(&self.upkeep, found.iter().map(|(_, extent)| extent)).await;
         let mut gathered = Vec::with_capacity(found.len());
         for (partition, extent) in found {
@@ -99,7 +115,7 @@ impl Merge {
         for one in packed {
             moved += self.move_into(one).await?;
         }
-        Ok(moved)
+        Ok((moved, looked_at))
     }
 
     /// Puts an archive segment and moves extents into it; returns their bytes.
