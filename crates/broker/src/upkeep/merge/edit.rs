@@ -1,7 +1,8 @@
 //! A manifest that is being replaced: what goes from its beginning, what comes off its end, what is appended.
 //!
 //! What holds: the records that stay listed lie end to end, and none at or above the log start goes. Everything that the
-//! old manifest needed and the new one does not is named. No I/O: leaves are read by the caller.
+//! old manifest needed and the new one does not is named, but for what only a manifest or leaf names that cannot be read:
+//! that is left to the sweep. No I/O: leaves are read by the caller.
 
 use esker_metastore::ManifestSummary;
 use esker_model::planted::{Mistake, planted};
