@@ -123,6 +123,21 @@ pub(super) async fn watch_epoch(gate: Arc<EpochGate>, member: Arc<Membership>, b
     }
 }
 
+/// Whether a read of `cluster.json` that begins now shows the cluster and the epoch of this incarnation; the error says
+/// what it shows instead.
+pub(crate) async fn shows_our_cluster(member: &Membership, bucket: &Bucket) -> Result<(), String> {
+    let read = tokio::time::timeout(READ_PATIENCE, cluster_file::read(bucket));
+    match read.await {
+        Ok(Ok(file)) => match judge(file.as_ref(), member.epoch(), member.cluster_id()) {
+            Seen::Ours => Ok(()),
+            Seen::HigherEpoch(found) => Err(format!("the bucket is in cluster epoch {found}")),
+            Seen::Foreign(what) | Seen::Nothing(what) => Err(what),
+        },
+        Ok(Err(err)) => Err(err.to_string()),
+        Err(_) => Err("the bucket did not answer in time".to_owned()),
+    }
+}
+
 /// What a read of `cluster.json` means to an incarnation.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Seen {

@@ -22,6 +22,7 @@ use esker_model::seams::{Clock, Instant, Signal};
 use esker_model::{ClusterEpoch, ClusterId, IncarnationId, NodeId};
 use parking_lot::RwLock;
 
+pub(crate) use gate::shows_our_cluster;
 pub use gate::{EpochGate, GateClosed};
 pub use start::{Identity, StartError, join};
 

@@ -8,6 +8,7 @@
 )]
 
 mod archive;
+mod hidden;
 mod merge;
 mod remove;
 mod retention;

@@ -8,45 +8,37 @@
 //! without harm: it leaves at most objects that nothing refers to. An object whose registration has an unknown outcome is
 //! not deleted until that is known.
 //!
-//! What turns out damaged in memory is asked for in the bucket. Records that cannot be read there either, although they
-//! were asked for again, are registered as a hole: readers are told, and the rest goes on. Bounded: a round holds
-//! [`Upkeep::round_bytes`] in memory, and rounds that follow each other leave as much time as they took.
+//! What turns out damaged in memory is asked for in the bucket. Records that cannot be read there either, for minutes and
+//! from a bucket that is known to be ours, are registered as a hole: readers are told. Until then their partitions are
+//! archived up to them, and the rest goes on. Bounded: a round holds [`Upkeep::round_bytes`] in memory, and rounds that
+//! follow each other leave as much time as they took.
 
 pub(in crate::upkeep) mod gather;
+mod lost;
 pub(in crate::upkeep) mod pack;
+mod read;
 #[cfg(test)]
 mod tests;
 mod undecided;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use esker_metastore::{ArchiveRequest, ArchivedPartition, Extent, JobReport, MetastoreError};
-use esker_model::{PartitionKey, SegmentId};
+use esker_model::SegmentId;
 use esker_storage::StoreError;
-use esker_storage::cache::CacheKey;
 use esker_storage::segment::InvalidRun;
-use esker_storage::segment::archive::ArchivedBatch;
-use futures::{StreamExt, stream};
-use tracing::{debug, error, info, warn};
+use tracing::{info, warn};
 
 use super::Upkeep;
 use super::job::{Lease, Work};
-use gather::{Gathered, NoBytes};
+use lost::Lost;
 use pack::Packed;
 use undecided::Undecided;
 
 /// Segments of one round.
 const ROUND_SEGMENTS_MAX: usize = 2_000;
-
-/// Objects that are read at a time.
-const READS_MAX: usize = 4;
-
-/// Bytes that are looked through until others have their turn.
-const TURN_BYTES: u64 = 1024 * 1024;
 
 /// The longest time between two looks at what waits.
 const LOOK_MAX: Duration = Duration::from_secs(30);
@@ -77,6 +69,7 @@ struct Round {
 pub(super) struct Archive {
     upkeep: Upkeep,
     undecided: Undecided,
+    lost: Lost,
     rounds: u64,
     segments: u64,
     bytes: u64,
@@ -143,6 +136,7 @@ impl Work for Archive {
 impl Archive {
     pub(super) fn new(upkeep: Upkeep) -> Self {
         Self {
+            lost: Lost::new(Arc::clone(&upkeep.seams.clock), upkeep.interval),
             upkeep,
             undecided: Undecided::default(),
             rounds: 0,
@@ -198,94 +192,6 @@ impl Archive {
         Ok(round)
     }
 
-    /// The batches of extents, or why there are none.
-    async fn read(&self, found: Vec<(PartitionKey, Extent)>) -> Vec<Gathered> {
-        let wanted: BTreeSet<SegmentId> = found.iter().map(|(_, extent)| extent.segment).collect();
-        let mut objects: BTreeMap<SegmentId, Object> = stream::iter(wanted)
-            .filter(|id| std::future::ready(!self.upkeep.recent.contains(id)))
-            .map(|id| async move { (id, self.copy(id).await) })
-            .buffered(READS_MAX)
-            .collect()
-            .await;
-        let mut gathered = Vec::with_capacity(found.len());
-        let mut turn_bytes = 0;
-        for (partition, extent) in found {
-            let batches = self.batches(&extent, &mut objects).await;
-            gathered.push(Gathered {
-                partition,
-                extent,
-                batches,
-            });
-            turn_bytes += extent.bytes;
-            if turn_bytes >= TURN_BYTES {
-                turn_bytes = 0;
-                tokio::task::yield_now().await;
-            }
-        }
-        gathered
-    }
-
-    /// An object that is not among the recent ones.
-    async fn copy(&self, id: SegmentId) -> Object {
-        // What only archiving reads does not displace what readers want.
-        match self.upkeep.cache.peek(&CacheKey::whole(id)) {
-            Some(bytes) => Object::Kept(bytes),
-            None => self.fetch(id).await,
-        }
-    }
-
-    async fn fetch(&self, id: SegmentId) -> Object {
-        match self.upkeep.bucket.get_segment(&id).await {
-            Ok(bytes) => Object::Fetched(bytes),
-            Err(err @ (StoreError::NotFound { .. } | StoreError::Corrupt { .. })) => {
-                error!(segment = %id, %err, "records cannot be archived");
-                Object::None(NoBytes::Never)
-            }
-            Err(err) => {
-                debug!(segment = %id, %err, "records are archived later");
-                Object::None(NoBytes::Later)
-            }
-        }
-    }
-
-    /// The batches of one extent, from memory if they are right there, else from the bucket.
-    async fn batches(
-        &self,
-        extent: &Extent,
-        objects: &mut BTreeMap<SegmentId, Object>,
-    ) -> Result<Vec<ArchivedBatch>, NoBytes> {
-        let id = extent.segment;
-        let in_memory = match objects.get(&id) {
-            None => self.upkeep.recent.slices(&id, extent.position, extent.bytes),
-            Some(Object::Kept(bytes)) => cut(bytes, extent).map(|slice| vec![slice]),
-            Some(Object::Fetched(_) | Object::None(_)) => None,
-        };
-        if let Some(slices) = in_memory {
-            match gather::batches(extent, &slices) {
-                Ok(batches) => return Ok(batches),
-                Err(damage) => {
-                    error!(segment = %id, %damage, "records in memory are damaged: asking the bucket")
-                }
-            }
-        }
-        if !matches!(objects.get(&id), Some(Object::Fetched(_) | Object::None(_))) {
-            objects.insert(id, self.fetch(id).await);
-        }
-        let bytes = match objects.get(&id) {
-            Some(Object::Fetched(bytes)) => bytes,
-            Some(Object::None(why)) => return Err(*why),
-            Some(Object::Kept(_)) | None => return Err(NoBytes::Later),
-        };
-        let Some(slice) = cut(bytes, extent) else {
-            error!(segment = %id, "an extent reaches beyond its segment");
-            return Err(NoBytes::Never);
-        };
-        gather::batches(extent, &[slice]).map_err(|damage| {
-            error!(segment = %id, %damage, "records cannot be archived");
-            NoBytes::Never
-        })
-    }
-
     /// Puts and registers one archive segment; returns the bytes that are archived by it.
     async fn write(&mut self, packed: Packed) -> Result<u64, RoundError> {
         let Upkeep {
@@ -333,18 +239,4 @@ impl Archive {
         metrics.archive.holes.inc_by(holes.len() as u64);
         Ok(bytes)
     }
-}
-
-/// A whole ingest segment.
-enum Object {
-    /// From the cache.
-    Kept(Bytes),
-    /// From the bucket, verified.
-    Fetched(Bytes),
-    None(NoBytes),
-}
-
-fn cut(object: &Bytes, extent: &Extent) -> Option<Bytes> {
-    let end = extent.position.checked_add(extent.bytes)?;
-    (end <= object.len() as u64).then(|| object.slice(extent.position as usize..end as usize))
 }

@@ -1,0 +1,204 @@
+//! Reading what is to be archived: from memory where it is right there, else from the bucket.
+//!
+//! What holds: every batch that is found was verified. An object that is missing or damaged is looked at in several
+//! rounds before it is given up, see [`super::lost`], and only by a bucket that showed our `cluster.json` after the look:
+//! one that is empty, or another one, makes no holes. What fails in another way is read later.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use esker_metastore::Extent;
+use esker_model::{PartitionKey, SegmentId};
+use esker_storage::StoreError;
+use esker_storage::cache::CacheKey;
+use esker_storage::segment::archive::ArchivedBatch;
+use futures::{StreamExt, stream};
+use tracing::{debug, error, warn};
+
+use super::Archive;
+use super::gather::{self, Gathered, NoBytes};
+use crate::membership::shows_our_cluster;
+use crate::upkeep::Upkeep;
+
+/// Objects that are read at a time.
+const READS_MAX: usize = 4;
+
+/// Bytes that are looked through until others have their turn.
+const TURN_BYTES: u64 = 1024 * 1024;
+
+/// Segments that are missing or damaged, and how.
+type Failed = BTreeMap<SegmentId, String>;
+
+/// A whole ingest segment.
+enum Object {
+    /// From the cache.
+    Kept(Bytes),
+    /// From the bucket, verified.
+    Fetched(Bytes),
+    None(NoBytes),
+}
+
+/// What one round reads.
+struct Reading<'a> {
+    upkeep: &'a Upkeep,
+    objects: BTreeMap<SegmentId, Object>,
+    failed: Failed,
+}
+
+impl Archive {
+    /// The batches of extents, or why there are none.
+    pub(super) async fn read(&mut self, found: Vec<(PartitionKey, Extent)>) -> Vec<Gathered> {
+        let mut reading = Reading::begin(&self.upkeep, &found).await;
+        let mut gathered = Vec::with_capacity(found.len());
+        let mut turn_bytes = 0;
+        for (partition, extent) in found {
+            let batches = reading.batches(&extent).await;
+            gathered.push(Gathered {
+                partition,
+                extent,
+                batches,
+            });
+            turn_bytes += extent.bytes;
+            if turn_bytes >= TURN_BYTES {
+                turn_bytes = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        let failed = reading.failed;
+        self.doubt(&mut gathered, failed).await;
+        gathered
+    }
+
+    /// What could not be read now is read later, unless it is given up.
+    async fn doubt(&mut self, gathered: &mut [Gathered], failed: Failed) {
+        for one in gathered.iter().filter(|one| one.batches.is_ok()) {
+            if !failed.contains_key(&one.extent.segment) {
+                self.lost.was_read(&one.extent.segment);
+            }
+        }
+        let Some((first, why)) = failed.first_key_value() else {
+            return;
+        };
+        let mut given_up = BTreeSet::new();
+        match shows_our_cluster(&self.upkeep.member, &self.upkeep.bucket).await {
+            Ok(()) => {
+                let looked = self.lost.look(failed.keys());
+                if looked.new > 0 {
+                    warn!(
+                        segments = looked.new, segment = %first, why,
+                        "segments are missing or damaged: if they cannot be read for some minutes either, their \
+                         records are lost"
+                    );
+                }
+                given_up = looked.given_up;
+            }
+            Err(reason) => {
+                warn!(segments = failed.len(), segment = %first, why, reason, "segments cannot be read, nor cluster.json");
+            }
+        }
+        if let Some(first) = given_up.first() {
+            error!(
+                segments = given_up.len(), segment = %first, why = failed.get(first),
+                "segments stay missing or damaged: their records are lost, and consumers are told"
+            );
+        }
+        for one in gathered {
+            if one.batches.as_ref().err() == Some(&NoBytes::Never) && !given_up.contains(&one.extent.segment)
+            {
+                one.batches = Err(NoBytes::Later);
+            }
+        }
+    }
+}
+
+impl<'a> Reading<'a> {
+    /// Reads the objects that are not among the recent ones.
+    async fn begin(upkeep: &'a Upkeep, found: &[(PartitionKey, Extent)]) -> Self {
+        let mut reading = Self {
+            upkeep,
+            objects: BTreeMap::new(),
+            failed: Failed::new(),
+        };
+        let wanted: BTreeSet<SegmentId> = found.iter().map(|(_, extent)| extent.segment).collect();
+        let objects: Vec<_> = stream::iter(wanted)
+            .filter(|id| std::future::ready(!upkeep.recent.contains(id)))
+            // What only archiving reads does not displace what readers want.
+            .map(|id| async move {
+                match upkeep.cache.peek(&CacheKey::whole(id)) {
+                    Some(bytes) => (id, Ok(Object::Kept(bytes))),
+                    None => (id, fetch(upkeep, &id).await),
+                }
+            })
+            .buffered(READS_MAX)
+            .collect()
+            .await;
+        for (id, object) in objects {
+            reading.take(id, object);
+        }
+        reading
+    }
+
+    fn take(&mut self, id: SegmentId, object: Result<Object, String>) {
+        let object = object.unwrap_or_else(|why| {
+            self.failed.insert(id, why);
+            Object::None(NoBytes::Never)
+        });
+        self.objects.insert(id, object);
+    }
+
+    /// The batches of one extent, from memory if they are right there, else from the bucket.
+    async fn batches(&mut self, extent: &Extent) -> Result<Vec<ArchivedBatch>, NoBytes> {
+        let id = extent.segment;
+        let in_memory = match self.objects.get(&id) {
+            None => self.upkeep.recent.slices(&id, extent.position, extent.bytes),
+            Some(Object::Kept(bytes)) => cut(bytes, extent).map(|slice| vec![slice]),
+            Some(Object::Fetched(_) | Object::None(_)) => None,
+        };
+        if let Some(slices) = in_memory {
+            match gather::batches(extent, &slices) {
+                Ok(batches) => return Ok(batches),
+                Err(damage) => {
+                    error!(segment = %id, %damage, "records in memory are damaged: asking the bucket")
+                }
+            }
+        }
+        if !matches!(self.objects.get(&id), Some(Object::Fetched(_) | Object::None(_))) {
+            let object = fetch(self.upkeep, &id).await;
+            self.take(id, object);
+        }
+        let bytes = match self.objects.get(&id) {
+            Some(Object::Fetched(bytes)) => bytes,
+            Some(Object::None(why)) => return Err(*why),
+            Some(Object::Kept(_)) | None => return Err(NoBytes::Later),
+        };
+        let read = match cut(bytes, extent) {
+            None => Err("an extent reaches beyond its segment".to_owned()),
+            Some(slice) => gather::batches(extent, &[slice]).map_err(|damage| damage.to_string()),
+        };
+        read.map_err(|why| {
+            debug!(segment = %id, why, "records cannot be archived");
+            self.failed.insert(id, why);
+            NoBytes::Never
+        })
+    }
+}
+
+/// An object of the bucket; the error says how it is missing or damaged.
+async fn fetch(upkeep: &Upkeep, id: &SegmentId) -> Result<Object, String> {
+    match upkeep.bucket.get_segment(id).await {
+        Ok(bytes) => Ok(Object::Fetched(bytes)),
+        Err(err @ (StoreError::NotFound { .. } | StoreError::Corrupt { .. })) => {
+            debug!(segment = %id, %err, "records cannot be archived");
+            Err(err.to_string())
+        }
+        Err(err) => {
+            debug!(segment = %id, %err, "records are archived later");
+            Ok(Object::None(NoBytes::Later))
+        }
+    }
+}
+
+fn cut(object: &Bytes, extent: &Extent) -> Option<Bytes> {
+    let end = extent.position.checked_add(extent.bytes)?;
+    (end <= object.len() as u64).then(|| object.slice(extent.position as usize..end as usize))
+}
