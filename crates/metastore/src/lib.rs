@@ -171,9 +171,16 @@ pub trait Jobs: Send + Sync {
 /// Archiving: ingest segments become archive segments.
 #[async_trait]
 pub trait Archives: Send + Sync {
-    /// Ingest segments that were committed and not released, those committed first coming first: one if there is
-    /// any, then until they have `bytes_max` together or are `segments_max`.
-    async fn waiting_segments(&self, bytes_max: u64, segments_max: usize) -> Result<Vec<WaitingSegment>>;
+    /// Ingest segments that were committed and not released, those committed first coming first, after the first
+    /// `skip`: one if there is any, then until they have `bytes_max` together or are `segments_max`. Which was
+    /// committed first the database's clock says: those of one partition may be told in another order than that of
+    /// their offsets, if it was set back.
+    async fn waiting_segments(
+        &self,
+        skip: usize,
+        bytes_max: u64,
+        segments_max: usize,
+    ) -> Result<Vec<WaitingSegment>>;
 
     /// The extents of these ingest segments that are not archived, ascending by partition and offset.
     async fn unarchived(&self, segments: &[SegmentId]) -> Result<Vec<(PartitionKey, Extent)>>;

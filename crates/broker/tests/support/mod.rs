@@ -25,7 +25,7 @@ use esker_broker::metrics::BrokerMetrics;
 use esker_broker::{Broker, BrokerConfig, Dependencies, ListenerConfig};
 use esker_metastore::sqlite::SqliteMetastore;
 use esker_metastore::{Metastore, MetastoreMetrics};
-use esker_model::seams::Seams;
+use esker_model::seams::{Clock, Seams};
 use esker_protocol::StrBytes;
 use esker_protocol::client::{self, ClientRequest};
 use esker_protocol::messages::create_topics_request::CreatableTopic;
@@ -74,8 +74,17 @@ impl World {
     /// On this object store.
     pub fn on(objects: Arc<dyn ObjectStore>) -> Self {
         let seams = Seams::real();
-        let metastore =
-            SqliteMetastore::in_memory(Arc::clone(&seams.clock), MetastoreMetrics::default()).unwrap();
+        let clock = Arc::clone(&seams.clock);
+        Self::of(objects, clock, seams)
+    }
+
+    /// With a metastore that has a clock of its own.
+    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        Self::of(Arc::new(InMemory::new()), clock, Seams::real())
+    }
+
+    fn of(objects: Arc<dyn ObjectStore>, clock: Arc<dyn Clock>, seams: Seams) -> Self {
+        let metastore = SqliteMetastore::in_memory(clock, MetastoreMetrics::default()).unwrap();
         Self {
             bucket: bucket(&objects, &seams, StoreMetrics::default()),
             objects,

@@ -33,7 +33,11 @@ macro_rules! pass_on_upkeep {
                 upkeep_status() -> esker_metastore::UpkeepStatus;
             }
             Archives {
-                waiting_segments(bytes_max: u64, segments_max: usize) -> Vec<esker_metastore::WaitingSegment>;
+                waiting_segments(
+                    skip: usize,
+                    bytes_max: u64,
+                    segments_max: usize
+                ) -> Vec<esker_metastore::WaitingSegment>;
                 unarchived(
                     segments: &[esker_model::SegmentId]
                 ) -> Vec<(esker_model::PartitionKey, esker_metastore::Extent)>;

@@ -8,6 +8,7 @@
 )]
 
 mod archive;
+mod disorder;
 mod hidden;
 mod merge;
 mod remove;

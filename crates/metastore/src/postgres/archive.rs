@@ -24,9 +24,15 @@ const ARCHIVE: &str =
 
 #[async_trait]
 impl Archives for PostgresMetastore {
-    async fn waiting_segments(&self, bytes_max: u64, segments_max: usize) -> Result<Vec<WaitingSegment>> {
+    async fn waiting_segments(
+        &self,
+        skip: usize,
+        bytes_max: u64,
+        segments_max: usize,
+    ) -> Result<Vec<WaitingSegment>> {
         let query = || {
-            sqlx::query("SELECT * FROM waiting_segments_v1($1, $2)")
+            sqlx::query("SELECT * FROM waiting_segments_v2($1, $2, $3)")
+                .bind(limit(skip))
                 .bind(reads::limit(bytes_max))
                 .bind(limit(segments_max))
         };

@@ -148,6 +148,7 @@ const MIGRATIONS: &[Migration] = &[
             function!("retain_v1"),
             function!("from_lost_past_v1"),
             function!("settled_through_v1"),
+            function!("waiting_segments_v2"),
             function!("release_archived_v1"),
             function!("release_v2"),
             function!("registered_v1"),

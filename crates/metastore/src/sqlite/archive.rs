@@ -17,15 +17,16 @@ use crate::{ArchiveRequest, ArchivedPartition, Extent, MetastoreError, Result, W
 
 pub(super) fn waiting_segments(
     tx: &Transaction<'_>,
+    skip: usize,
     bytes_max: u64,
     segments_max: usize,
 ) -> Result<Vec<WaitingSegment>> {
     // Those from before there was a time come first, and are as old as can be.
     let mut statement = tx.prepare_cached(
         "SELECT epoch, incarnation, seq, object_bytes, ifnull(committed_ms, 0) FROM segment
-         WHERE state = 1 ORDER BY committed_ms, incarnation, seq",
+         WHERE state = 1 ORDER BY committed_ms, incarnation, seq LIMIT -1 OFFSET ?1",
     )?;
-    let mut rows = statement.query([])?;
+    let mut rows = statement.query([int(skip as u64)?])?;
     let mut waiting: Vec<WaitingSegment> = Vec::new();
     let mut bytes: u64 = 0;
     while (waiting.is_empty() || (waiting.len() < segments_max && bytes < bytes_max))

@@ -199,9 +199,14 @@ impl Jobs for SqliteMetastore {
 
 #[async_trait]
 impl Archives for SqliteMetastore {
-    async fn waiting_segments(&self, bytes_max: u64, segments_max: usize) -> Result<Vec<WaitingSegment>> {
+    async fn waiting_segments(
+        &self,
+        skip: usize,
+        bytes_max: u64,
+        segments_max: usize,
+    ) -> Result<Vec<WaitingSegment>> {
         self.read("waiting_segments", move |tx| {
-            archive::waiting_segments(tx, bytes_max, segments_max)
+            archive::waiting_segments(tx, skip, bytes_max, segments_max)
         })
         .await
     }

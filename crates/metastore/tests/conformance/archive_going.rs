@@ -31,7 +31,7 @@ async fn settle_all(world: &World, writer: &Writer, through: &SegmentId) {
 }
 
 async fn waiting(world: &World, bytes_max: u64, segments_max: usize) -> Vec<SegmentId> {
-    let waiting = world.store.waiting_segments(bytes_max, segments_max).await;
+    let waiting = world.store.waiting_segments(0, bytes_max, segments_max).await;
     let waiting = waiting.unwrap();
     waiting.iter().map(|segment| segment.id).collect()
 }
@@ -67,8 +67,19 @@ pub async fn segments_wait_in_the_order_of_their_commits(world: &World) {
             "{bytes_max} bytes, {segments_max} segments"
         );
     }
+    for (skip, bytes_max, segments_max, expected) in [
+        (1, u64::MAX, 10, 1..4),
+        (2, 0, 10, 2..3),
+        (1, 1_000_001, 10, 1..3),
+        (1, u64::MAX, 1, 1..2),
+        (4, u64::MAX, 10, 4..4),
+    ] {
+        let found = world.store.waiting_segments(skip, bytes_max, segments_max).await;
+        let found: Vec<_> = found.unwrap().iter().map(|segment| segment.id).collect();
+        assert_eq!(found, segments[expected], "after {skip}");
+    }
     world.pass(50).await;
-    let waiting = world.store.waiting_segments(u64::MAX, 10).await.unwrap();
+    let waiting = world.store.waiting_segments(0, u64::MAX, 10).await.unwrap();
     assert!(waiting.iter().all(|segment| segment.object_bytes == 1_000_000));
     let ages: Vec<_> = waiting.iter().map(|segment| segment.age_ms).collect();
     assert!(ages.is_sorted_by(|older, newer| older >= newer), "{ages:?}");

@@ -121,7 +121,7 @@ pub async fn the_status_counts_what_there_is_to_do(world: &World) {
     assert_eq!(status().await, expected);
     archive_all(world, &a, at(&topic, 0), 1).await;
     archive_all(world, &a, at(&topic, 1), 2).await;
-    let waiting = world.store.waiting_segments(u64::MAX, 10).await.unwrap();
+    let waiting = world.store.waiting_segments(0, u64::MAX, 10).await.unwrap();
     world.store.release(&[waiting[0].id]).await.unwrap();
     merge(world, &a, at(&topic, 0), 2, 1).await;
     merge(world, &a, at(&topic, 1), 1, 2).await;

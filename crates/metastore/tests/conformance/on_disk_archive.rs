@@ -60,7 +60,7 @@ async fn the_database_clock_is_not_behind_what_it_wrote() {
     late.commit(&writer, vec![plain(partition, &[10])]).await;
     drop(late);
     let back = World::of(Box::new(open(100)));
-    let waiting = back.store.waiting_segments(u64::MAX, 10).await.unwrap();
+    let waiting = back.store.waiting_segments(0, u64::MAX, 10).await.unwrap();
     assert_eq!(waiting[0].age_ms, 0);
     archive_all(&back, &writer, partition, 1).await;
     drop(back);
@@ -102,7 +102,7 @@ async fn segments_of_an_earlier_schema_are_archived_first() {
         partition: 0,
     };
     world.commit(&writer, vec![plain(partition, &[10])]).await;
-    let waiting = world.store.waiting_segments(u64::MAX, 10).await.unwrap();
+    let waiting = world.store.waiting_segments(0, u64::MAX, 10).await.unwrap();
     let seqs: Vec<_> = waiting
         .iter()
         .map(|segment| (segment.id.incarnation, segment.id.seq))

@@ -159,7 +159,7 @@ pub async fn swept_incarnations_are_forgotten_with_their_last_segment(world: &Wo
     assert_eq!(world.store.to_sweep(10).await, Ok(vec![]));
     // What it committed is still needed, and goes its way.
     let segment = ingest_segment(&a, 1);
-    let waiting = world.store.waiting_segments(u64::MAX, 10).await.unwrap();
+    let waiting = world.store.waiting_segments(0, u64::MAX, 10).await.unwrap();
     assert_eq!(waiting.iter().map(|one| one.id).collect::<Vec<_>>(), [segment]);
     archive_all(world, &next, partition, 1).await;
     assert_eq!(world.store.release(&[segment]).await, Ok(vec![true]));

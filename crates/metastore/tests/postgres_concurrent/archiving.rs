@@ -68,7 +68,7 @@ pub(crate) fn request_of(found: &[(PartitionKey, Extent)], agent: &Agent, seq: u
 
 /// Moves everything that waits.
 pub(crate) async fn request_of_all(agent: &Agent, seq: u64) -> ArchiveRequest {
-    let waiting = agent.store.waiting_segments(u64::MAX, 10_000).await.unwrap();
+    let waiting = agent.store.waiting_segments(0, u64::MAX, 10_000).await.unwrap();
     let ids: Vec<_> = waiting.iter().map(|segment| segment.id).collect();
     request_of(&agent.store.unarchived(&ids).await.unwrap(), agent, seq)
 }

@@ -362,7 +362,7 @@ async fn records_are_archived(sea: Arc<Sea>, archived: bool, number: u64) {
     let mut agent = sea.world.agent(&format!("archiver-{number}")).await;
     while archived && !sea.over.load(Ordering::Relaxed) {
         seq += 1;
-        let waiting = agent.store.waiting_segments(u64::MAX, 50).await.unwrap();
+        let waiting = agent.store.waiting_segments(0, u64::MAX, 50).await.unwrap();
         let ids: Vec<_> = waiting.iter().map(|segment| segment.id).collect();
         let found = agent.store.unarchived(&ids).await.unwrap();
         let request = request_of(&found, &agent, seq);

@@ -1,9 +1,12 @@
 //! From extents with their batches to chains, partition by partition. No I/O.
 //!
-//! What holds: a chain lies end to end from the first extent of its partition on, and ends where something is in the
+//! What holds: a chain lies end to end from the first extent of its partition on, which is where the partition is archived
+//! to if [`reachable`] chose it, and ends where something is in the
 //! way: an object that cannot be read for now, extents that do not follow on each other, or a hole. A hole is the last
 //! of its chain; what lies behind it waits for the next round. Batches are verified by their own CRC before the object
 //! that held them may go.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use esker_metastore::Extent;
@@ -28,6 +31,47 @@ pub(in crate::upkeep) struct Gathered {
     pub partition: PartitionKey,
     pub extent: Extent,
     pub batches: Result<Vec<ArchivedBatch>, NoBytes>,
+}
+
+/// Those of `found` that can be archived now: of each partition what lies end to end from where it is archived to. What
+/// does not begin there would be read and written for nothing. `found` ascends by partition and offset.
+pub(super) fn reachable(
+    mut found: Vec<(PartitionKey, Extent)>,
+    mut archived_to: BTreeMap<PartitionKey, i64>,
+) -> Vec<(PartitionKey, Extent)> {
+    found.retain(|(partition, extent)| {
+        let Some(end) = archived_to.get_mut(partition) else {
+            return false;
+        };
+        // The first may be archived in part: an archive segment may end within an extent.
+        let is_next = extent.base_offset <= *end && *end < extent.end_offset;
+        if is_next {
+            *end = extent.end_offset;
+        }
+        is_next
+    });
+    found
+}
+
+/// Leaves out what is archived already of extents that were archived in part.
+pub(super) fn trim(gathered: &mut [Gathered], archived_to: &BTreeMap<PartitionKey, i64>) {
+    for one in gathered {
+        let from = archived_to.get(&one.partition).copied().unwrap_or(i64::MIN);
+        if one.extent.base_offset >= from {
+            continue;
+        }
+        if let Ok(batches) = &mut one.batches {
+            let mut at = one.extent.base_offset;
+            let is_archived = |batch: &&ArchivedBatch| {
+                let begin = at;
+                at += i64::from(batch.records);
+                begin < from
+            };
+            let archived = batches.iter().take_while(is_archived).count();
+            batches.drain(..archived);
+        }
+        one.extent.base_offset = from;
+    }
 }
 
 /// What a partition has to be archived.

@@ -20,13 +20,15 @@ mod read;
 #[cfg(test)]
 mod tests;
 mod undecided;
+mod window;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use esker_metastore::{ArchiveRequest, ArchivedPartition, Extent, JobReport, MetastoreError};
-use esker_model::SegmentId;
+use esker_model::{PartitionKey, SegmentId};
 use esker_storage::StoreError;
 use esker_storage::segment::InvalidRun;
 use tracing::{info, warn};
@@ -36,6 +38,7 @@ use super::job::{Lease, Work};
 use lost::Lost;
 use pack::Packed;
 use undecided::Undecided;
+use window::Window;
 
 /// Segments of one round.
 const ROUND_SEGMENTS_MAX: usize = 2_000;
@@ -70,6 +73,7 @@ pub(super) struct Archive {
     upkeep: Upkeep,
     undecided: Undecided,
     lost: Lost,
+    window: Window,
     rounds: u64,
     segments: u64,
     bytes: u64,
@@ -97,15 +101,14 @@ impl Work for Archive {
                     return;
                 }
             };
-            if round.segments == 0 && round.bytes == 0 {
-                return;
+            if round.segments > 0 || round.bytes > 0 {
+                let took = clock.now().since(began);
+                self.rounds += 1;
+                self.segments += round.segments;
+                self.bytes += round.bytes;
+                self.upkeep.metrics.archive.seconds.observe(took.as_secs_f64());
+                info!(segments = round.segments, bytes = round.bytes, ?took, "archived");
             }
-            let took = clock.now().since(began);
-            self.rounds += 1;
-            self.segments += round.segments;
-            self.bytes += round.bytes;
-            self.upkeep.metrics.archive.seconds.observe(took.as_secs_f64());
-            info!(segments = round.segments, bytes = round.bytes, ?took, "archived");
             if !round.more {
                 return;
             }
@@ -137,6 +140,7 @@ impl Archive {
     pub(super) fn new(upkeep: Upkeep) -> Self {
         Self {
             lost: Lost::new(Arc::clone(&upkeep.seams.clock), upkeep.interval),
+            window: Window::new(Arc::clone(&upkeep.seams.clock)),
             upkeep,
             undecided: Undecided::default(),
             rounds: 0,
@@ -159,41 +163,68 @@ impl Archive {
             return Ok(Round::default());
         }
         let waiting = metastore
-            .waiting_segments(round_bytes, ROUND_SEGMENTS_MAX)
+            .waiting_segments(self.window.skip(), round_bytes, ROUND_SEGMENTS_MAX)
             .await?;
         let age_ms = waiting.first().map_or(0, |oldest| oldest.age_ms);
-        metrics.archive.backlog_seconds.set(age_ms / 1000);
+        let at_first = self.window.skip() == 0;
+        if at_first {
+            metrics.archive.backlog_seconds.set(age_ms.max(0) / 1000);
+        }
         let bytes: u64 = waiting.iter().map(|segment| segment.object_bytes).sum();
         let full = bytes >= round_bytes || waiting.len() == ROUND_SEGMENTS_MAX;
-        if waiting.is_empty() || (!full && u128::from(age_ms.unsigned_abs()) < interval.as_millis()) {
-            return Ok(Round::default());
+        let is_young = at_first && !full && u128::from(age_ms.unsigned_abs()) < interval.as_millis();
+        if waiting.is_empty() || is_young {
+            let more = self.window.looked(0, false, false);
+            return Ok(Round {
+                more,
+                ..Round::default()
+            });
         }
         let ids: Vec<SegmentId> = waiting.iter().map(|segment| segment.id).collect();
         let turn = Arc::clone(&self.upkeep.turn);
         let _turn = turn.acquire().await;
         let found = metastore.unarchived(&ids).await?;
-        let gathered = self.read(found).await;
+        let archived_to = self.archived_to(&found).await?;
+        let found = gather::reachable(found, archived_to.clone());
+        let (mut gathered, complete) = self.read(found).await;
+        gather::trim(&mut gathered, &archived_to);
         let catalog = Arc::clone(&self.upkeep.catalog);
         let chains = gather::chains(gathered, |key| Some(catalog.by_key(key)?.topic.uuid));
         let name = || self.upkeep.new_archive_segment();
         let packed = pack::pack(chains, pack::OBJECT_BYTES_MAX, name).map_err(RoundError::Batches)?;
-        let mut round = Round {
-            more: full,
-            ..Round::default()
-        };
+        let mut round = Round::default();
+        let mut moved = false;
         for one in packed {
-            round.bytes += self.write(one).await?;
+            let (partitions, bytes) = self.write(one).await?;
+            moved |= partitions > 0;
+            round.bytes += bytes;
         }
         let released = metastore.release(&ids).await?;
         round.segments = released.iter().filter(|released| **released).count() as u64;
-        // What could not be archived now would be found again at once.
-        round.more &= round.segments > 0;
+        moved |= round.segments > 0;
+        // A bucket that does not answer is not asked for more at once.
+        round.more = self.window.looked(ids.len(), full, moved) && (moved || complete);
         metrics.archive.segments.inc_by(round.segments);
         Ok(round)
     }
 
-    /// Puts and registers one archive segment; returns the bytes that are archived by it.
-    async fn write(&mut self, packed: Packed) -> Result<u64, RoundError> {
+    /// Up to where partitions with extents that were found are archived.
+    async fn archived_to(
+        &self,
+        found: &[(PartitionKey, Extent)],
+    ) -> Result<BTreeMap<PartitionKey, i64>, MetastoreError> {
+        let mut partitions: Vec<PartitionKey> = found.iter().map(|(partition, _)| *partition).collect();
+        partitions.dedup();
+        let heads = self.upkeep.metastore.heads(&partitions).await?;
+        let known = partitions.into_iter().zip(heads);
+        Ok(known
+            .filter_map(|(partition, head)| Some((partition, head?.archived_to)))
+            .collect())
+    }
+
+    /// Puts and registers one archive segment; returns how many partitions it moved, and the bytes that are archived by
+    /// it.
+    async fn write(&mut self, packed: Packed) -> Result<(usize, u64), RoundError> {
         let Upkeep {
             metastore,
             member,
@@ -237,6 +268,6 @@ impl Archive {
         let bytes = archived.iter().map(|extent| extent.bytes).sum();
         metrics.archive.bytes.inc_by(bytes);
         metrics.archive.holes.inc_by(holes.len() as u64);
-        Ok(bytes)
+        Ok((moved.len(), bytes))
     }
 }

@@ -43,11 +43,13 @@ struct Reading<'a> {
     upkeep: &'a Upkeep,
     objects: BTreeMap<SegmentId, Object>,
     failed: Failed,
+    /// No object failed in a way that may be over soon.
+    complete: bool,
 }
 
 impl Archive {
-    /// The batches of extents, or why there are none.
-    pub(super) async fn read(&mut self, found: Vec<(PartitionKey, Extent)>) -> Vec<Gathered> {
+    /// The batches of extents, or why there are none; and whether the bucket answered every question.
+    pub(super) async fn read(&mut self, found: Vec<(PartitionKey, Extent)>) -> (Vec<Gathered>, bool) {
         let mut reading = Reading::begin(&self.upkeep, &found).await;
         let mut gathered = Vec::with_capacity(found.len());
         let mut turn_bytes = 0;
@@ -64,9 +66,9 @@ impl Archive {
                 tokio::task::yield_now().await;
             }
         }
-        let failed = reading.failed;
+        let Reading { failed, complete, .. } = reading;
         self.doubt(&mut gathered, failed).await;
-        gathered
+        (gathered, complete)
     }
 
     /// What could not be read now is read later, unless it is given up.
@@ -118,6 +120,7 @@ impl<'a> Reading<'a> {
             upkeep,
             objects: BTreeMap::new(),
             failed: Failed::new(),
+            complete: true,
         };
         let wanted: BTreeSet<SegmentId> = found.iter().map(|(_, extent)| extent.segment).collect();
         let objects: Vec<_> = stream::iter(wanted)
@@ -143,6 +146,7 @@ impl<'a> Reading<'a> {
             self.failed.insert(id, why);
             Object::None(NoBytes::Never)
         });
+        self.complete &= !matches!(object, Object::None(NoBytes::Later));
         self.objects.insert(id, object);
     }
 

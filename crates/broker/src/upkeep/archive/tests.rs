@@ -289,3 +289,64 @@ fn a_batch_whose_checksum_is_wrong_is_not_archived() {
     assert_eq!(extents.last(), Some(&second));
     assert_eq!(holes(&packed[0]), 1);
 }
+
+#[test]
+fn what_does_not_begin_where_its_partition_is_archived_to_is_left_alone() {
+    let key = |partition| PartitionKey {
+        topic: TopicKey(1),
+        partition,
+    };
+    let rng = SeededRng::new(11);
+    let mut ingest = Ingest::default();
+    for partition in [0, 1, 2] {
+        for segment in 1..=4 {
+            ingest.append(&rng, key(partition), segment);
+        }
+    }
+    let found = ingest.found.clone();
+    // The first partition from the beginning, the second from its third extent on, the third not at all.
+    let archived_to = BTreeMap::from([(key(0), 100), (key(1), found[6].1.base_offset)]);
+    let chosen = gather::reachable(found.clone(), archived_to);
+    assert_eq!(chosen, [&found[..4], &found[6..8]].concat());
+    // What lies behind a gap is not reached either.
+    let mut gap = found.clone();
+    gap.remove(2);
+    let archived_to = BTreeMap::from([(key(0), 100)]);
+    assert_eq!(gather::reachable(gap, archived_to), found[..2]);
+}
+
+#[test]
+fn an_extent_that_was_archived_in_part_goes_on_where_that_ended() {
+    for seed in 0..50 {
+        let rng = SeededRng::new(seed);
+        let mut ingest = random(&rng);
+        // Each batch in an archive segment of its own, of which only some were registered.
+        let packed = ingest.pack(1, Ingest::read);
+        let mut archived_to: BTreeMap<PartitionKey, i64> =
+            ingest.ends.keys().map(|partition| (*partition, 100)).collect();
+        let mut registered = Vec::new();
+        for one in packed {
+            let moved = &one.partitions[0];
+            let end = archived_to.get_mut(&moved.partition).unwrap();
+            if rng.below(4) > 0 && moved.extents[0].base_offset == *end {
+                *end = moved.extents[0].end_offset;
+                registered.push(one);
+            }
+        }
+        let found = gather::reachable(ingest.found.clone(), archived_to.clone());
+        let gathered = found.into_iter().map(|(partition, extent)| Gathered {
+            partition,
+            extent,
+            batches: gather::batches(&extent, &ingest.read(&extent).unwrap()).map_err(|_| NoBytes::Never),
+        });
+        let mut gathered: Vec<Gathered> = gathered.collect();
+        gather::trim(&mut gathered, &archived_to);
+        let mut seq = 1_000;
+        let name = || {
+            seq += 1;
+            id(SegmentKind::Archive, seq)
+        };
+        registered.extend(pack::pack(gather::chains(gathered, topic), 1 << 20, name).unwrap());
+        same_records(&ingest, &registered);
+    }
+}

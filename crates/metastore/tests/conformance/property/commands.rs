@@ -144,7 +144,7 @@ impl Command {
         match self {
             Self::ClaimJob(job, id, lease_ms) => Reply::ClaimJob(store.claim_job(job, *id, *lease_ms).await),
             Self::WaitingSegments => {
-                let waiting = store.waiting_segments(ALL, ALL as usize).await;
+                let waiting = store.waiting_segments(0, ALL, ALL as usize).await;
                 Reply::WaitingSegments(waiting.map(|waiting| {
                     let mut waiting: Vec<_> = waiting.iter().map(|s| (s.id, s.object_bytes)).collect();
                     waiting.sort_unstable();

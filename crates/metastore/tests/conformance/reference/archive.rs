@@ -8,7 +8,12 @@ use super::{ArchiveRow, EPOCH, Log, Reference, State};
 
 #[async_trait]
 impl Archives for Reference {
-    async fn waiting_segments(&self, bytes_max: u64, segments_max: usize) -> Result<Vec<WaitingSegment>> {
+    async fn waiting_segments(
+        &self,
+        skip: usize,
+        bytes_max: u64,
+        segments_max: usize,
+    ) -> Result<Vec<WaitingSegment>> {
         let now_ms = self.now_ms();
         let state = self.state();
         let mut live: Vec<_> = state
@@ -19,7 +24,7 @@ impl Archives for Reference {
         live.sort_by_key(|(key, row)| (row.committed_ms, **key));
         let mut bytes = 0;
         let mut waiting = Vec::new();
-        for (key, row) in live {
+        for (key, row) in live.into_iter().skip(skip) {
             if !waiting.is_empty() && (bytes >= bytes_max || waiting.len() >= segments_max) {
                 break;
             }

@@ -111,9 +111,14 @@ impl Jobs for ProcessMetastore {
 
 #[async_trait]
 impl Archives for ProcessMetastore {
-    async fn waiting_segments(&self, bytes_max: u64, segments_max: usize) -> Result<Vec<WaitingSegment>> {
+    async fn waiting_segments(
+        &self,
+        skip: usize,
+        bytes_max: u64,
+        segments_max: usize,
+    ) -> Result<Vec<WaitingSegment>> {
         self.step("waiting_segments", Kind::Reads, move |db| async move {
-            db.waiting_segments(bytes_max, segments_max).await
+            db.waiting_segments(skip, bytes_max, segments_max).await
         })
         .await
     }
