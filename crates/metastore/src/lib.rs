@@ -158,7 +158,7 @@ pub trait Jobs: Send + Sync {
     /// Takes the lease of a job, or renews it; `false` if another incarnation holds it. A lease only keeps agents
     /// from doing the same work: nothing rests on it.
     ///
-    /// Errors: `Fenced`.
+    /// Errors: `Fenced`; `DifferentPast`, because what a job writes then would be refused.
     async fn claim_job(&self, job: &str, incarnation: IncarnationId, lease_ms: i64) -> Result<bool>;
 
     /// Writes down what a job did, for people; nothing happens if another incarnation holds its lease.

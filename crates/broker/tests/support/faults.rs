@@ -22,6 +22,8 @@ pub enum Fault {
     LostReply,
     /// It surely had no effect.
     Unavailable,
+    /// It is refused, because the server may have lost commits.
+    DifferentPast,
 }
 
 /// Passes everything on, but commits and upkeep calls meet the faults that were queued for them.
@@ -109,6 +111,10 @@ async fn meet<T>(fault: Fault, call: impl Future<Output = Result<T>>) -> Result<
             Err(lost())
         }
         Fault::Unavailable => Err(MetastoreError::Unavailable("not now".into())),
+        Fault::DifferentPast => Err(MetastoreError::DifferentPast {
+            system: 1,
+            timeline: 2,
+        }),
     }
 }
 

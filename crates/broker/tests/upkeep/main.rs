@@ -11,6 +11,7 @@ mod archive;
 mod disorder;
 mod hidden;
 mod merge;
+mod past;
 mod remove;
 mod retention;
 mod stubborn;

@@ -7,23 +7,28 @@ use sqlx::postgres::PgRow;
 
 use super::PostgresMetastore;
 use super::error::Effect;
+use super::past::Past;
 use super::reads::unsigned;
 use crate::{JobReport, JobStatus, Jobs, MetastoreError, Result, UpkeepStatus};
 
 #[async_trait]
 impl Jobs for PostgresMetastore {
     async fn claim_job(&self, job: &str, incarnation: IncarnationId, lease_ms: i64) -> Result<bool> {
-        let query = || {
-            sqlx::query("SELECT claim_job_v1($1, $2, $3)")
+        let query = |past: Past| {
+            sqlx::query("SELECT claim_job_v2($1, $2, $3, $4, $5)")
+                .bind(past.system)
+                .bind(past.timeline)
                 .bind(job)
                 .bind(incarnation.0)
                 .bind(lease_ms)
         };
-        let row = self
-            .session
-            .row(&self.general, "claim_job", Effect::Writes, query)
+        let rows = self
+            .rows_on_known_past("claim_job", Effect::Writes, query)
             .await?;
-        Ok(row.try_get(0)?)
+        match rows.first() {
+            Some(row) => Ok(row.try_get(0)?),
+            None => Err(MetastoreError::Corrupt("claim_job: no row".to_owned())),
+        }
     }
 
     async fn report_job(&self, job: &str, incarnation: IncarnationId, report: &JobReport) -> Result<()> {

@@ -149,6 +149,7 @@ const MIGRATIONS: &[Migration] = &[
             function!("from_lost_past_v1"),
             function!("settled_through_v1"),
             function!("waiting_segments_v2"),
+            function!("claim_job_v2"),
             function!("release_archived_v1"),
             function!("release_v2"),
             function!("registered_v1"),

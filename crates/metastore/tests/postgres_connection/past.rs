@@ -2,8 +2,8 @@
 
 use esker_metastore::postgres::{self, PostgresMetastore};
 use esker_metastore::{
-    AgentProfile, Agents, ArchiveRequest, Archives, Commits, MergeRequest, Merges, MetastoreError, NewTopic,
-    Producers, Reads, Registration, Sweeps, Topics,
+    AgentProfile, Agents, ArchiveRequest, Archives, Commits, Jobs, MergeRequest, Merges, MetastoreError,
+    NewTopic, Producers, Reads, Registration, Sweeps, Topics,
 };
 use esker_model::{ClusterEpoch, IncarnationId, LogId, SegmentId, SegmentKind, TopicUuid};
 use uuid::Uuid;
@@ -83,6 +83,27 @@ fn topic(uuid: u128, name: &str) -> NewTopic {
         replication_factor: 1,
         configs: Default::default(),
     }
+}
+
+/// What a job would write then is refused, so no job begins.
+#[tokio::test]
+async fn nobody_does_a_job_until_another_past_is_accepted() {
+    let Some(url) = server::start_or_reuse() else {
+        return;
+    };
+    let (store, _) = agent(&url).await;
+    let mut admin = admin(&url).await;
+    assert_eq!(store.claim_job("archive", INCARNATION, 60_000).await, Ok(true));
+    execute(&mut admin, "UPDATE cluster SET timeline = timeline - 1").await;
+    for job in ["archive", "sweep"] {
+        let refused = store.claim_job(job, INCARNATION, 60_000).await;
+        assert!(
+            matches!(refused, Err(MetastoreError::DifferentPast { timeline: 1, .. })),
+            "{refused:?}"
+        );
+    }
+    postgres::accept_past(&url).await.unwrap();
+    assert_eq!(store.claim_job("archive", INCARNATION, 60_000).await, Ok(true));
 }
 
 /// The row of a primary that was left behind agrees with itself; the agent knows better.

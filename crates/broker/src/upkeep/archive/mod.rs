@@ -247,8 +247,15 @@ impl Archive {
                 self.undecided.add(id, &request.partitions);
                 return Err(err.into());
             }
-            (Err(err @ MetastoreError::Unavailable(_)), Some(_)) => {
-                // It had no effect, and will have none.
+            (
+                Err(
+                    err @ (MetastoreError::Unavailable(_)
+                    | MetastoreError::DifferentPast { .. }
+                    | MetastoreError::WrongEpoch { .. }),
+                ),
+                Some(_),
+            ) => {
+                // It is named in this call only, which had no effect, and will have none.
                 self.upkeep.leftovers.add(object);
                 return Err(err.into());
             }
