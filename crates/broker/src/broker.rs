@@ -120,6 +120,10 @@ impl Broker {
                 round_bytes: Budget::archive_round_bytes(config.memory_bytes),
                 turn: Arc::new(Semaphore::new(1)),
                 seqs: Arc::default(),
+                held_up: Arc::new(ThrottledLog::new(
+                    Arc::clone(&on.seams.clock),
+                    Duration::from_secs(5 * 60),
+                )),
                 leftovers: Arc::new(Leftovers::new(Arc::clone(&on.seams.clock))),
             };
             upkeep.start();

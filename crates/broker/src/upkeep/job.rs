@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use esker_metastore::JobReport;
-use tracing::debug;
+use parking_lot::Mutex;
+use tracing::{debug, info, warn};
 
 use super::Upkeep;
+use super::trouble::Trouble;
 
 /// How long a job is left to the agent that took it.
 const LEASE: Duration = Duration::from_secs(60);
@@ -38,6 +40,7 @@ pub(super) trait Work: Send {
 pub(super) struct Lease {
     upkeep: Upkeep,
     name: &'static str,
+    trouble: Mutex<Trouble>,
 }
 
 impl Lease {
@@ -61,10 +64,19 @@ impl Lease {
             .claim_job(self.name, member.incarnation(), lease_ms)
             .await
         {
-            Ok(true) => Claim::Ours,
-            Ok(false) => Claim::Elsewhere,
+            Ok(ours) => {
+                if self.trouble.lock().is_over() {
+                    info!(job = self.name, "the job's lease can be asked for again");
+                }
+                if ours { Claim::Ours } else { Claim::Elsewhere }
+            }
             Err(err) => {
-                debug!(job = self.name, %err, "cannot take the lease");
+                let now = self.upkeep.seams.clock.now();
+                if self.trouble.lock().meets(&err, now) {
+                    warn!(job = self.name, %err, "cannot take the job's lease: this agent does not do it meanwhile");
+                } else {
+                    debug!(job = self.name, %err, "cannot take the lease");
+                }
                 Claim::Unknown
             }
         }
@@ -82,6 +94,7 @@ pub(super) async fn run<W: Work>(upkeep: Upkeep, mut work: W) {
     let lease = Lease {
         upkeep: upkeep.clone(),
         name: W::NAME,
+        trouble: Mutex::default(),
     };
     let mut told = JobReport::new();
     while upkeep.pause(work.every()).await {

@@ -18,6 +18,7 @@ mod remove;
 mod retain;
 mod sealed;
 mod sweep;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ use esker_model::seams::{Instant, Seams};
 use esker_storage::bucket::Bucket;
 use esker_storage::cache::SegmentCache;
 use tokio::sync::Semaphore;
-use tracing::debug;
+use tracing::warn;
 
 pub(crate) use self::leftovers::Leftovers;
 pub(crate) use self::objects::Seqs;
@@ -35,6 +36,7 @@ use crate::config::MergeLimits;
 use crate::membership::{EpochGate, Membership};
 use crate::metrics::UpkeepMetrics;
 use crate::produce::RecentSegments;
+use crate::throttled_log::ThrottledLog;
 use crate::topics::Catalog;
 
 /// The role that an agent needs for this work.
@@ -66,6 +68,8 @@ pub(crate) struct Upkeep {
     pub(crate) turn: Arc<Semaphore>,
     /// Names that were given.
     pub(crate) seqs: Arc<Seqs>,
+    /// How often it is told that an agent holds up archiving.
+    pub(crate) held_up: Arc<ThrottledLog>,
     /// What was written for nothing.
     pub(crate) leftovers: Arc<Leftovers>,
 }
@@ -96,11 +100,19 @@ impl Upkeep {
     /// Whether all agents can read what archiving and merging leave. Those of an earlier release have to go first.
     fn all_read_history(&self) -> bool {
         let agents = self.member.live();
-        let reads = agents.iter().all(|agent| agent.profile.history >= HISTORY_READ);
-        if !reads {
-            debug!("an agent of an earlier release lives: nothing is archived or merged");
+        let earlier = agents.iter().find(|agent| agent.profile.history < HISTORY_READ);
+        if let Some(agent) = earlier {
+            self.held_up.tell(|_| {
+                warn!(
+                    node_id = agent.node_id.0,
+                    node_name = agent.node_name,
+                    version = agent.profile.version,
+                    "nothing is archived or merged, and the metastore grows, as long as this agent of an earlier release \
+                     lives, which cannot read merged records: update it, or stop it"
+                );
+            });
         }
-        reads
+        earlier.is_none()
     }
 
     /// Waits about so long; `false` if the incarnation has ended.

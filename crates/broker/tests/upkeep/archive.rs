@@ -160,7 +160,8 @@ async fn nothing_is_archived_beside_an_agent_that_cannot_read_it() {
     create_all(&mut client, FOR_EVER).await;
     let mut records = Records::new();
     produce(&mut client, 2, &mut records).await;
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    // How much waits is told all the same.
+    until(async || archiver.metrics.upkeep.archive.backlog_seconds.get() >= 1).await;
     assert_eq!(count(&world, "archive").await, 0);
     world.metastore.leave(old.incarnation).await.unwrap();
     until_archived(&world).await;

@@ -159,9 +159,6 @@ impl Archive {
             ..
         } = self.upkeep.clone();
         self.undecided.decide(&self.upkeep).await?;
-        if !self.upkeep.all_read_history() {
-            return Ok(Round::default());
-        }
         let waiting = metastore
             .waiting_segments(self.window.skip(), round_bytes, ROUND_SEGMENTS_MAX)
             .await?;
@@ -172,6 +169,9 @@ impl Archive {
         }
         let bytes: u64 = waiting.iter().map(|segment| segment.object_bytes).sum();
         let full = bytes >= round_bytes || waiting.len() == ROUND_SEGMENTS_MAX;
+        if !self.upkeep.all_read_history() {
+            return Ok(Round::default());
+        }
         let is_young = at_first && !full && u128::from(age_ms.unsigned_abs()) < interval.as_millis();
         if waiting.is_empty() || is_young {
             let more = self.window.looked(0, false, false);
