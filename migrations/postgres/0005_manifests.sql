@@ -48,5 +48,5 @@ CREATE INDEX topic_to_empty ON topic (to_empty_at) WHERE to_empty_at IS NOT NULL
 -- When an operator accepted a server that may have lost commits; NULL: never.
 ALTER TABLE cluster ADD COLUMN past_accepted_at timestamptz;
 
--- What a job told last: numbers by name.
-ALTER TABLE job ADD COLUMN report jsonb, ADD COLUMN report_at timestamptz;
+-- What a job told last: numbers by name. And when all that it had to do was done last, whoever did it.
+ALTER TABLE job ADD COLUMN report jsonb, ADD COLUMN report_at timestamptz, ADD COLUMN done_at timestamptz;

@@ -49,6 +49,7 @@ CREATE INDEX topic_deleted_uuid ON topic_deleted (uuid);
 -- Incarnations that ended are looked for by the sweep; state 4: swept.
 CREATE INDEX agent_ended ON agent (state) WHERE state <> 1;
 
--- What a job told last: numbers by name, as JSON.
+-- What a job told last: numbers by name, as JSON. And when all that it had to do was done last, whoever did it.
 ALTER TABLE job ADD COLUMN report TEXT;
 ALTER TABLE job ADD COLUMN report_ms INTEGER;
+ALTER TABLE job ADD COLUMN done_ms INTEGER;

@@ -155,14 +155,28 @@ pub trait Agents: Send + Sync {
 /// Background work: who does it.
 #[async_trait]
 pub trait Jobs: Send + Sync {
-    /// Takes the lease of a job, or renews it; `false` if another incarnation holds it. A lease only keeps agents
+    /// Takes the lease of a job, or renews it; `false` if another incarnation holds it, or if the job was done less than
+    /// `every_ms` ago, by whomever and by the database's clock. A lease only keeps agents
     /// from doing the same work: nothing rests on it.
     ///
     /// Errors: `Fenced`; `DifferentPast`, because what a job writes then would be refused.
-    async fn claim_job(&self, job: &str, incarnation: IncarnationId, lease_ms: i64) -> Result<bool>;
+    async fn claim_job(
+        &self,
+        job: &str,
+        incarnation: IncarnationId,
+        lease_ms: i64,
+        every_ms: i64,
+    ) -> Result<bool>;
 
-    /// Writes down what a job did, for people; nothing happens if another incarnation holds its lease.
-    async fn report_job(&self, job: &str, incarnation: IncarnationId, report: &JobReport) -> Result<()>;
+    /// Writes down what a job did, for people, and with `done` that all it had to do is done now; nothing happens if
+    /// another incarnation holds its lease.
+    async fn report_job(
+        &self,
+        job: &str,
+        incarnation: IncarnationId,
+        report: &JobReport,
+        done: bool,
+    ) -> Result<()>;
 
     /// What all jobs have before them, and who does them.
     async fn upkeep_status(&self) -> Result<UpkeepStatus>;

@@ -2,7 +2,8 @@
 //!
 //! What holds: a round runs only while this incarnation lives, saw its cluster epoch lately and has the lease; it is
 //! dropped where it stands when the incarnation ends, so every step of it has to be right by itself. A lease only keeps
-//! agents from doing the same work. What a round did is counted, and told to the metastore for people.
+//! agents from doing the same work. What a round did is counted, and told to the metastore for people; that all was done,
+//! also for the next agent: a job that rests afterwards rests for as long whoever lives.
 
 use std::time::Duration;
 
@@ -23,8 +24,18 @@ pub(super) trait Work: Send {
     /// Its name, as the lease has it.
     const NAME: &'static str;
 
-    /// The time between two rounds.
+    /// The time between two looks at whether there is something to do.
     fn every(&self) -> Duration;
+
+    /// Nothing is done for so long after all was done, whichever agent did it.
+    fn rests(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Whether the last round did all that there was to do; asked once for each. To be known by those that rest.
+    fn is_done(&mut self) -> bool {
+        false
+    }
 
     /// Does what there is to do.
     async fn round(&mut self, lease: &Lease);
@@ -46,10 +57,11 @@ pub(super) struct Lease {
 impl Lease {
     /// Whether this agent may go on; renews the lease. To be asked between the steps of a long round.
     pub(super) async fn renew(&self) -> bool {
-        matches!(self.claim().await, Claim::Ours)
+        matches!(self.claim(Duration::ZERO).await, Claim::Ours)
     }
 
-    async fn claim(&self) -> Claim {
+    /// Takes the lease, unless all was done less than `rests` ago.
+    async fn claim(&self, rests: Duration) -> Claim {
         let Upkeep {
             member,
             gate,
@@ -60,8 +72,9 @@ impl Lease {
             return Claim::Unknown;
         }
         let lease_ms = LEASE.as_millis() as i64;
+        let every_ms = i64::try_from(rests.as_millis()).unwrap_or(i64::MAX);
         match metastore
-            .claim_job(self.name, member.incarnation(), lease_ms)
+            .claim_job(self.name, member.incarnation(), lease_ms, every_ms)
             .await
         {
             Ok(ours) => {
@@ -98,7 +111,7 @@ pub(super) async fn run<W: Work>(upkeep: Upkeep, mut work: W) {
     };
     let mut told = JobReport::new();
     while upkeep.pause(work.every()).await {
-        match lease.claim().await {
+        match lease.claim(work.rests()).await {
             Claim::Unknown => continue,
             Claim::Elsewhere => {
                 work.is_done_elsewhere();
@@ -111,10 +124,11 @@ pub(super) async fn run<W: Work>(upkeep: Upkeep, mut work: W) {
             _ = upkeep.member.until_stopped() => return,
             () = work.round(&lease) => {}
         }
-        let report = work.report();
-        if report != told {
+        let (report, done) = (work.report(), work.is_done());
+        if report != told || done {
             let incarnation = upkeep.member.incarnation();
-            match upkeep.metastore.report_job(W::NAME, incarnation, &report).await {
+            let telling = upkeep.metastore.report_job(W::NAME, incarnation, &report, done);
+            match telling.await {
                 Ok(()) => told = report,
                 Err(err) => debug!(job = W::NAME, %err, "cannot tell what was done"),
             }

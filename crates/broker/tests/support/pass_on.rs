@@ -24,11 +24,17 @@ macro_rules! pass_on_upkeep {
         $crate::pass_on! {
             $double,
             Jobs {
-                claim_job(job: &str, incarnation: esker_model::IncarnationId, lease_ms: i64) -> bool;
+                claim_job(
+                    job: &str,
+                    incarnation: esker_model::IncarnationId,
+                    lease_ms: i64,
+                    every_ms: i64
+                ) -> bool;
                 report_job(
                     job: &str,
                     incarnation: esker_model::IncarnationId,
-                    report: &esker_metastore::JobReport
+                    report: &esker_metastore::JobReport,
+                    done: bool
                 ) -> ();
                 upkeep_status() -> esker_metastore::UpkeepStatus;
             }

@@ -66,15 +66,17 @@ async fn log_of(world: &World, topic: &str) -> LogId {
     }
 }
 
+/// How many sweeps have ended, as the last sweeper told.
+async fn swept(world: &World) -> i64 {
+    let status = world.metastore.upkeep_status().await.unwrap();
+    let job = status.jobs.into_iter().find(|job| job.name == "sweep");
+    job.and_then(|job| job.report.get("sweeps").copied()).unwrap_or(0)
+}
+
 /// Waits until so many sweeps have ended.
 async fn sweeps(world: &World, more: i64) {
-    let done = async || {
-        let status = world.metastore.upkeep_status().await.unwrap();
-        let job = status.jobs.into_iter().find(|job| job.name == "sweep");
-        job.and_then(|job| job.report.get("sweeps").copied()).unwrap_or(0)
-    };
-    let before = done().await;
-    until(async || done().await >= before + more).await;
+    let before = swept(world).await;
+    until(async || swept(world).await >= before + more).await;
 }
 
 #[tokio::test]
@@ -165,4 +167,40 @@ async fn a_segment_that_was_given_up_goes_with_its_tombstone() {
     put(&world, &object).await;
     until(async || !is_there(&world, &object).await).await;
     all_is_there(&agent, &records).await;
+}
+
+#[tokio::test]
+async fn agents_that_live_shorter_than_half_an_interval_sweep_once_in_each() {
+    let world = World::new();
+    let log = LogId {
+        topic: TopicUuid(Uuid::from_u128(5)),
+        partition: 0,
+    };
+    let strange = IncarnationId(Uuid::from_u128(9));
+    let pace = || Pace {
+        sweep: Duration::from_secs(6),
+        ..Pace::default()
+    };
+    let orphan = every_kind(strange, log, 1)[0];
+    put(&world, &orphan).await;
+    let began = world.seams.clock.now();
+    let first = upkeep(&world, "first", pace()).await;
+    until(async || !is_there(&world, &orphan).await).await;
+    until(async || swept(&world).await == 1).await;
+    assert!(
+        world.seams.clock.now().since(began) < Duration::from_secs(3),
+        "it has not waited that long"
+    );
+    first.broker.drain().await;
+    // The next ones know that it was done.
+    let late = every_kind(strange, log, 2)[0];
+    put(&world, &late).await;
+    for name in ["second", "third"] {
+        let agent = upkeep(&world, name, pace()).await;
+        tokio::time::sleep(Duration::from_millis(1_300)).await;
+        assert!(is_there(&world, &late).await);
+        agent.broker.drain().await;
+    }
+    let _last = upkeep(&world, "last", pace()).await;
+    until(async || !is_there(&world, &late).await).await;
 }

@@ -13,14 +13,21 @@ use crate::{JobReport, JobStatus, Jobs, MetastoreError, Result, UpkeepStatus};
 
 #[async_trait]
 impl Jobs for PostgresMetastore {
-    async fn claim_job(&self, job: &str, incarnation: IncarnationId, lease_ms: i64) -> Result<bool> {
+    async fn claim_job(
+        &self,
+        job: &str,
+        incarnation: IncarnationId,
+        lease_ms: i64,
+        every_ms: i64,
+    ) -> Result<bool> {
         let query = |past: Past| {
-            sqlx::query("SELECT claim_job_v2($1, $2, $3, $4, $5)")
+            sqlx::query("SELECT claim_job_v2($1, $2, $3, $4, $5, $6)")
                 .bind(past.system)
                 .bind(past.timeline)
                 .bind(job)
                 .bind(incarnation.0)
                 .bind(lease_ms)
+                .bind(every_ms)
         };
         let rows = self
             .rows_on_known_past("claim_job", Effect::Writes, query)
@@ -31,13 +38,20 @@ impl Jobs for PostgresMetastore {
         }
     }
 
-    async fn report_job(&self, job: &str, incarnation: IncarnationId, report: &JobReport) -> Result<()> {
+    async fn report_job(
+        &self,
+        job: &str,
+        incarnation: IncarnationId,
+        report: &JobReport,
+        done: bool,
+    ) -> Result<()> {
         let json = serde_json::to_string(report).map_err(|error| unreadable(job, &error))?;
         let query = || {
-            sqlx::query("SELECT report_job_v1($1, $2, $3)")
+            sqlx::query("SELECT report_job_v1($1, $2, $3, $4)")
                 .bind(job)
                 .bind(incarnation.0)
                 .bind(&json)
+                .bind(done)
         };
         self.session
             .row(&self.general, "report_job", Effect::Writes, query)

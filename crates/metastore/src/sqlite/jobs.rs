@@ -8,30 +8,47 @@ use super::database::Transaction;
 use super::values::incarnation;
 use crate::{JobReport, JobStatus, MetastoreError, Result, UpkeepStatus};
 
-pub(super) fn claim(tx: &Transaction<'_>, job: &str, id: IncarnationId, lease_ms: i64) -> Result<bool> {
+pub(super) fn claim(
+    tx: &Transaction<'_>,
+    job: &str,
+    id: IncarnationId,
+    lease_ms: i64,
+    every_ms: i64,
+) -> Result<bool> {
     agents::take_fence(tx, id)?;
     let taken = tx
         .prepare_cached(
             "INSERT INTO job (name, incarnation, until_ms) VALUES (?1, ?2, ?3)
              ON CONFLICT (name) DO UPDATE
              SET incarnation = excluded.incarnation, until_ms = excluded.until_ms
-             WHERE job.incarnation = excluded.incarnation OR job.until_ms < ?4
-                OR NOT EXISTS (SELECT 1 FROM agent a WHERE a.incarnation = job.incarnation AND a.state = 1)",
+             WHERE (job.incarnation = excluded.incarnation OR job.until_ms < ?4
+                    OR NOT EXISTS (SELECT 1 FROM agent a WHERE a.incarnation = job.incarnation AND a.state = 1))
+                AND (job.done_ms IS NULL OR job.done_ms > ?4 OR job.done_ms <= ?5)",
         )?
         .execute(params![
             job,
             incarnation(&id),
             tx.now_ms.saturating_add(lease_ms),
-            tx.now_ms
+            tx.now_ms,
+            tx.now_ms.saturating_sub(every_ms)
         ])?;
     Ok(taken == 1)
 }
 
-pub(super) fn report(tx: &Transaction<'_>, job: &str, id: IncarnationId, report: &JobReport) -> Result<()> {
+pub(super) fn report(
+    tx: &Transaction<'_>,
+    job: &str,
+    id: IncarnationId,
+    report: &JobReport,
+    done: bool,
+) -> Result<()> {
     let json = serde_json::to_string(report)
         .map_err(|error| MetastoreError::Corrupt(format!("the report of {job}: {error}")))?;
-    tx.prepare_cached("UPDATE job SET report = ?3, report_ms = ?4 WHERE name = ?1 AND incarnation = ?2")?
-        .execute(params![job, incarnation(&id), json, tx.now_ms])?;
+    tx.prepare_cached(
+        "UPDATE job SET report = ?3, report_ms = ?4, done_ms = iif(?5, ?4, done_ms)
+         WHERE name = ?1 AND incarnation = ?2",
+    )?
+    .execute(params![job, incarnation(&id), json, tx.now_ms, done])?;
     Ok(())
 }
 

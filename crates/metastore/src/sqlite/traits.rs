@@ -176,18 +176,30 @@ impl Agents for SqliteMetastore {
 
 #[async_trait]
 impl Jobs for SqliteMetastore {
-    async fn claim_job(&self, job: &str, incarnation: IncarnationId, lease_ms: i64) -> Result<bool> {
+    async fn claim_job(
+        &self,
+        job: &str,
+        incarnation: IncarnationId,
+        lease_ms: i64,
+        every_ms: i64,
+    ) -> Result<bool> {
         let job = job.to_owned();
         self.write("claim_job", move |tx| {
-            jobs::claim(tx, &job, incarnation, lease_ms)
+            jobs::claim(tx, &job, incarnation, lease_ms, every_ms)
         })
         .await
     }
 
-    async fn report_job(&self, job: &str, incarnation: IncarnationId, report: &JobReport) -> Result<()> {
+    async fn report_job(
+        &self,
+        job: &str,
+        incarnation: IncarnationId,
+        report: &JobReport,
+        done: bool,
+    ) -> Result<()> {
         let (job, report) = (job.to_owned(), report.clone());
         self.write("report_job", move |tx| {
-            jobs::report(tx, &job, incarnation, &report)
+            jobs::report(tx, &job, incarnation, &report, done)
         })
         .await
     }

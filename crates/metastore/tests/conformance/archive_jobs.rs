@@ -12,7 +12,7 @@ use crate::world::{LONG_MS, World, Writer, at};
 pub async fn a_lease_is_held_renewed_and_taken_over(world: &World) {
     let (a, b) = (world.writer("a").await, world.writer("b").await);
     let claim =
-        async |job, who: &Writer, lease_ms| world.store.claim_job(job, who.incarnation, lease_ms).await;
+        async |job, who: &Writer, lease_ms| world.store.claim_job(job, who.incarnation, lease_ms, 0).await;
     assert_eq!(claim("archive", &a, LONG_MS).await, Ok(true));
     assert_eq!(claim("archive", &b, LONG_MS).await, Ok(false));
     assert_eq!(claim("clean", &b, LONG_MS).await, Ok(true), "another job");
@@ -30,7 +30,12 @@ pub async fn a_lease_is_held_renewed_and_taken_over(world: &World) {
 
 pub async fn the_lease_of_one_that_is_gone_is_free(world: &World) {
     let (a, b) = (world.writer("a").await, world.writer("b").await);
-    let claim = async |who: &Writer| world.store.claim_job("archive", who.incarnation, LONG_MS).await;
+    let claim = async |who: &Writer| {
+        world
+            .store
+            .claim_job("archive", who.incarnation, LONG_MS, 0)
+            .await
+    };
     assert_eq!(claim(&a).await, Ok(true));
     let next = world.writer("a").await;
     assert_eq!(claim(&a).await, Err(MetastoreError::Fenced));
@@ -41,27 +46,62 @@ pub async fn the_lease_of_one_that_is_gone_is_free(world: &World) {
     assert_eq!(claim(&b).await, Err(MetastoreError::Fenced));
 }
 
+pub async fn a_job_that_was_done_is_not_due_for_a_while_whoever_asks(world: &World) {
+    let (a, b) = (world.writer("a").await, world.writer("b").await);
+    let claim =
+        async |who: &Writer, every_ms| world.store.claim_job("sweep", who.incarnation, 1, every_ms).await;
+    let nothing = JobReport::new();
+    let report = async |who: &Writer, done| {
+        let told = world.store.report_job("sweep", who.incarnation, &nothing, done);
+        told.await.unwrap();
+    };
+    assert_eq!(claim(&a, LONG_MS).await, Ok(true), "it was never done");
+    report(&a, false).await;
+    assert_eq!(claim(&a, LONG_MS).await, Ok(true), "it was not done yet");
+    world.pass(20).await;
+    report(&b, true).await;
+    assert_eq!(claim(&b, LONG_MS).await, Ok(true), "nor by one without the lease");
+    world.pass(20).await;
+    assert_eq!(claim(&a, LONG_MS).await, Ok(true));
+    report(&a, true).await;
+    report(&a, false).await;
+    world.pass(20).await;
+    for who in [&a, &b] {
+        assert_eq!(claim(who, LONG_MS).await, Ok(false), "it was done just now");
+    }
+    let next = world.writer("a").await;
+    assert_eq!(claim(&next, LONG_MS).await, Ok(false));
+    assert_eq!(claim(&next, 10).await, Ok(true), "that was long ago");
+    world.pass(20).await;
+    assert_eq!(claim(&b, 0).await, Ok(true));
+    assert_eq!(claim(&b, LONG_MS).await, Ok(false));
+}
+
 pub async fn who_has_the_lease_reports(world: &World) {
     let (a, b) = (world.writer("a").await, world.writer("b").await);
     let report = |rounds| BTreeMap::from([("rounds".to_owned(), rounds), ("bytes".to_owned(), 1 << 40)]);
     // Nobody has it.
     world
         .store
-        .report_job("archive", a.incarnation, &report(1))
+        .report_job("archive", a.incarnation, &report(1), false)
         .await
         .unwrap();
     assert_eq!(world.store.upkeep_status().await.unwrap().jobs, []);
     for job in ["sweep", "archive"] {
-        world.store.claim_job(job, a.incarnation, LONG_MS).await.unwrap();
+        world
+            .store
+            .claim_job(job, a.incarnation, LONG_MS, 0)
+            .await
+            .unwrap();
     }
     world
         .store
-        .report_job("archive", a.incarnation, &report(2))
+        .report_job("archive", a.incarnation, &report(2), false)
         .await
         .unwrap();
     world
         .store
-        .report_job("archive", b.incarnation, &report(3))
+        .report_job("archive", b.incarnation, &report(3), false)
         .await
         .unwrap();
     world.pass(20).await;
@@ -81,7 +121,7 @@ pub async fn who_has_the_lease_reports(world: &World) {
     world.store.leave(a.incarnation).await.unwrap();
     world
         .store
-        .claim_job("archive", b.incarnation, LONG_MS)
+        .claim_job("archive", b.incarnation, LONG_MS, 0)
         .await
         .unwrap();
     let jobs = world.store.upkeep_status().await.unwrap().jobs;

@@ -233,6 +233,7 @@ conformance! {
     archive_jobs:
         a_lease_is_held_renewed_and_taken_over,
         the_lease_of_one_that_is_gone_is_free,
+        a_job_that_was_done_is_not_due_for_a_while_whoever_asks,
         who_has_the_lease_reports,
         the_status_counts_what_there_is_to_do;
     cluster:

@@ -93,17 +93,17 @@ async fn nobody_does_a_job_until_another_past_is_accepted() {
     };
     let (store, _) = agent(&url).await;
     let mut admin = admin(&url).await;
-    assert_eq!(store.claim_job("archive", INCARNATION, 60_000).await, Ok(true));
+    assert_eq!(store.claim_job("archive", INCARNATION, 60_000, 0).await, Ok(true));
     execute(&mut admin, "UPDATE cluster SET timeline = timeline - 1").await;
     for job in ["archive", "sweep"] {
-        let refused = store.claim_job(job, INCARNATION, 60_000).await;
+        let refused = store.claim_job(job, INCARNATION, 60_000, 0).await;
         assert!(
             matches!(refused, Err(MetastoreError::DifferentPast { timeline: 1, .. })),
             "{refused:?}"
         );
     }
     postgres::accept_past(&url).await.unwrap();
-    assert_eq!(store.claim_job("archive", INCARNATION, 60_000).await, Ok(true));
+    assert_eq!(store.claim_job("archive", INCARNATION, 60_000, 0).await, Ok(true));
 }
 
 /// The row of a primary that was left behind agrees with itself; the agent knows better.

@@ -4,7 +4,8 @@
 //! an orphan if that answer does not know it, and the incarnation in its key does not live in it (or has settled it):
 //! whoever does not live can make nothing refer to anything any more, and what it did before the answer shows. So a
 //! paused writer that wakes up later finds its registration refused. No clock is compared. A put that lands after any
-//! number of sweeps is found by the next, because every sweep lists everything.
+//! number of sweeps is found by the next, because every sweep lists everything. When the last one ended stands in the
+//! metastore: it is one for all agents, and those that live for minutes only sweep, too.
 //!
 //! An incarnation that ended before a sweep began is swept when it is over; the metastore forgets it with the last of its
 //! segments. Keys that are none of ours are left alone.
@@ -30,6 +31,11 @@ use super::job::{Lease, Work};
 /// Incarnations that one sweep says are swept; more are left to the next.
 const INCARNATIONS_MAX: usize = 1_000;
 
+/// In each sweep interval an agent looks so often, but every [`LOOK_MAX`] at least, whether a sweep is due: less than
+/// half an interval after it was due one begins.
+const LOOKS: u32 = 8;
+const LOOK_MAX: Duration = Duration::from_secs(60);
+
 /// Why a sweep stopped.
 #[derive(Debug, thiserror::Error)]
 enum SweepError {
@@ -48,6 +54,10 @@ pub(super) struct Sweep {
     listed: u64,
     orphans: u64,
     failures: u64,
+    /// The last round went through all of the bucket.
+    done: bool,
+    /// The bucket failed the last round.
+    failed: bool,
 }
 
 #[async_trait]
@@ -55,12 +65,28 @@ impl Work for Sweep {
     const NAME: &'static str = "sweep";
 
     fn every(&self) -> Duration {
+        let interval = self.upkeep.sweep_interval;
+        match self.failed {
+            // Listing costs, and nobody knows how soon the bucket gets well.
+            true => interval / 2,
+            false => (interval / LOOKS).min(LOOK_MAX),
+        }
+    }
+
+    fn rests(&self) -> Duration {
         self.upkeep.sweep_interval
+    }
+
+    fn is_done(&mut self) -> bool {
+        std::mem::take(&mut self.done)
     }
 
     async fn round(&mut self, lease: &Lease) {
         let orphans = self.orphans;
-        match self.sweep(lease).await {
+        let swept = self.sweep(lease).await;
+        self.done = swept.is_ok();
+        self.failed = matches!(swept, Err(SweepError::Bucket(_)));
+        match swept {
             Ok(()) => self.sweeps += 1,
             Err(SweepError::Stopped) => {}
             Err(err) => {
@@ -97,6 +123,8 @@ impl Sweep {
             listed: 0,
             orphans: 0,
             failures: 0,
+            done: false,
+            failed: false,
         }
     }
 

@@ -142,7 +142,9 @@ impl Command {
     /// compared in the order of their ids. Nor how old they are, nor how many buckets there were.
     async fn run_archiving(&self, store: &dyn Metastore) -> Reply {
         match self {
-            Self::ClaimJob(job, id, lease_ms) => Reply::ClaimJob(store.claim_job(job, *id, *lease_ms).await),
+            Self::ClaimJob(job, id, lease_ms) => {
+                Reply::ClaimJob(store.claim_job(job, *id, *lease_ms, 0).await)
+            }
             Self::WaitingSegments => {
                 let waiting = store.waiting_segments(0, ALL, ALL as usize).await;
                 Reply::WaitingSegments(waiting.map(|waiting| {

@@ -6,31 +6,49 @@ use super::{JobRow, Life, Reference};
 
 #[async_trait]
 impl Jobs for Reference {
-    async fn claim_job(&self, job: &str, incarnation: IncarnationId, lease_ms: i64) -> Result<bool> {
+    async fn claim_job(
+        &self,
+        job: &str,
+        incarnation: IncarnationId,
+        lease_ms: i64,
+        every_ms: i64,
+    ) -> Result<bool> {
         let now_ms = self.now_ms();
         let mut state = self.state();
         state.check_fence(incarnation)?;
         let taken = state.jobs.get(job).is_some_and(|row| {
             row.holder != incarnation && row.until_ms >= now_ms && state.lives(row.holder)
         });
-        if !taken {
+        let done_ms = state.jobs.get(job).and_then(|row| row.done_ms);
+        let is_due = done_ms.is_none_or(|done_ms| done_ms > now_ms || now_ms - done_ms >= every_ms);
+        if !taken && is_due {
             let report = state.jobs.get(job).and_then(|row| row.report.clone());
             let row = JobRow {
                 holder: incarnation,
                 until_ms: now_ms + lease_ms,
                 report,
+                done_ms,
             };
             state.jobs.insert(job.to_owned(), row);
         }
-        Ok(!taken)
+        Ok(!taken && is_due)
     }
 
-    async fn report_job(&self, job: &str, incarnation: IncarnationId, report: &JobReport) -> Result<()> {
+    async fn report_job(
+        &self,
+        job: &str,
+        incarnation: IncarnationId,
+        report: &JobReport,
+        done: bool,
+    ) -> Result<()> {
         let now_ms = self.now_ms();
         if let Some(row) = self.state().jobs.get_mut(job)
             && row.holder == incarnation
         {
             row.report = Some((report.clone(), now_ms));
+            if done {
+                row.done_ms = Some(now_ms);
+            }
         }
         Ok(())
     }

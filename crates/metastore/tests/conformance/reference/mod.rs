@@ -114,6 +114,7 @@ struct JobRow {
     until_ms: i64,
     /// With its time.
     report: Option<(JobReport, i64)>,
+    done_ms: Option<i64>,
 }
 
 #[derive(Clone)]

@@ -79,24 +79,36 @@ fn count_refused(world: &World, group: &'static str, accepted: &[bool]) {
 
 #[async_trait]
 impl Jobs for ProcessMetastore {
-    async fn claim_job(&self, job: &str, incarnation: IncarnationId, lease_ms: i64) -> Result<bool> {
+    async fn claim_job(
+        &self,
+        job: &str,
+        incarnation: IncarnationId,
+        lease_ms: i64,
+        every_ms: i64,
+    ) -> Result<bool> {
         let job = job.to_owned();
         let shared = self.world.weather.read().metastore.shared_lease;
         let shares = self.world.chance(shared);
         let world = Arc::clone(&self.world);
         self.call("claim_job", Kind::Writes, move |db| async move {
-            let ours = db.claim_job(&job, incarnation, lease_ms).await?;
+            let ours = db.claim_job(&job, incarnation, lease_ms, every_ms).await?;
             world.tally.count("leases", "shared", u64::from(shares && !ours));
             Ok(ours || shares)
         })
         .await
     }
 
-    async fn report_job(&self, job: &str, incarnation: IncarnationId, report: &JobReport) -> Result<()> {
+    async fn report_job(
+        &self,
+        job: &str,
+        incarnation: IncarnationId,
+        report: &JobReport,
+        done: bool,
+    ) -> Result<()> {
         let job = job.to_owned();
         let report = report.to_owned();
         self.call("report_job", Kind::Writes, move |db| async move {
-            db.report_job(&job, incarnation, &report).await
+            db.report_job(&job, incarnation, &report, done).await
         })
         .await
     }
