@@ -5,6 +5,14 @@
 -- have neither merged segments nor manifests. The indexes on other tables are built beforehand, without stopping
 -- anybody.
 
+-- `cluster` comes first: who commits reads it before anything else, so nobody who waits for it has another table that this
+-- wants. If somebody keeps it for longer (a backup, say) commits wait a second, then this fails and can be repeated.
+SET LOCAL lock_timeout = '1s';
+
+-- When an operator accepted a server that may have lost commits; NULL: never. Not before any incarnation of then
+-- registered, whichever clock said when.
+ALTER TABLE cluster ADD COLUMN past_accepted_at timestamptz;
+
 -- The present manifest of a partition, and enough of what is in it to tell when to look into it. Its records come
 -- before those of archive_extent. Only changed under the lock of the partition's log head; version goes up by one.
 CREATE TABLE manifest (
@@ -44,9 +52,6 @@ ALTER TABLE archive_segment ADD COLUMN kept_ms bigint NOT NULL DEFAULT 0;
 -- When a topic was deleted whose objects are still to be looked for; NULL: nothing of it is left.
 ALTER TABLE topic ADD COLUMN to_empty_at timestamptz;
 CREATE INDEX topic_to_empty ON topic (to_empty_at) WHERE to_empty_at IS NOT NULL;
-
--- When an operator accepted a server that may have lost commits; NULL: never.
-ALTER TABLE cluster ADD COLUMN past_accepted_at timestamptz;
 
 -- What a job told last: numbers by name. And when all that it had to do was done last, whoever did it.
 ALTER TABLE job ADD COLUMN report jsonb, ADD COLUMN report_at timestamptz, ADD COLUMN done_at timestamptz;
