@@ -44,9 +44,12 @@ pub(super) async fn recorded(session: &Session, pool: &Pool) -> Result<Past> {
 /// higher: the server does not know which were given out and lost.
 const SKIPPED: i64 = 1 << 20;
 
+/// What is told apart is who registered before and who after it; those before did so by another server's clock, perhaps,
+/// which may have been ahead. Whoever registers until this one has caught up counts as from before: that keeps objects.
 const ACCEPT: &str = "WITH accepted AS (
          UPDATE cluster c
-         SET system_identifier = p.o_system, timeline = p.o_timeline, past_accepted_at = clock_timestamp(),
+         SET system_identifier = p.o_system, timeline = p.o_timeline,
+             past_accepted_at = greatest(clock_timestamp(), (SELECT max(a.registered_at) FROM agent a)),
              next_producer_id = c.next_producer_id + $1, catalog_version = c.catalog_version + $1
          FROM past_v1() p
          WHERE c.system_identifier <> p.o_system OR c.timeline <> p.o_timeline

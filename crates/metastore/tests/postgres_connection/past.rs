@@ -219,3 +219,28 @@ async fn what_may_have_lost_commits_calls_nothing_an_orphan() {
     let references = restarted.references(epoch, &[since], &[]).await.unwrap();
     assert_eq!(references.live, [false]);
 }
+
+/// The clock of the server before was ahead of this one's.
+#[tokio::test]
+async fn who_registered_with_a_server_whose_clock_was_ahead_is_from_before_all_the_same() {
+    let Some(url) = server::start_or_reuse() else {
+        return;
+    };
+    let (store, _) = agent(&url).await;
+    let mut admin = admin(&url).await;
+    let ahead = "UPDATE agent SET registered_at = registered_at + interval '1 hour'";
+    execute(&mut admin, ahead).await;
+    execute(&mut admin, "UPDATE cluster SET timeline = timeline - 1").await;
+    postgres::accept_past(&url).await.unwrap();
+    store.leave(INCARNATION).await.unwrap();
+    let segment = SegmentId {
+        kind: SegmentKind::Archive,
+        epoch: ClusterEpoch(1),
+        incarnation: INCARNATION,
+        seq: 1,
+    };
+    let restarted = PostgresMetastore::connect(config(&url)).await.unwrap();
+    assert_eq!(restarted.orphans(ClusterEpoch(1), &[segment]).await, Ok(vec![]));
+    let references = restarted.references(ClusterEpoch(1), &[INCARNATION], &[]).await;
+    assert_eq!(references.unwrap().live, [true]);
+}
