@@ -1,4 +1,4 @@
-//! A metastore that may have lost commits refuses what archiving asks.
+//! A metastore that may have lost commits refuses what archiving and merging ask.
 
 use std::time::Duration;
 
@@ -19,6 +19,24 @@ async fn archive_segments_that_were_refused_do_not_stay() {
     assert!(agent.metrics.upkeep.archive.failures.get() >= 3);
     let needed = world.metastore.upkeep_status().await.unwrap().archive_segments as usize;
     until(async || count(&world, "archive").await == needed).await;
+    all_is_there(&serving(&world, "late").await, &records).await;
+}
+
+#[tokio::test]
+async fn merged_segments_and_manifests_that_were_refused_do_not_stay() {
+    let world = World::new();
+    let agent = merging(&world, "x", Duration::ZERO).await;
+    let mut client = agent.connect();
+    create_all(&mut client, FOR_EVER).await;
+    let mut records = Records::new();
+    agent.faults.queue_upkeep("merge", &[Fault::DifferentPast; 3]);
+    produce(&mut client, 2, &mut records).await;
+    until_merged(&world).await;
+    assert!(agent.metrics.upkeep.merge.failures.get() >= 3);
+    let partitions = every_partition().len();
+    for kind in ["merged", "manifest"] {
+        until(async || count(&world, kind).await == partitions).await;
+    }
     all_is_there(&serving(&world, "late").await, &records).await;
 }
 

@@ -119,6 +119,16 @@ impl Work for Merge {
     }
 }
 
+/// Whether a call that failed like this changed nothing, and will not.
+fn had_no_effect(err: &MetastoreError) -> bool {
+    matches!(
+        err,
+        MetastoreError::Unavailable(_)
+            | MetastoreError::DifferentPast { .. }
+            | MetastoreError::WrongEpoch { .. }
+    )
+}
+
 impl Merge {
     pub(super) fn new(upkeep: Upkeep) -> Self {
         Self {
@@ -277,7 +287,7 @@ impl Merge {
                 }
                 match &err {
                     MetastoreError::UnknownOutcome(_) => self.undecided.add(offered),
-                    MetastoreError::Unavailable(_) => {
+                    err if had_no_effect(err) => {
                         leftovers.add(offered.into_iter().flat_map(|one| one.objects));
                     }
                     _ => {}

@@ -16,7 +16,7 @@ use esker_metastore::{ArchiveRequest, Extent, MetastoreError};
 use esker_model::{ObjectId, PartitionKey, SegmentId};
 use tracing::{debug, info};
 
-use super::{Merge, MergeError, read};
+use super::{Merge, MergeError, had_no_effect, read};
 use crate::upkeep::archive::gather::{self, Chain, Gathered};
 use crate::upkeep::archive::pack::{self, OBJECT_BYTES_MAX, Packed};
 use crate::upkeep::job::Lease;
@@ -148,8 +148,8 @@ impl Merge {
                 match &err {
                     MetastoreError::UnknownOutcome(_) => self.ask_again(moving),
                     // This call had no effect, which says nothing of one before.
-                    MetastoreError::Unavailable(_) if moving.asked_before => self.ask_again(moving),
-                    MetastoreError::Unavailable(_) => self.let_go(moving.id),
+                    err if had_no_effect(err) && moving.asked_before => self.ask_again(moving),
+                    err if had_no_effect(err) => self.let_go(moving.id),
                     _ => {}
                 }
                 return Err(err.into());
