@@ -168,8 +168,11 @@ pub(crate) fn consumer(broker: &dyn Broker, topic: &str, partitions: i32) -> Con
     ConsumeSpec {
         bootstrap: broker.bootstrap(),
         topic: topic.to_owned(),
+        first_partition: 0,
         partitions,
         again: false,
+        records_max: None,
+        yields: false,
     }
 }
 

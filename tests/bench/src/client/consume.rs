@@ -8,6 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
+use rustix::process::nice;
 
 use super::orders::Orders;
 use super::payload::age_us;
@@ -16,14 +17,22 @@ use crate::clock::{monotonic_ns, seconds};
 
 const LATENCIES_MAX: usize = 20_000_000;
 const PAUSE: Duration = Duration::from_millis(100);
+/// How soon an order to begin is noticed.
+const LOOK: Duration = Duration::from_millis(1);
+/// How long the first answer of a broker may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Quiet;
 
 impl ClientContext for Quiet {}
 impl ConsumerContext for Quiet {}
 
-/// Consumes until the parent has seen enough.
+/// Consumes until the parent has seen enough, or it got `records_max`.
 pub(super) fn run(spec: &ConsumeSpec, orders: &Orders) -> Result<Outcome, String> {
+    if spec.yields {
+        // Before the client's threads begin, which inherit it.
+        nice(19).map_err(|err| format!("cannot lower the priority: {err}"))?;
+    }
     let failed = |err: KafkaError| format!("no consumer: {err}");
     let consumer: BaseConsumer<Quiet> = ClientConfig::new()
         .set("bootstrap.servers", &spec.bootstrap)
@@ -33,16 +42,28 @@ pub(super) fn run(spec: &ConsumeSpec, orders: &Orders) -> Result<Outcome, String
         .create_with_context(Quiet)
         .map_err(failed)?;
     let mut all = TopicPartitionList::new();
-    for partition in 0..spec.partitions {
+    for partition in spec.first_partition..spec.first_partition + spec.partitions {
         all.add_partition_offset(&spec.topic, partition, Offset::Beginning)
             .map_err(failed)?;
     }
-    consumer.assign(&all).map_err(failed)?;
-    process::say_ready();
+    if spec.records_max.is_some() {
+        // Connected, so that what is measured is reading.
+        consumer
+            .fetch_metadata(Some(&spec.topic), PATIENCE)
+            .map_err(failed)?;
+        process::say_ready();
+        while !orders.is_measuring() && !orders.is_over() {
+            consumer.poll(LOOK);
+        }
+        consumer.assign(&all).map_err(failed)?;
+    } else {
+        consumer.assign(&all).map_err(failed)?;
+        process::say_ready();
+    }
     let mut outcome = Outcome::default();
     let mut latencies = Vec::new();
     let mut from = None;
-    while !orders.is_over() {
+    while !orders.is_over() && spec.records_max.is_none_or(|max| outcome.records < max) {
         if from.is_none() && orders.is_measuring() {
             from = Some(monotonic_ns());
             outcome = Outcome::default();

@@ -45,14 +45,20 @@ pub(crate) struct ProduceSpec {
     pub records_max: Option<u64>,
 }
 
-/// A consumer of all partitions of a topic, without a group.
+/// A consumer of partitions of a topic, without a group.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ConsumeSpec {
     pub bootstrap: String,
     pub topic: String,
+    /// It reads so many partitions, from this one on.
+    pub first_partition: i32,
     pub partitions: i32,
     /// Begins again where a partition began when it has come to its end.
     pub again: bool,
+    /// Ends by itself when it got so many records. It connects, but asks for none before "measure".
+    pub records_max: Option<u64>,
+    /// Takes only processor time that nobody else wants, as if it had a machine of its own.
+    pub yields: bool,
 }
 
 /// What a client did between "measure" and "stop".

@@ -1,11 +1,15 @@
 //! The figures of a run, by name. Names are stable: runs are compared by them.
 
+mod archive;
+mod beside;
 mod consume;
 mod copies;
 mod dev;
+mod history;
 mod idle;
 mod latency;
 mod metastore;
+mod metastore_size;
 mod one_partition;
 mod partitions;
 mod produce;
@@ -36,6 +40,10 @@ pub(crate) const ALL: &[&[Entry]] = &[
     idle::ENTRIES,
     metastore::ENTRIES,
     copies::ENTRIES,
+    archive::ENTRIES,
+    beside::ENTRIES,
+    history::ENTRIES,
+    metastore_size::ENTRIES,
     partitions::ENTRIES,
 ];
 

@@ -25,6 +25,7 @@ pub(crate) fn render(report: &Report) -> String {
     }
     text.push('\n');
     text.push_str(&lines(&rows));
+    text.push_str(&report.figures.iter().filter_map(verdict).collect::<String>());
     for figure in &report.figures {
         for note in &figure.notes {
             text.push_str(&format!("\n{}: {note}", figure.name));
@@ -35,6 +36,28 @@ pub(crate) fn render(report: &Report) -> String {
     }
     text.push('\n');
     text
+}
+
+/// Which targets of a figure were reached, and which were missed; `None` without any.
+fn verdict(figure: &Figure) -> Option<String> {
+    let (mut reached, mut missed) = (Vec::new(), Vec::new());
+    for metric in &figure.metrics {
+        if let Some((target, spread)) = metric.target.zip(metric.esker_spread()) {
+            let list = if target.is_met_by(spread.median) {
+                &mut reached
+            } else {
+                &mut missed
+            };
+            list.push(metric.name.as_str());
+        }
+    }
+    let said = |what: &str, names: &[&str]| match names {
+        [] => String::new(),
+        names => format!(" {what} {};", names.join(", ")),
+    };
+    let text = said("reached", &reached) + &said("missed", &missed);
+    let text = text.strip_suffix(';')?;
+    Some(format!("\n{}: targets{text}", figure.name))
 }
 
 fn row(figure: &Figure, metric: &Metric) -> Option<[String; 7]> {

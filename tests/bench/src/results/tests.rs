@@ -104,13 +104,16 @@ fn the_table_says_what_was_missed_and_what_is_not_known() {
         ]
     );
     assert!(text.contains("produce-1mb: a note"));
+    assert!(text.contains("produce-1mb: targets missed cpu\n"), "{text}");
     let met = table::render(&report(metric(Better::Lower, &[0.4])));
     assert!(met.contains("| 0.500 ") && !met.contains('!'), "{met}");
+    assert!(met.contains("produce-1mb: targets reached cpu\n"), "{met}");
     let nothing = Metric {
         kafka: Vec::new(),
         ..metric(Better::Lower, &[])
     };
-    assert!(!table::render(&report(nothing)).contains("produce-1mb cpu"));
+    let nothing = table::render(&report(nothing));
+    assert!(!nothing.contains("produce-1mb cpu") && !nothing.contains("targets"));
 }
 
 #[test]

@@ -1,18 +1,23 @@
-//! One agent with an S3 server of its own, on a database of its own.
+//! One agent with an S3 server of its own, on a database of its own; and others beside it where a figure needs them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use esker_harness::agents::Agent;
 use esker_harness::proc;
 use esker_harness::s3_server::S3Server;
 use serde_json::{Value, json};
 
+use super::requests::Requests;
+use super::sql::Sql;
 use super::{Broker, Database, Usage};
 use crate::parts::Parts;
 use crate::results::machine::memory_available;
 
 /// The S3 server keeps objects in memory; this share of what is free when it starts, at most.
 const STORE_SHARE: f64 = 0.6;
+/// How long an agent may take to end in good order.
+const END_LIMIT: Duration = Duration::from_secs(40);
 
 /// How an agent is set up; the default is what a user gets, with a PUT of 20 ms.
 #[derive(Clone, Debug)]
@@ -36,12 +41,24 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// The default with further arguments of `esker agent`.
+    pub(crate) fn with(arguments: &[&str]) -> Self {
+        Self {
+            arguments: owned(arguments),
+            ..Self::default()
+        }
+    }
+}
+
 /// A running agent and its stores. Ends with it.
 pub(crate) struct Esker {
     // The agent goes before what it stands on.
     pub agent: Agent,
     pub store: S3Server,
-    postgres_pid: u32,
+    database: Database,
+    /// For logs.
+    dir: PathBuf,
 }
 
 impl Esker {
@@ -57,29 +74,98 @@ impl Esker {
         std::fs::create_dir_all(&dir).map_err(|err| format!("cannot make {}: {err}", dir.display()))?;
         let kept = (memory_available() as f64 * STORE_SHARE) as u64;
         let store = S3Server::start(&dir, &["--memory-bytes-max", &kept.to_string()]);
+        Requests::watch(&store);
         if settings.put_ms > 0 {
             store.add_faults(&json!({"op": "put", "kind": "latency", "ms": settings.put_ms}));
         }
         parts.esker(&["migrate", "--metastore-url", &database.url])?;
-        let bucket = store.url();
-        let mut arguments: Vec<String> = ["agent", "--metastore-url", &database.url, "--bucket-url", &bucket]
-            .map(str::to_owned)
-            .to_vec();
-        arguments.extend(["--node-name".to_owned(), "bench".to_owned()]);
+        let mut arguments = Vec::new();
         if let Some(interval) = settings.flush_interval_ms {
             arguments.extend(["--flush-interval-ms".to_owned(), interval.to_string()]);
         }
         arguments.extend(settings.arguments.iter().cloned());
-        let mut environment = store.environment();
-        environment.extend(settings.environment.iter().cloned());
-        let mut agent = Agent::new("agent", arguments, environment, &dir);
-        agent.start();
+        let agent = agent("bench", &store, database, &dir, arguments, &settings.environment);
         Ok(Self {
             agent,
             store,
-            postgres_pid: database.postgres_pid,
+            database: database.clone(),
+            dir,
         })
     }
+
+    /// A further agent on the same stores, with these arguments. Ends with its handle.
+    pub(crate) fn beside(&self, name: &str, arguments: &[&str]) -> Agent {
+        agent(
+            name,
+            &self.store,
+            &self.database,
+            &self.dir,
+            owned(arguments),
+            &[],
+        )
+    }
+
+    /// Ends the agent in good order and starts another one in its place, with these arguments beside the defaults:
+    /// what was in memory is gone.
+    pub(crate) fn start_again(&mut self, arguments: &[&str]) -> Result<(), String> {
+        end(&mut self.agent)?;
+        self.agent = self.beside("bench", arguments);
+        Ok(())
+    }
+
+    /// A connection to its database.
+    pub(crate) fn sql(&self) -> Result<Sql, String> {
+        Sql::connect(&self.database.url)
+    }
+
+    /// S3 requests so far, by what they are for.
+    pub(crate) fn requests(&self) -> Requests {
+        Requests::read(&self.store)
+    }
+
+    /// From now on the S3 server adds so much to each GET.
+    pub(crate) fn slow_gets(&self, ms: u64) {
+        self.store
+            .add_faults(&json!({"op": "get", "kind": "latency", "ms": ms}));
+    }
+
+    /// CPU seconds of Postgres so far.
+    pub(crate) fn postgres_cpu_s(&self) -> f64 {
+        proc::cpu_seconds_of_family(self.database.postgres_pid)
+    }
+}
+
+/// Starts an agent and waits until it is ready.
+fn agent(
+    name: &str,
+    store: &S3Server,
+    database: &Database,
+    dir: &Path,
+    settings: Vec<String>,
+    environment: &[(String, String)],
+) -> Agent {
+    let bucket = store.url();
+    let mut arguments = owned(&["agent", "--metastore-url", &database.url, "--bucket-url", &bucket]);
+    arguments.extend(owned(&["--node-name", name]));
+    arguments.extend(settings);
+    let mut all = store.environment();
+    all.extend(environment.iter().cloned());
+    let mut agent = Agent::new(name, arguments, all, dir);
+    agent.start();
+    agent
+}
+
+/// Ends an agent in good order, so that its leases are free at once.
+pub(crate) fn end(agent: &mut Agent) -> Result<(), String> {
+    match agent.terminate(END_LIMIT) {
+        Some(0) => Ok(()),
+        Some(code) => Err(format!("the agent {} ended with {code}", agent.name())),
+        None => Err(format!("the agent {} did not end", agent.name())),
+    }
+}
+
+fn owned(arguments: &[&str]) -> Vec<String> {
+    arguments.iter().map(|argument| (*argument).to_owned()).collect()
 }
 
 impl Broker for Esker {
@@ -97,7 +183,7 @@ impl Broker for Esker {
         let metric = |name: &str, labels: &str| self.agent.metric(name, labels);
         Usage {
             broker_cpu_s: cpu(self.pid()),
-            postgres_cpu_s: proc::cpu_seconds_of_family(self.postgres_pid),
+            postgres_cpu_s: self.postgres_cpu_s(),
             store_cpu_s: cpu(self.store.process().pid()),
             requests: sum(&counts["requests"]),
             puts: sum(&counts["requests"]["put"]),

@@ -2,6 +2,8 @@
 
 mod esker;
 mod kafka;
+mod requests;
+mod sql;
 mod topics;
 
 use std::path::PathBuf;
@@ -12,8 +14,10 @@ use std::time::Duration;
 use esker_harness::postgres::Postgres;
 use esker_harness::stop::Stop;
 
-pub(crate) use esker::{Esker, Settings};
+pub(crate) use esker::{Esker, Settings, end};
 pub(crate) use kafka::Kafka;
+pub(crate) use requests::Requests;
+pub(crate) use sql::Sql;
 pub(crate) use topics::{create_topic, delete_topic};
 
 use crate::parts::Parts;
@@ -164,6 +168,7 @@ impl Bench {
 }
 
 /// A database for one system.
+#[derive(Clone)]
 pub(crate) struct Database {
     pub url: String,
     pub postgres_pid: u32,
