@@ -23,7 +23,7 @@ impl Agent {
     /// Archives as many rounds as there is enough for.
     pub(super) fn archive(&mut self) -> Result<(), String> {
         loop {
-            let waiting = self.wait(self.store.waiting_segments(ROUND_BYTES, SEGMENTS_MAX))?;
+            let waiting = self.wait(self.store.waiting_segments(0, ROUND_BYTES, SEGMENTS_MAX))?;
             let bytes: u64 = waiting.iter().map(|segment| segment.object_bytes).sum();
             let age_ms = waiting.first().map_or(0, |oldest| oldest.age_ms);
             if bytes < ROUND_BYTES && waiting.len() < SEGMENTS_MAX && age_ms < INTERVAL_MS {
