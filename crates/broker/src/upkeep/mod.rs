@@ -6,13 +6,14 @@
 //! What holds: every job may be done by several agents at once and may stop at any point, because each step is one call
 //! that is right by itself; a lease only keeps them from doing the same work. A failed step is left to the next round.
 //! Jobs end with the incarnation. Those that hold records in memory take turns, so that an agent holds those of one
-//! round; rounds that follow each other leave as much time as they took.
+//! round; they leave others their turn, see [`pace`].
 
 mod archive;
 mod job;
 mod leftovers;
 mod merge;
 mod objects;
+mod pace;
 mod producers;
 mod remove;
 mod retain;

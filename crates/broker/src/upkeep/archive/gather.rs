@@ -1,10 +1,10 @@
 //! From extents with their batches to chains, partition by partition. No I/O.
 //!
 //! What holds: a chain lies end to end from the first extent of its partition on, which is where the partition is archived
-//! to if [`reachable`] chose it, and ends where something is in the
-//! way: an object that cannot be read for now, extents that do not follow on each other, or a hole. A hole is the last
-//! of its chain; what lies behind it waits for the next round. Batches are verified by their own CRC before the object
-//! that held them may go.
+//! to if [`reachable`] chose it, and ends where something is in the way: an object that cannot be read for now, extents that
+//! do not follow on each other, or a hole. A hole is the last of its chain; what lies behind it waits for the next round.
+//! Batches are verified, by their own CRC or with the object
+//! that holds them, before that may go.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use esker_metastore::Extent;
 use esker_model::planted::{Mistake, planted};
 use esker_model::{PartitionKey, TopicKey, TopicUuid};
+use esker_protocol::batch::{Batch, BatchError};
 use esker_storage::segment::archive::ArchivedBatch;
 
 use crate::fetch::batches::{Damage, ExtentBatches};
@@ -151,6 +152,19 @@ impl Chain {
 /// The batches of an extent: all of them, each verified, or the bytes are damaged. Those that are archived already keep
 /// their leader epochs.
 pub(in crate::upkeep) fn batches(extent: &Extent, slices: &[Bytes]) -> Result<Vec<ArchivedBatch>, Damage> {
+    take_apart(extent, slices, |batch| batch.check_crc())
+}
+
+/// The same of an object all bytes of which were verified a moment ago, by its own checksum.
+pub(super) fn verified_batches(extent: &Extent, slice: Bytes) -> Result<Vec<ArchivedBatch>, Damage> {
+    take_apart(extent, &[slice], |_| Ok(()))
+}
+
+fn take_apart(
+    extent: &Extent,
+    slices: &[Bytes],
+    check: impl Fn(&Batch) -> Result<(), BatchError>,
+) -> Result<Vec<ArchivedBatch>, Damage> {
     let mut stored = ExtentBatches::new(extent, slices);
     let mut batches = Vec::new();
     while let Some(batch) = stored.next_if(|_| true)? {
@@ -159,7 +173,7 @@ pub(in crate::upkeep) fn batches(extent: &Extent, slices: &[Bytes]) -> Result<Ve
             offset: batch.header.base_offset,
             error,
         };
-        batch.check_crc().map_err(damage)?;
+        check(&batch).map_err(damage)?;
         let records = batch.header.next_offset() - batch.header.base_offset;
         let epoch = match extent.chunk {
             None => extent.segment.epoch,

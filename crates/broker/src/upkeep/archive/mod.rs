@@ -10,8 +10,8 @@
 //!
 //! What turns out damaged in memory is asked for in the bucket. Records that cannot be read there either, for minutes and
 //! from a bucket that is known to be ours, are registered as a hole: readers are told. Until then their partitions are
-//! archived up to them, and the rest goes on. Bounded: a round holds [`Upkeep::round_bytes`] in memory, and rounds that
-//! follow each other leave as much time as they took.
+//! archived up to them, and the rest goes on. Bounded: a round holds [`Upkeep::round_bytes`] in memory, and leaves others
+//! their turn ([`Pace`]) unless it is far behind.
 
 pub(in crate::upkeep) mod gather;
 mod lost;
@@ -35,8 +35,9 @@ use tracing::{info, warn};
 
 use super::Upkeep;
 use super::job::{Lease, Work};
+use super::pace::Pace;
 use lost::Lost;
-use pack::Packed;
+use pack::{Packed, Packer};
 use undecided::Undecided;
 use window::Window;
 
@@ -45,6 +46,9 @@ const ROUND_SEGMENTS_MAX: usize = 2_000;
 
 /// The longest time between two looks at what waits.
 const LOOK_MAX: Duration = Duration::from_secs(30);
+
+/// Nobody is far behind whose oldest segment is younger.
+const HURRY_FROM: Duration = Duration::from_secs(10 * 60);
 
 /// Why a round stopped.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +116,6 @@ impl Work for Archive {
             if !round.more {
                 return;
             }
-            self.upkeep.rest(began).await;
             if !lease.renew().await {
                 return;
             }
@@ -148,6 +151,12 @@ impl Archive {
             bytes: 0,
             failures: 0,
         }
+    }
+
+    /// Whether more comes than is archived at an easy pace.
+    fn is_far_behind(&self, age_ms: i64) -> bool {
+        let age = u128::from(age_ms.max(0).unsigned_abs());
+        age > 3 * self.upkeep.interval.as_millis() && age > HURRY_FROM.as_millis()
     }
 
     async fn one_round(&mut self) -> Result<Round, RoundError> {
@@ -186,16 +195,24 @@ impl Archive {
         let found = metastore.unarchived(&ids).await?;
         let archived_to = self.archived_to(&found).await?;
         let found = gather::reachable(found, archived_to.clone());
-        let (mut gathered, complete) = self.read(found).await;
+        let mut pace = Pace::new(&self.upkeep, self.is_far_behind(age_ms));
+        let (mut gathered, complete) = self.read(found, &mut pace).await;
         gather::trim(&mut gathered, &archived_to);
         let catalog = Arc::clone(&self.upkeep.catalog);
         let chains = gather::chains(gathered, |key| Some(catalog.by_key(key)?.topic.uuid));
         let name = || self.upkeep.new_archive_segment();
-        let packed = pack::pack(chains, pack::OBJECT_BYTES_MAX, name).map_err(RoundError::Batches)?;
+        let mut packer = Packer::new(pack::OBJECT_BYTES_MAX, name);
+        for chain in chains {
+            let bytes = chain.batches.iter().map(|batch| batch.bytes.len() as u64).sum();
+            packer.push(chain).map_err(RoundError::Batches)?;
+            pace.looked_through(bytes).await;
+        }
+        let packed = packer.end();
         let mut round = Round::default();
         let mut moved = false;
         for one in packed {
             let (partitions, bytes) = self.write(one).await?;
+            pace.step().await;
             moved |= partitions > 0;
             round.bytes += bytes;
         }

@@ -18,7 +18,7 @@ use crate::upkeep::sealed;
 pub(in crate::upkeep) const OBJECT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Partitions in one archive segment: their heads are locked together for a moment.
-pub(in crate::upkeep) const OBJECT_PARTITIONS_MAX: usize = 1_000;
+pub(in crate::upkeep) const OBJECT_PARTITIONS_MAX: usize = 256;
 
 /// An archive segment to be put and registered; without an object where there are holes only.
 #[derive(Debug)]
@@ -26,6 +26,14 @@ pub(in crate::upkeep) struct Packed {
     pub object: Option<SealedArchive>,
     /// Ascending by key; each once, as archiving needs it.
     pub partitions: Vec<ArchivedPartition>,
+}
+
+/// Packs chains one after the other.
+pub(in crate::upkeep) struct Packer<F> {
+    bytes_max: u64,
+    id: F,
+    packed: Vec<Packed>,
+    filling: Option<Filling>,
 }
 
 /// One archive segment that is being filled.
@@ -42,11 +50,32 @@ struct Filling {
 pub(in crate::upkeep) fn pack(
     chains: Vec<Chain>,
     bytes_max: u64,
-    mut id: impl FnMut() -> SegmentId,
+    id: impl FnMut() -> SegmentId,
 ) -> Result<Vec<Packed>, InvalidRun> {
-    let mut packed = Vec::new();
-    let mut filling: Option<Filling> = None;
-    for chain in chains {
+    let mut packer = Packer::new(bytes_max, id);
+    chains.into_iter().try_for_each(|chain| packer.push(chain))?;
+    Ok(packer.end())
+}
+
+impl<F: FnMut() -> SegmentId> Packer<F> {
+    /// Nothing yet; see [`pack`].
+    pub(in crate::upkeep) fn new(bytes_max: u64, id: F) -> Self {
+        Self {
+            bytes_max,
+            id,
+            packed: Vec::new(),
+            filling: None,
+        }
+    }
+
+    /// Packs one more.
+    pub(in crate::upkeep) fn push(&mut self, chain: Chain) -> Result<(), InvalidRun> {
+        let Self {
+            bytes_max,
+            id,
+            packed,
+            filling,
+        } = self;
         let mut batches = chain.batches.as_slice();
         let mut base_offset = chain.base_offset;
         while !batches.is_empty() {
@@ -75,9 +104,14 @@ pub(in crate::upkeep) fn pack(
             let into = filling.get_or_insert_with(|| Filling::new(id()));
             into.holes.push((chain.partition, hole));
         }
+        Ok(())
     }
-    packed.extend(filling.map(Filling::seal));
-    Ok(packed)
+
+    /// All that was packed.
+    pub(in crate::upkeep) fn end(mut self) -> Vec<Packed> {
+        self.packed.extend(self.filling.map(Filling::seal));
+        self.packed
+    }
 }
 
 /// How many of the batches fit; one at least if `anyway`.

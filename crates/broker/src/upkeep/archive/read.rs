@@ -12,19 +12,17 @@ use esker_model::{PartitionKey, SegmentId};
 use esker_storage::StoreError;
 use esker_storage::cache::CacheKey;
 use esker_storage::segment::archive::ArchivedBatch;
-use futures::{StreamExt, stream};
+use futures::future::join_all;
 use tracing::{debug, error, warn};
 
 use super::Archive;
 use super::gather::{self, Gathered, NoBytes};
 use crate::membership::shows_our_cluster;
 use crate::upkeep::Upkeep;
+use crate::upkeep::pace::Pace;
 
 /// Objects that are read at a time.
 const READS_MAX: usize = 4;
-
-/// Bytes that are looked through until others have their turn.
-const TURN_BYTES: u64 = 1024 * 1024;
 
 /// Segments that are missing or damaged, and how.
 type Failed = BTreeMap<SegmentId, String>;
@@ -49,10 +47,13 @@ struct Reading<'a> {
 
 impl Archive {
     /// The batches of extents, or why there are none; and whether the bucket answered every question.
-    pub(super) async fn read(&mut self, found: Vec<(PartitionKey, Extent)>) -> (Vec<Gathered>, bool) {
-        let mut reading = Reading::begin(&self.upkeep, &found).await;
+    pub(super) async fn read(
+        &mut self,
+        found: Vec<(PartitionKey, Extent)>,
+        pace: &mut Pace,
+    ) -> (Vec<Gathered>, bool) {
+        let mut reading = Reading::begin(&self.upkeep, &found, pace).await;
         let mut gathered = Vec::with_capacity(found.len());
-        let mut turn_bytes = 0;
         for (partition, extent) in found {
             let batches = reading.batches(&extent).await;
             gathered.push(Gathered {
@@ -60,11 +61,7 @@ impl Archive {
                 extent,
                 batches,
             });
-            turn_bytes += extent.bytes;
-            if turn_bytes >= TURN_BYTES {
-                turn_bytes = 0;
-                tokio::task::yield_now().await;
-            }
+            pace.looked_through(extent.bytes).await;
         }
         let Reading { failed, complete, .. } = reading;
         self.doubt(&mut gathered, failed).await;
@@ -115,7 +112,7 @@ impl Archive {
 
 impl<'a> Reading<'a> {
     /// Reads the objects that are not among the recent ones.
-    async fn begin(upkeep: &'a Upkeep, found: &[(PartitionKey, Extent)]) -> Self {
+    async fn begin(upkeep: &'a Upkeep, found: &[(PartitionKey, Extent)], pace: &mut Pace) -> Self {
         let mut reading = Self {
             upkeep,
             objects: BTreeMap::new(),
@@ -123,20 +120,20 @@ impl<'a> Reading<'a> {
             complete: true,
         };
         let wanted: BTreeSet<SegmentId> = found.iter().map(|(_, extent)| extent.segment).collect();
-        let objects: Vec<_> = stream::iter(wanted)
-            .filter(|id| std::future::ready(!upkeep.recent.contains(id)))
+        let mut wanted: Vec<SegmentId> = wanted.into_iter().collect();
+        wanted.retain(|id| !upkeep.recent.contains(id));
+        for some in wanted.chunks(READS_MAX) {
             // What only archiving reads does not displace what readers want.
-            .map(|id| async move {
-                match upkeep.cache.peek(&CacheKey::whole(id)) {
-                    Some(bytes) => (id, Ok(Object::Kept(bytes))),
-                    None => (id, fetch(upkeep, &id).await),
+            let read = some.iter().map(|id| async move {
+                match upkeep.cache.peek(&CacheKey::whole(*id)) {
+                    Some(bytes) => Ok(Object::Kept(bytes)),
+                    None => fetch(upkeep, id).await,
                 }
-            })
-            .buffered(READS_MAX)
-            .collect()
-            .await;
-        for (id, object) in objects {
-            reading.take(id, object);
+            });
+            for (id, object) in some.iter().zip(join_all(read).await) {
+                reading.take(*id, object);
+            }
+            pace.step().await;
         }
         reading
     }
@@ -177,7 +174,7 @@ impl<'a> Reading<'a> {
         };
         let read = match cut(bytes, extent) {
             None => Err("an extent reaches beyond its segment".to_owned()),
-            Some(slice) => gather::batches(extent, &[slice]).map_err(|damage| damage.to_string()),
+            Some(slice) => gather::verified_batches(extent, slice).map_err(|damage| damage.to_string()),
         };
         read.map_err(|why| {
             debug!(segment = %id, why, "records cannot be archived");

@@ -36,11 +36,12 @@ use esker_model::LogId;
 use esker_storage::StoreError;
 use esker_storage::manifest::InvalidManifest;
 use esker_storage::segment::InvalidRun;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::future::try_join_all;
 use tracing::{info, warn};
 
 use super::Upkeep;
 use super::job::{Lease, Work};
+use super::pace::Pace;
 use crate::config::MergeLimits;
 use put::{Offered, Put, put};
 use repack::Move;
@@ -49,10 +50,10 @@ use size::Size;
 use undecided::Undecided;
 
 /// Partitions that one call replaces the manifests of: their heads are locked together for a moment.
-const PARTITIONS_AT_ONCE: usize = 256;
+const PARTITIONS_AT_ONCE: usize = 64;
 
 /// Objects that are put at a time, and manifests that are read.
-const OBJECTS_AT_ONCE: usize = 8;
+const OBJECTS_AT_ONCE: usize = 4;
 
 /// The longest time between two passes.
 const EVERY_MAX: Duration = Duration::from_secs(60);
@@ -174,12 +175,8 @@ impl Merge {
                 }
                 let began = self.upkeep.seams.clock.now();
                 self.merge_some(&mut candidates).await?;
-                self.upkeep
-                    .metrics
-                    .merge
-                    .seconds
-                    .observe(self.upkeep.seams.clock.now().since(began).as_secs_f64());
-                self.upkeep.rest(began).await;
+                let took = self.upkeep.seams.clock.now().since(began);
+                self.upkeep.metrics.merge.seconds.observe(took.as_secs_f64());
             }
         }
     }
@@ -190,25 +187,29 @@ impl Merge {
         let _turn = turn.acquire().await;
         let chosen = self.size.take(candidates, self.upkeep.round_bytes);
         let rewrites = self.begin(&chosen).await?;
-        let chunks = read::chunks(&self.upkeep, rewrites.iter().flat_map(Rewrite::sources)).await;
+        let mut pace = Pace::new(&self.upkeep, false);
+        let sources = rewrites.iter().flat_map(Rewrite::sources);
+        let chunks = read::chunks(&self.upkeep, sources, &mut pace).await;
         let mut rewritten = Vec::new();
         for rewrite in rewrites {
             let built = rewrite.build(&self.upkeep, &chunks, &mut self.suspects);
             rewritten.extend(built.map_err(MergeError::Records)?);
-            // Building looks at every batch: let others run.
-            tokio::task::yield_now().await;
+            // Building looks at every batch.
+            pace.step().await;
         }
         drop(chunks);
         if rewritten.is_empty() {
             return Ok(());
         }
         let upkeep = &self.upkeep;
-        let put: Vec<Put> = stream::iter(rewritten)
-            .map(|one| put(upkeep, one))
-            .buffered(OBJECTS_AT_ONCE)
-            .try_collect()
-            .await?;
-        self.replace(put).await
+        let mut all: Vec<Put> = Vec::with_capacity(rewritten.len());
+        let mut rewritten = rewritten.into_iter();
+        while !rewritten.as_slice().is_empty() {
+            let some = rewritten.by_ref().take(OBJECTS_AT_ONCE);
+            all.extend(try_join_all(some.map(|one| put(upkeep, one))).await?);
+            pace.step().await;
+        }
+        self.replace(all).await
     }
 
     /// Reads what the chosen partitions have now.

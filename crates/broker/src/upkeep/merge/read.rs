@@ -11,11 +11,12 @@ use esker_model::SegmentId;
 use esker_storage::StoreError;
 use esker_storage::bucket::ChunkPlace;
 use esker_storage::cache::CacheKey;
-use futures::{StreamExt, stream};
+use futures::future::join_all;
 use tracing::{debug, error};
 
 use crate::upkeep::Upkeep;
 use crate::upkeep::archive::gather::NoBytes;
+use crate::upkeep::pace::Pace;
 
 /// Bytes of one GET.
 const READ_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -24,7 +25,7 @@ const READ_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const GAP_BYTES_MAX: u64 = 256 * 1024;
 
 /// GETs at a time.
-const READS_MAX: usize = 8;
+const READS_MAX: usize = 4;
 
 /// Chunks by segment and position.
 pub(in crate::upkeep) struct Chunks(BTreeMap<(SegmentId, u64), Result<Bytes, NoBytes>>);
@@ -71,7 +72,11 @@ fn end(chunk: &ChunkRange) -> u64 {
 }
 
 /// Reads the chunks in which these extents lie, each once.
-pub(in crate::upkeep) async fn chunks(upkeep: &Upkeep, extents: impl Iterator<Item = &Extent>) -> Chunks {
+pub(in crate::upkeep) async fn chunks(
+    upkeep: &Upkeep,
+    extents: impl Iterator<Item = &Extent>,
+    pace: &mut Pace,
+) -> Chunks {
     let mut wanted: BTreeMap<(SegmentId, u64), ChunkRange> = BTreeMap::new();
     for extent in extents {
         if let Some(chunk) = extent.chunk {
@@ -87,12 +92,11 @@ pub(in crate::upkeep) async fn chunks(upkeep: &Upkeep, extents: impl Iterator<It
         }
     });
     let stretches: Vec<Stretch> = stretches(&wanted);
-    let fetched: Vec<_> = stream::iter(stretches)
-        .map(|stretch| fetch(upkeep, stretch))
-        .buffered(READS_MAX)
-        .collect()
-        .await;
-    read.extend(fetched.into_iter().flatten());
+    for some in stretches.chunks(READS_MAX) {
+        let fetched = join_all(some.iter().map(|stretch| fetch(upkeep, stretch))).await;
+        read.extend(fetched.into_iter().flatten());
+        pace.step().await;
+    }
     Chunks(read)
 }
 
@@ -118,8 +122,9 @@ fn stretches(wanted: &BTreeMap<(SegmentId, u64), ChunkRange>) -> Vec<Stretch> {
 
 type Fetched = Vec<((SegmentId, u64), Result<Bytes, NoBytes>)>;
 
-async fn fetch(upkeep: &Upkeep, stretch: Stretch) -> Fetched {
+async fn fetch(upkeep: &Upkeep, stretch: &Stretch) -> Fetched {
     let Stretch { segment, chunks } = stretch;
+    let segment = *segment;
     let places: Vec<ChunkPlace> = chunks
         .iter()
         .map(|chunk| ChunkPlace {

@@ -20,6 +20,7 @@ use super::{Merge, MergeError, had_no_effect, read};
 use crate::upkeep::archive::gather::{self, Chain, Gathered};
 use crate::upkeep::archive::pack::{self, OBJECT_BYTES_MAX, Packed};
 use crate::upkeep::job::Lease;
+use crate::upkeep::pace::Pace;
 
 /// Archive segments that are looked at together.
 const SEGMENTS_AT_ONCE: usize = 64;
@@ -87,7 +88,8 @@ impl Merge {
         let found = within(found, self.upkeep.round_bytes);
         let mut looked_at: BTreeSet<SegmentId> = found.iter().map(|(_, extent)| extent.segment).collect();
         looked_at.extend(unused);
-        let chunks = read::chunks(&self.upkeep, found.iter().map(|(_, extent)| extent)).await;
+        let mut pace = Pace::new(&self.upkeep, false);
+        let chunks = read::chunks(&self.upkeep, found.iter().map(|(_, extent)| extent), &mut pace).await;
         let mut gathered = Vec::with_capacity(found.len());
         for (partition, extent) in found {
             let batches = chunks
