@@ -11,7 +11,8 @@ use super::agent::Agent;
 /// An agent's round with the default of `memory_bytes`, 1 GiB.
 pub(super) const ROUND_BYTES: u64 = 128 << 20;
 /// Of one archive segment.
-const OBJECT_BYTES_MAX: u64 = 64 << 20;
+pub(super) const OBJECT_BYTES_MAX: u64 = 64 << 20;
+pub(super) const OBJECT_PARTITIONS_MAX: usize = 256;
 /// The defaults of `archive_interval_ms` and `archive_grace_ms`.
 const INTERVAL_MS: i64 = 300_000;
 pub(super) const GRACE_MS: i64 = 600_000;
@@ -51,13 +52,16 @@ impl Agent {
     /// One stretch for each partition: here they are all shorter than a chunk may be. By archive segment.
     fn pack(&mut self, found: Vec<(PartitionKey, Extent)>) -> Vec<Vec<ArchivedPartition>> {
         let mut packed: Vec<Vec<ArchivedPartition>> = Vec::new();
-        let mut position = OBJECT_BYTES_MAX;
+        let mut position = 0;
         for of_one in found.chunk_by(|(a, _), (b, _)| a == b) {
             let [(partition, first), ..] = of_one else {
                 continue;
             };
             let bytes: u64 = of_one.iter().map(|(_, extent)| extent.bytes).sum();
-            if position + bytes > OBJECT_BYTES_MAX {
+            let is_full = packed
+                .last()
+                .is_none_or(|last| last.len() >= OBJECT_PARTITIONS_MAX);
+            if is_full || position + bytes > OBJECT_BYTES_MAX {
                 self.archive += 1;
                 position = 0;
                 packed.push(Vec::new());

@@ -19,7 +19,7 @@ const DUE: MergeDue = MergeDue {
     age_ms: 24 * 60 * 60 * 1000,
 };
 const OBJECT_BYTES_MAX: u64 = 64 << 20;
-const PARTITIONS_AT_ONCE: usize = 256;
+const PARTITIONS_AT_ONCE: usize = 64;
 const EXTENTS_MAX: usize = 1_024;
 /// About what an entry takes in a manifest.
 const ENTRY_BYTES: u64 = 100;

@@ -44,9 +44,13 @@ const ROUNDS: i64 = MERGE / ROUND + 2;
 /// Archived extents of a partition: one for each round that is not merged.
 const UNMERGED: i64 = merge::EXTENTS as i64 + ROUNDS;
 const ARCHIVE_EXTENTS_BOUND: i64 = PARTITIONS as i64 * UNMERGED;
-/// Ingest segments until their round is archived, and until they are forgotten; two archive segments and a rest of each
-/// round, of those that are not merged and of as many that were and are not forgotten yet.
-const SEGMENTS_BOUND: i64 = ROUND + LOOK + COMMIT + FORGET + 2 * 3 * UNMERGED;
+/// Archive segments of a round: each has no room for more bytes, or for more partitions, or is the last.
+const OF_ROUND: i64 = (ROUND_BYTES / archive::OBJECT_BYTES_MAX) as i64
+    + PARTITIONS as i64 / archive::OBJECT_PARTITIONS_MAX as i64
+    + 1;
+/// Ingest segments until their round is archived, and until they are forgotten; archive segments of the rounds that are not
+/// merged, and of as many that were and are not forgotten yet.
+const SEGMENTS_BOUND: i64 = ROUND + LOOK + COMMIT + FORGET + 2 * OF_ROUND * UNMERGED;
 /// Of each partition its head, its manifest, the one before, and two merged segments that were written again; and a few
 /// for the cluster.
 const OTHERS_BOUND: i64 = PARTITIONS as i64 * (1 + 1 + 3) + 10;
