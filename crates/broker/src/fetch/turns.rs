@@ -6,7 +6,7 @@
 //! nothing meanwhile.
 //!
 //! What holds: a request that has something to read reads something; everybody comes to its turn. Half of the cache is
-//! divided among all who read history.
+//! divided among all places that are read; those who read the same read it together.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -33,8 +33,8 @@ pub(super) fn take(broker: &Broker, found: &mut [Result<Found, ErrorCode>]) {
         .filter_map(|(at, found)| Some((at, first_part(found)?)))
         .unzip();
     let here = parts.len() as u64;
-    let readers = broker.read_ahead.readers().max(here).max(1);
-    let room = broker.budget.history_cache_bytes / CACHE_PART * here / readers;
+    let places = broker.read_ahead.places().max(here).max(1);
+    let room = broker.budget.history_cache_bytes / CACHE_PART * here / places;
     for left_out in left_out(&parts, room, broker.seams.clock.now()) {
         if let Ok(found) = &mut found[at[left_out]] {
             found.extents.clear();

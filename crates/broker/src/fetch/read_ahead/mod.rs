@@ -49,9 +49,9 @@ pub(crate) struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// How many read history at the moment, about.
-    pub(super) fn readers(&self) -> u64 {
-        self.readers.lock().len()
+    /// In how many places history is read at the moment, about.
+    pub(super) fn places(&self) -> u64 {
+        self.readers.lock().places()
     }
 
     /// The right to fetch a chunk of so many bytes, unless somebody does or there are too many.

@@ -27,6 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Readers {
     by_end: BTreeMap<(PartitionKey, i64), Reader>,
     looked: Option<Instant>,
+    places: u64,
 }
 
 struct Reader {
@@ -37,9 +38,20 @@ struct Reader {
 }
 
 impl Readers {
-    /// How many were known when it was looked last.
-    pub(super) fn len(&self) -> u64 {
-        self.by_end.len() as u64
+    /// In how many places of all partitions somebody read when it was looked last. Those that read the same are in one.
+    pub(super) fn places(&self) -> u64 {
+        self.places
+    }
+
+    fn count_places(&self) -> u64 {
+        let mut before = None;
+        let mut places = 0;
+        for ((partition, end), reader) in &self.by_end {
+            let same = before.is_some_and(|(other, to)| other == *partition && reader.from < to);
+            places += u64::from(!same);
+            before = Some((*partition, *end));
+        }
+        places
     }
 
     /// Notes that a request reads these offsets. Returns how many bytes behind them are worth fetching, and among how
@@ -48,6 +60,7 @@ impl Readers {
         if self.looked.is_none_or(|looked| now - looked >= LOOK_EVERY) {
             self.by_end
                 .retain(|_, reader| now - reader.seen < FORGOTTEN_AFTER);
+            self.places = self.count_places();
             self.looked = Some(now);
         }
         let before = self
@@ -108,6 +121,16 @@ mod tests {
         assert_eq!(readers.note(at(0), 651..700, now), (2 * MIB, 3));
         assert_eq!(readers.note(at(1), 600..700, now), (2 * MIB, 4));
         assert_eq!(readers.note(at(0), 650..700, now), (16 * MIB, 3));
+    }
+
+    #[test]
+    fn who_reads_the_same_is_in_one_place() {
+        let (mut readers, now) = (Readers::default(), Instant(Duration::ZERO));
+        for (partition, from) in [(0, 500), (0, 150), (0, 60), (0, 0), (1, 0), (2, 100), (2, 0)] {
+            readers.note(at(partition), from..from + 100, now);
+        }
+        readers.note(at(3), 0..10, now.plus(LOOK_EVERY));
+        assert_eq!(readers.places(), 5);
     }
 
     #[test]
