@@ -22,8 +22,11 @@ use crate::Broker;
 /// How long the same partitions of a request are read, if not all can be: long enough to read some chunks of each.
 const TURN: Duration = Duration::from_secs(2);
 
-/// One part of so many of the cache of archived records is for what consumers read at the moment.
+/// One part of so many of the cache of archived records is divided among those who take turns.
 const CACHE_PART: u64 = 2;
+
+/// Nobody takes turns as long as what is read at the moment takes less than this part of it.
+const CROWDED_PARTS: (u64, u64) = (3, 4);
 
 /// Takes from the request what is not read this time.
 pub(super) fn take(broker: &Broker, found: &mut [Result<Found, ErrorCode>]) {
@@ -32,9 +35,15 @@ pub(super) fn take(broker: &Broker, found: &mut [Result<Found, ErrorCode>]) {
         .enumerate()
         .filter_map(|(at, found)| Some((at, first_part(found)?)))
         .unzip();
+    let cache = broker.budget.history_cache_bytes;
     let here = parts.len() as u64;
     let places = broker.read_ahead.places().max(here).max(1);
-    let room = broker.budget.history_cache_bytes / CACHE_PART * here / places;
+    let bytes: u64 = parts.iter().map(|(_, bytes)| bytes).sum();
+    let at_the_moment = bytes / here.max(1) * places;
+    if at_the_moment <= cache / CROWDED_PARTS.1 * CROWDED_PARTS.0 {
+        return;
+    }
+    let room = cache / CACHE_PART * here / places;
     for left_out in left_out(&parts, room, broker.seams.clock.now()) {
         if let Ok(found) = &mut found[at[left_out]] {
             found.extents.clear();
