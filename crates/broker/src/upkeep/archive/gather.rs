@@ -3,8 +3,7 @@
 //! What holds: a chain lies end to end from the first extent of its partition on, which is where the partition is archived
 //! to if [`reachable`] chose it, and ends where something is in the way: an object that cannot be read for now, extents that
 //! do not follow on each other, or a hole. A hole is the last of its chain; what lies behind it waits for the next round.
-//! Batches are verified, by their own CRC or with the object
-//! that holds them, before that may go.
+//! Batches are verified, by their own CRC or with the object that holds them, before that may go.
 
 use std::collections::BTreeMap;
 

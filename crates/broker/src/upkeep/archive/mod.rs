@@ -192,10 +192,11 @@ impl Archive {
         let ids: Vec<SegmentId> = waiting.iter().map(|segment| segment.id).collect();
         let turn = Arc::clone(&self.upkeep.turn);
         let _turn = turn.acquire().await;
+        let mut pace = Pace::new(&self.upkeep, self.is_far_behind(age_ms));
         let found = metastore.unarchived(&ids).await?;
         let archived_to = self.archived_to(&found).await?;
+        pace.step().await;
         let found = gather::reachable(found, archived_to.clone());
-        let mut pace = Pace::new(&self.upkeep, self.is_far_behind(age_ms));
         let (mut gathered, complete) = self.read(found, &mut pace).await;
         gather::trim(&mut gathered, &archived_to);
         let catalog = Arc::clone(&self.upkeep.catalog);
@@ -217,6 +218,7 @@ impl Archive {
             round.bytes += bytes;
         }
         let released = metastore.release(&ids).await?;
+        pace.step().await;
         round.segments = released.iter().filter(|released| **released).count() as u64;
         moved |= round.segments > 0;
         // A bucket that does not answer is not asked for more at once.

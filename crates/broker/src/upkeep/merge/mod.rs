@@ -186,8 +186,9 @@ impl Merge {
         let turn = Arc::clone(&self.upkeep.turn);
         let _turn = turn.acquire().await;
         let chosen = self.size.take(candidates, self.upkeep.round_bytes);
-        let rewrites = self.begin(&chosen).await?;
         let mut pace = Pace::new(&self.upkeep, false);
+        let rewrites = self.begin(&chosen).await?;
+        pace.step().await;
         let sources = rewrites.iter().flat_map(Rewrite::sources);
         let chunks = read::chunks(&self.upkeep, sources, &mut pace).await;
         let mut rewritten = Vec::new();
@@ -209,7 +210,9 @@ impl Merge {
             all.extend(try_join_all(some.map(|one| put(upkeep, one))).await?);
             pace.step().await;
         }
-        self.replace(all).await
+        self.replace(all).await?;
+        pace.step().await;
+        Ok(())
     }
 
     /// Reads what the chosen partitions have now.
