@@ -179,10 +179,9 @@ async fn gather(broker: &Broker, chains: &[Chain<'_>], held: Option<Reservation>
             };
             if let Some(part) = to_pin {
                 let may_wait = hold.is_none() && pins.is_empty();
-                let is_history = part.is_history();
                 let pin = match (may_wait, pins.len() < PARTS_MAX) {
-                    (true, _) => broker.pins.pin(part.key, part.bytes, is_history).await.ok(),
-                    (false, true) => broker.pins.try_pin(part.key, part.bytes, is_history),
+                    (true, _) => broker.pins.pin(part.key, part.bytes).await.ok(),
+                    (false, true) => broker.pins.try_pin(part.key, part.bytes),
                     (false, false) => None,
                 };
                 let Some(pin) = pin else { continue };

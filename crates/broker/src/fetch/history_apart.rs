@@ -6,7 +6,6 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use esker_model::seams::BoxFuture;
-use esker_model::{ObjectId, SegmentId, SegmentKind};
 use esker_storage::StoreError;
 use esker_storage::cache::{CacheKey, SegmentCache};
 
@@ -23,12 +22,10 @@ impl<C: SegmentCache> HistoryApart<C> {
     }
 
     fn of(&self, key: &CacheKey) -> &C {
-        match key.object {
-            ObjectId::Segment(SegmentId {
-                kind: SegmentKind::Ingest,
-                ..
-            }) => &self.recent,
-            ObjectId::Segment(_) | ObjectId::Manifest(_) => &self.history,
+        if key.is_history() {
+            &self.history
+        } else {
+            &self.recent
         }
     }
 }
@@ -63,7 +60,7 @@ impl<C: SegmentCache> SegmentCache for HistoryApart<C> {
 
 #[cfg(test)]
 mod tests {
-    use esker_model::{ClusterEpoch, IncarnationId};
+    use esker_model::{ClusterEpoch, IncarnationId, SegmentId, SegmentKind};
     use esker_storage::cache::LruCache;
     use uuid::Uuid;
 

@@ -23,8 +23,8 @@ use crate::{Broker, manifests};
 /// What a manifest takes while it is looked into, of the bytes of its object: the object, and its decoded form.
 const CHARGE_FACTOR: u64 = 4;
 
-/// A place as an extent.
-pub(crate) fn extent(place: &Place) -> Extent {
+/// A place that a manifest lists, as an extent.
+pub fn extent(place: &Place) -> Extent {
     Extent {
         base_offset: place.base_offset,
         end_offset: place.end_offset,
@@ -169,7 +169,7 @@ async fn load(broker: &Broker, id: ManifestId, object_bytes: u64) -> Result<Load
         return Err(ReadError::Corrupt);
     }
     let bytes = object_bytes.saturating_mul(CHARGE_FACTOR);
-    let pin = broker.pins.pin(key, bytes, true).await;
+    let pin = broker.pins.pin(key, bytes).await;
     let pin = pin.map_err(|_| ReadError::Unavailable)?;
     match manifests::read(broker.cache.as_ref(), &broker.bucket, id).await {
         Ok(manifest) => Ok(Loaded { manifest, _pin: pin }),

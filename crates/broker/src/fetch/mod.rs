@@ -56,6 +56,7 @@ pub(crate) use damaged::Damaged;
 pub(crate) use history::HistoryPlans;
 pub use history_apart::HistoryApart;
 pub use hot_index::{EXTENTS_MAX, HotIndex};
+pub use listed::extent as listed_extent;
 pub(crate) use pins::SegmentPins;
 pub(crate) use read_ahead::ReadAhead;
 pub use wait::{HeadWatch, POLL_INTERVAL};

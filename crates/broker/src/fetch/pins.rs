@@ -31,17 +31,12 @@ impl SegmentPins {
     }
 
     /// Shares the charge of a part of an object, or waits for a new one.
-    pub(super) async fn pin(
-        &self,
-        part: CacheKey,
-        bytes: u64,
-        is_history: bool,
-    ) -> Result<Arc<Reservation>, TooLarge> {
+    pub(super) async fn pin(&self, part: CacheKey, bytes: u64) -> Result<Arc<Reservation>, TooLarge> {
         if let Some(pin) = self.shared(part) {
             return Ok(pin);
         }
         // In this order: nobody who holds the second charge waits for the first.
-        let limit = match is_history {
+        let limit = match part.is_history() {
             true => Some(self.history.reserve(bytes.min(self.history.bytes())).await?),
             false => None,
         };
@@ -50,11 +45,11 @@ impl SegmentPins {
     }
 
     /// Shares the charge of a part of an object, or takes a new one if that is free.
-    pub(super) fn try_pin(&self, part: CacheKey, bytes: u64, is_history: bool) -> Option<Arc<Reservation>> {
+    pub(super) fn try_pin(&self, part: CacheKey, bytes: u64) -> Option<Arc<Reservation>> {
         if let Some(pin) = self.shared(part) {
             return Some(pin);
         }
-        let limit = match is_history {
+        let limit = match part.is_history() {
             true => Some(self.history.try_reserve(bytes)?),
             false => None,
         };
@@ -98,18 +93,27 @@ mod tests {
         CacheKey::chunk(segment, position)
     }
 
+    fn ingest(seq: u64) -> CacheKey {
+        CacheKey::whole(SegmentId {
+            kind: SegmentKind::Ingest,
+            epoch: ClusterEpoch(1),
+            incarnation: IncarnationId(Uuid::from_u128(1)),
+            seq,
+        })
+    }
+
     #[tokio::test]
     async fn responses_that_share_a_segment_share_its_charge() {
         let budget = Budget::new(0);
         let pool = Arc::clone(&budget.fetch);
         let pins = SegmentPins::new(Arc::clone(&pool), budget.history);
         let bytes = pool.bytes() / 2;
-        let one = pins.pin(id(1), bytes, false).await.unwrap();
-        let same = pins.pin(id(1), bytes, false).await.unwrap();
+        let one = pins.pin(ingest(1), bytes).await.unwrap();
+        let same = pins.pin(ingest(1), bytes).await.unwrap();
         assert_eq!(pool.used(), bytes);
-        let other = pins.try_pin(id(2), bytes, false).unwrap();
-        assert!(pins.try_pin(id(3), 1, false).is_none());
-        assert!(pins.try_pin(id(1), bytes, false).is_some());
+        let other = pins.try_pin(ingest(2), bytes).unwrap();
+        assert!(pins.try_pin(ingest(3), 1).is_none());
+        assert!(pins.try_pin(ingest(1), bytes).is_some());
         drop(one);
         assert_eq!(pool.used(), 2 * bytes);
         drop(same);
@@ -117,7 +121,7 @@ mod tests {
         drop(other);
         assert_eq!(pool.used(), 0);
         // More than the whole share is charged as the whole share, rather than never.
-        let huge = pins.pin(id(4), u64::MAX, false).await.unwrap();
+        let huge = pins.pin(ingest(4), u64::MAX).await.unwrap();
         assert_eq!(pool.used(), pool.bytes());
         drop(huge);
     }
@@ -127,17 +131,14 @@ mod tests {
         let budget = Budget::new(0);
         let (pool, history) = (Arc::clone(&budget.fetch), Arc::clone(&budget.history));
         let pins = SegmentPins::new(Arc::clone(&pool), Arc::clone(&history));
-        let all = pins.pin(id(1), u64::MAX, true).await;
+        let all = pins.pin(id(1), u64::MAX).await;
         assert_eq!((history.used(), pool.used()), (history.bytes(), pool.bytes()));
         drop(all);
-        let all = pins.pin(id(1), history.bytes(), true).await.unwrap();
-        assert!(pins.try_pin(id(2), 1, true).is_none());
-        let mut next = Box::pin(pins.pin(id(2), 1, true));
+        let all = pins.pin(id(1), history.bytes()).await.unwrap();
+        assert!(pins.try_pin(id(2), 1).is_none());
+        let mut next = Box::pin(pins.pin(id(2), 1));
         assert!(futures::poll!(&mut next).is_pending());
-        assert!(
-            pins.try_pin(id(3), pool.bytes() - history.bytes(), false)
-                .is_some()
-        );
+        assert!(pins.try_pin(ingest(3), pool.bytes() - history.bytes()).is_some());
         drop(all);
         assert!(next.await.is_ok());
         assert_eq!((history.used(), pool.used()), (0, 0));

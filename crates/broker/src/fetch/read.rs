@@ -62,11 +62,6 @@ impl ObjectPart {
         }
     }
 
-    /// Whether it holds archived records.
-    pub(super) fn is_history(&self) -> bool {
-        self.chunk.is_some()
-    }
-
     /// Reads and verifies it.
     pub(super) fn read(self, bucket: Bucket) -> BoxFuture<'static, Result<Bytes, StoreError>> {
         Box::pin(async move {
@@ -130,7 +125,7 @@ pub(super) async fn read_extent(
         return Ok((slices, None));
     }
     let part = ObjectPart::of(extent).ok_or(ReadError::Corrupt)?;
-    let pin = broker.pins.pin(part.key, part.bytes, part.is_history()).await;
+    let pin = broker.pins.pin(part.key, part.bytes).await;
     let pin = pin.map_err(|_| ReadError::Unavailable)?;
     let (loaded, _) = load(broker, part).await?;
     Ok((vec![cut(&loaded, extent)?], Some(pin)))

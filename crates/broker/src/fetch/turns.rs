@@ -54,7 +54,7 @@ pub(super) fn take(broker: &Broker, found: &mut [Result<Found, ErrorCode>]) {
 /// The chunk of archived records in which a reader stands, and its bytes.
 fn first_part(found: &Result<Found, ErrorCode>) -> Option<(CacheKey, u64)> {
     let first = found.as_ref().ok()?.extents.first()?;
-    let part = ObjectPart::of(first).filter(ObjectPart::is_history)?;
+    let part = ObjectPart::of(first).filter(|part| part.key.is_history())?;
     Some((part.key, part.bytes))
 }
 

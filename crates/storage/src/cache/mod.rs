@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use esker_model::planted::{Mistake, planted};
 use esker_model::seams::BoxFuture;
-use esker_model::{IncarnationId, ManifestId, ObjectId, SegmentId};
+use esker_model::{IncarnationId, ManifestId, ObjectId, SegmentId, SegmentKind};
 
 pub use self::lru::LruCache;
 pub use self::moka::MokaCache;
@@ -56,6 +56,14 @@ impl CacheKey {
         Self {
             object: ObjectId::Manifest(id),
             position: 0,
+        }
+    }
+
+    /// Whether it holds archived records, or says where they lie.
+    pub fn is_history(&self) -> bool {
+        match self.object {
+            ObjectId::Segment(segment) => segment.kind != SegmentKind::Ingest,
+            ObjectId::Manifest(_) => true,
         }
     }
 }

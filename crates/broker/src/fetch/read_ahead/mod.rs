@@ -131,7 +131,7 @@ fn fetch(broker: &Broker, part: ObjectPart, bytes_max: u64) {
     let Some(under_way) = broker.read_ahead.begin(part.key, part.bytes, bytes_max) else {
         return;
     };
-    let Some(charge) = broker.pins.try_pin(part.key, part.bytes, true) else {
+    let Some(charge) = broker.pins.try_pin(part.key, part.bytes) else {
         return;
     };
     let (cache, member) = (Arc::clone(&broker.cache), Arc::clone(&broker.member));

@@ -1,8 +1,9 @@
 //! Archived records that a manifest lists: the manifest, its leaves, and what those say of each other.
 
-use esker_metastore::{ChunkRange, Extent, ManifestRef};
+use esker_broker::fetch::listed_extent;
+use esker_metastore::{Extent, ManifestRef};
 use esker_model::{ManifestId, ObjectId};
-use esker_storage::manifest::{Leaf, Manifest, Place};
+use esker_storage::manifest::{Leaf, Manifest};
 
 use super::chunk::what_of;
 use super::doubt::{Doubts, Problem};
@@ -144,7 +145,7 @@ impl Deep {
         let places = manifest.places(part.from);
         let mut places = places
             .take_while(|place| place.base_offset < part.to)
-            .map(extent)
+            .map(|place| listed_extent(&place))
             .peekable();
         while places.peek().is_some() {
             let extents: Vec<Extent> = places.by_ref().take(EXTENTS_AT_ONCE).collect();
@@ -180,25 +181,5 @@ impl Deep {
         self.progress.object();
         let decoded = Manifest::decode(&object).map_err(|error| (Kind::Corrupt, error.to_string()));
         Ok(decoded.map(|manifest| (manifest, object.len() as u64)))
-    }
-}
-
-/// A place as an extent.
-fn extent(place: Place) -> Extent {
-    Extent {
-        base_offset: place.base_offset,
-        end_offset: place.end_offset,
-        segment: place.segment,
-        object_bytes: place.object_bytes,
-        chunk: place.crc.map(|crc| ChunkRange {
-            position: place.position,
-            bytes: u32::try_from(place.bytes).unwrap_or(u32::MAX),
-            crc,
-        }),
-        position: place.position,
-        bytes: place.bytes,
-        max_timestamp: place.max_timestamp,
-        producer: None,
-        transactional: false,
     }
 }
