@@ -14,7 +14,7 @@ use crate::budget::Budget;
 use crate::config::BrokerConfig;
 use crate::connection::limits::LISTINGS_AT_ONCE;
 use crate::connection::turns::Turns;
-use crate::fetch::{Damaged, HeadWatch, HistoryPlans, HotIndex, ReadAhead, SegmentPins};
+use crate::fetch::{Damaged, HeadWatch, HistoryPlans, HistoryReaders, HotIndex, ReadAhead, Readers, SegmentPins};
 use crate::membership::{self, EpochGate, Membership};
 use crate::metrics::BrokerMetrics;
 use crate::produce::{ProducePath, RecentSegments};
@@ -59,6 +59,7 @@ pub struct Broker {
     pub(crate) hot_index: Arc<HotIndex>,
     pub(crate) history: Arc<HistoryPlans>,
     pub(crate) read_ahead: Arc<ReadAhead>,
+    pub(crate) readers: HistoryReaders,
     pub(crate) damaged: Damaged,
     pub(crate) heads: Arc<HeadWatch>,
     pub(crate) recent: Arc<RecentSegments>,
@@ -142,6 +143,7 @@ impl Broker {
             cache: on.cache,
             authorizer: on.authorizer,
             metrics: on.metrics,
+            readers: HistoryReaders::new(Readers::new(budget.history_cache_bytes)),
             budget,
             turns: Turns::default(),
             catalog,

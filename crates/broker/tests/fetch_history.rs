@@ -348,6 +348,54 @@ async fn who_reads_more_chunks_than_are_kept_reads_each_once() {
     assert!(gets <= chunks.len() as u64 * 3 / 2, "{gets} for {}", chunks.len());
 }
 
+/// Reads the history of 40 chunks, of which the cache holds 10, by one reader as fast as it can and one that pauses; returns
+/// how many GETs that took, and how long it took the fast one.
+async fn fast_and_slow(pause: Duration) -> (u64, Duration) {
+    let cluster = Cluster::new();
+    let agent = cluster.agent("a").await;
+    let topic = cluster.topic("t", 1).await;
+    let history = archived(&cluster, &topic, &[(0, chunks(40))]).await;
+    cluster.put_archive(&history).await;
+    cluster.metastore.plan_archived(history.extents);
+    let (mut fast, mut slow) = (agent.client(), agent.client());
+    let gets = cluster.gets();
+    let began = tokio::time::Instant::now();
+    let from = |offset| Fetch {
+        max_wait_ms: 500,
+        ..Fetch::of(&topic, 0, offset)
+    };
+    let ahead = async {
+        for offset in 0..40 {
+            assert_eq!(offsets(&fast.fetch_one(&from(offset)).await), [offset]);
+            sleep(Duration::from_millis(5)).await;
+        }
+        began.elapsed()
+    };
+    let behind = async {
+        for offset in 0..40 {
+            assert_eq!(offsets(&slow.fetch_one(&from(offset)).await), [offset]);
+            sleep(pause).await;
+        }
+    };
+    let (took, ()) = tokio::join!(ahead, behind);
+    (cluster.gets() - gets, took)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_the_same_stays_together_so_that_it_is_fetched_once() {
+    let (gets, took) = fast_and_slow(Duration::from_millis(20)).await;
+    assert_eq!(gets, 40);
+    assert!(took < Duration::from_millis(40 * 22), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_does_not_hold_the_others_for_long() {
+    // 100 ms for a chunk at most, and only until it is too far behind.
+    let (gets, took) = fast_and_slow(Duration::from_millis(900)).await;
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(gets > 40);
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_the_metastore_planned_history_is_read_on_and_its_head_is_looked_at_later() {
     let cluster = Cluster::new();

@@ -37,8 +37,10 @@ mod pins;
 mod plan;
 mod read;
 mod read_ahead;
+mod readers;
 pub(crate) mod resolve;
 mod share;
+mod together;
 mod turns;
 mod wait;
 
@@ -59,6 +61,7 @@ pub use hot_index::{EXTENTS_MAX, HotIndex};
 pub use listed::extent as listed_extent;
 pub(crate) use pins::SegmentPins;
 pub(crate) use read_ahead::ReadAhead;
+pub(crate) use readers::{HistoryReaders, Readers};
 pub use wait::{HeadWatch, POLL_INTERVAL};
 
 use asked::Asked;
@@ -105,6 +108,7 @@ pub(crate) async fn handle(broker: &Broker, context: &RequestContext, request: F
         .collect();
     let mut found = find::find_or_wait(broker, &asked, &wanted, context.charged).await;
     turns::take(broker, &mut found);
+    together::stay(broker, &asked, &wanted, &mut found).await;
     yield_after(wanted.len()).await;
     let Gathered { mut chains, hold } = gather::read_found(broker, &asked, &wanted, &mut found).await;
     read_ahead::begin(broker, &wanted, &chains);

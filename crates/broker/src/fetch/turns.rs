@@ -37,7 +37,7 @@ pub(super) fn take(broker: &Broker, found: &mut [Result<Found, ErrorCode>]) {
         .unzip();
     let cache = broker.budget.history_cache_bytes;
     let here = parts.len() as u64;
-    let places = broker.read_ahead.places().max(here).max(1);
+    let places = broker.readers.lock().places().max(here).max(1);
     let bytes: u64 = parts.iter().map(|(_, bytes)| bytes).sum();
     let at_the_moment = bytes / here.max(1) * places;
     if at_the_moment <= cache / CROWDED_PARTS.1 * CROWDED_PARTS.0 {

@@ -1,7 +1,7 @@
 //! Reading ahead: chunks that a reader of history will want next are fetched while it takes in what it got.
 //!
 //! What holds:
-//! - for a reader that goes on where it ended, at most [`WINDOW_BYTES_MAX`] behind what it read are fetched, or one
+//! - for a reader that goes on where it ended, at most [`WINDOW_BYTES_MAX`](super::readers::WINDOW_BYTES_MAX) behind what it read are fetched, or one
 //!   chunk, nearest ones first; half of the cache of archived records is divided among all readers of history: nobody's chunks are
 //!   pushed out by what comes behind or by what others read ahead;
 //! - one agent fetches at most [`FETCHES_MAX`] chunks at a time in this way, each once, and its memory is charged like
@@ -10,8 +10,6 @@
 //!
 //! A fetch that fails is forgotten: the reader that wants the chunk fetches it again, and says what is wrong. All
 //! end with the incarnation.
-
-mod readers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,15 +20,8 @@ use tracing::debug;
 
 use super::plan::Wanted;
 use super::read::{ObjectPart, ReadExtent};
+use super::readers::Reads;
 use crate::Broker;
-use readers::Readers;
-
-/// Bytes behind a reader that are fetched before it asks for them: what a bucket that takes 100 ms for a chunk must be
-/// asked for at a time to give 160 MB/s.
-pub(super) const WINDOW_BYTES_MAX: u64 = 16 << 20;
-
-/// The same for a reader of whom it is not known yet that it goes on.
-pub(super) const WINDOW_BYTES_MIN: u64 = 2 << 20;
 
 /// Chunks of one partition that are looked at for one request.
 const WINDOW_CHUNKS_MAX: usize = 64;
@@ -41,19 +32,13 @@ const FETCHES_MAX: usize = 64;
 /// One part of so many of the cache of archived records is what all readers together may have read ahead.
 const CACHE_PART: u64 = 2;
 
-/// The chunks that are being fetched, and who reads.
+/// The chunks that are being fetched.
 #[derive(Default)]
 pub(crate) struct ReadAhead {
     under_way: Mutex<BTreeMap<CacheKey, u64>>,
-    readers: Mutex<Readers>,
 }
 
 impl ReadAhead {
-    /// In how many places history is read at the moment, about.
-    pub(super) fn places(&self) -> u64 {
-        self.readers.lock().places()
-    }
-
     /// The right to fetch a chunk of so many bytes, unless somebody does or there are too many.
     fn begin(self: &Arc<Self>, key: CacheKey, bytes: u64, bytes_max: u64) -> Option<UnderWay> {
         let mut under_way = self.under_way.lock();
@@ -104,13 +89,12 @@ fn behind(broker: &Broker, wanted: &Wanted, chain: &[ReadExtent], room: u64) -> 
     let last = chain.last().filter(|one| one.bytes.is_ok())?.extent;
     last.chunk?;
     let now = broker.seams.clock.now();
-    let reads = wanted.from..last.end_offset;
-    let (window, readers) = broker
-        .read_ahead
-        .readers
-        .lock()
-        .note(wanted.partition, reads, now);
-    let share = room / readers;
+    let reads = Reads::of(wanted, &chain.first()?.extent)?;
+    let (window, share) = {
+        let mut readers = broker.readers.lock();
+        let (window, count) = readers.note(reads, last.end_offset, now);
+        (window, (room / count).min(readers.room_ahead(&reads, now)))
+    };
     let mut bytes = 0;
     let next = broker
         .history
