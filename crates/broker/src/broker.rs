@@ -14,7 +14,9 @@ use crate::budget::Budget;
 use crate::config::BrokerConfig;
 use crate::connection::limits::LISTINGS_AT_ONCE;
 use crate::connection::turns::Turns;
-use crate::fetch::{Damaged, HeadWatch, HistoryPlans, HistoryReaders, HotIndex, ReadAhead, Readers, SegmentPins};
+use crate::fetch::{
+    Damaged, HeadWatch, HistoryPlans, HistoryReaders, HotIndex, ReadAhead, Readers, SegmentPins,
+};
 use crate::membership::{self, EpochGate, Membership};
 use crate::metrics::BrokerMetrics;
 use crate::produce::{ProducePath, RecentSegments};

@@ -26,8 +26,10 @@ pub mod metrics;
 mod open;
 pub mod preflight;
 pub mod segment;
+mod slices;
 
 pub use bucket::{Bucket, BucketOptions, ObjectInfo};
 pub use error::StoreError;
 pub use metrics::StoreMetrics;
 pub use open::{Environment, open, open_with};
+pub use slices::Slices;

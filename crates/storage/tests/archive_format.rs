@@ -30,7 +30,7 @@ fn batch(seed: u8, records: i32, bytes: usize) -> ArchivedBatch {
         records,
         max_timestamp: 1_700_000_000_000 + i64::from(seed),
         epoch: ClusterEpoch(5),
-        bytes: batch_bytes(seed, bytes),
+        bytes: batch_bytes(seed, bytes).into(),
     }
 }
 
@@ -40,6 +40,12 @@ fn whole(sealed: &SealedArchive) -> Bytes {
 
 /// Small parts that share a chunk, then one that has an index of two entries.
 fn small() -> SealedArchive {
+    small_of(|batch| batch)
+}
+
+/// The same of batches that lie otherwise in memory.
+fn small_of(lies: impl Fn(ArchivedBatch) -> ArchivedBatch) -> SealedArchive {
+    let batch = |seed, records, bytes| lies(batch(seed, records, bytes));
     let mut writer = ArchiveWriter::new(archive_id(9));
     writer
         .push(TOPIC, 0, 0, &[batch(1, 1, 70), batch(2, 10, 300)])
@@ -61,6 +67,22 @@ fn small() -> SealedArchive {
     ];
     writer.push(TopicUuid(Uuid::from_u128(8)), 0, 44, &last).unwrap();
     writer.seal()
+}
+
+#[test]
+fn it_does_not_matter_in_which_slices_batches_lie() {
+    for cuts in [&[1][..], &[20], &[21], &[22], &[3, 15, 1, 5, 30]] {
+        let sliced = |mut batch: ArchivedBatch| {
+            let mut rest = batch.bytes.into_bytes();
+            let mut slices: Vec<Bytes> = cuts.iter().map(|bytes| rest.split_to(*bytes)).collect();
+            slices.push(rest);
+            batch.bytes = slices.into_iter().collect();
+            batch
+        };
+        let (one, many) = (small(), small_of(sliced));
+        assert_eq!(whole(&one), whole(&many));
+        assert_eq!((one.tail, one.object_bytes), (many.tail, many.object_bytes));
+    }
 }
 
 #[test]
@@ -224,7 +246,7 @@ fn parts_that_cannot_be_stored_are_refused() {
             6,
             0,
             vec![ArchivedBatch {
-                bytes: Bytes::from_static(&[0; 21]),
+                bytes: Bytes::from_static(&[0; 21]).into(),
                 ..batch(1, 1, 70)
             }],
         ),

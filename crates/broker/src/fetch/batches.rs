@@ -197,6 +197,11 @@ impl StoredBatch {
         self.header.total_bytes() as u64
     }
 
+    /// Its bytes as they are stored.
+    pub(crate) fn into_slices(self) -> Vec<Bytes> {
+        self.slices
+    }
+
     /// The batch in one piece, for opening it. Offsets of its records are real ones.
     pub(crate) fn into_batch(self) -> Batch {
         let bytes = match <[Bytes; 1]>::try_from(self.slices) {

@@ -49,7 +49,7 @@ pub fn archive(seq: u64, parts: &[PartOf<'_>]) -> Archive {
                 records: header.record_count,
                 max_timestamp: header.max_timestamp,
                 epoch: ClusterEpoch(1),
-                bytes: bytes.clone(),
+                bytes: bytes.clone().into(),
             }
         };
         let batches: Vec<_> = batches.iter().map(archived).collect();

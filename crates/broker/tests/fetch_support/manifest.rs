@@ -62,7 +62,7 @@ impl Cluster {
                 records: header.record_count,
                 max_timestamp: header.max_timestamp,
                 epoch: ClusterEpoch(1),
-                bytes: bytes.clone(),
+                bytes: bytes.clone().into(),
             }
         };
         let batches: Vec<_> = batches.iter().map(archived).collect();

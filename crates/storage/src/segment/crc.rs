@@ -8,7 +8,7 @@
 //! Combining costs about the same whatever the length, a pass costs in proportion: small batches are
 //! simply passed over.
 
-use super::run::Batch;
+use bytes::Bytes;
 
 /// Bytes of a batch in front of what its own CRC covers (KIP-98's batch format).
 pub(super) const UNCOVERED: usize = 21;
@@ -62,43 +62,42 @@ pub fn crc32c_combine(crc_a: u32, crc_b: u32, bytes_b: u64) -> u32 {
     shifted ^ crc_b
 }
 
-/// The CRC of everything so far followed by `batch`.
-pub(super) fn append(crc: u32, batch: &Batch) -> u32 {
-    match own_crc(batch) {
-        Some(own) if batch.len() >= COMBINE_BYTES_MIN => {
-            let crc = crc32c::crc32c_append(crc, &batch.head[..UNCOVERED]);
-            crc32c_combine(crc, own, (batch.len() - UNCOVERED) as u64)
+/// The CRC of everything so far followed by a batch: `head` is the first of it, at least [`UNCOVERED`] bytes if it has as
+/// many.
+pub(super) fn append(crc: u32, head: &[u8], rest: &[Bytes]) -> u32 {
+    let bytes = head.len() + rest.iter().map(Bytes::len).sum::<usize>();
+    match own_crc(head) {
+        Some(own) if bytes >= COMBINE_BYTES_MIN => {
+            let crc = crc32c::crc32c_append(crc, &head[..UNCOVERED]);
+            crc32c_combine(crc, own, (bytes - UNCOVERED) as u64)
         }
-        _ => crc32c::crc32c_append(crc32c::crc32c_append(crc, &batch.head), &batch.rest),
+        _ => {
+            let append = |crc, slice: &Bytes| crc32c::crc32c_append(crc, slice);
+            rest.iter().fold(crc32c::crc32c_append(crc, head), append)
+        }
     }
 }
 
-fn own_crc(batch: &Batch) -> Option<u32> {
-    if batch.head.len() < UNCOVERED {
-        return None;
-    }
-    let stored = batch.head.get(CRC_AT..)?.first_chunk()?;
+fn own_crc(head: &[u8]) -> Option<u32> {
+    let stored = head.get(CRC_AT..UNCOVERED)?.first_chunk()?;
     Some(u32::from_be_bytes(*stored))
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
 
-    fn batch(fill: u8, bytes: usize, split: usize) -> Batch {
+    /// A batch whose first bytes end there, and the rest in two slices.
+    fn batch(fill: u8, bytes: usize, split: usize) -> (Bytes, [Bytes; 2]) {
         let mut batch: Vec<u8> = (0..bytes).map(|i| (i as u8).wrapping_mul(31) ^ fill).collect();
         let crc = crc32c::crc32c(&batch[UNCOVERED..]);
         batch[CRC_AT..UNCOVERED].copy_from_slice(&crc.to_be_bytes());
         let mut head = Bytes::from(batch);
-        let rest = head.split_off(split.clamp(UNCOVERED, bytes));
-        Batch {
-            records: 1,
-            head,
-            rest,
-        }
+        let mut rest = head.split_off(split.clamp(UNCOVERED, bytes));
+        let end = rest.split_off(rest.len() / 3);
+        (head, [rest, end])
     }
 
     #[test]
@@ -115,10 +114,10 @@ mod tests {
             let batches = [batch(1, bytes, bytes), batch(2, bytes + 3, 61), batch(3, 99, 22)];
             let mut plain = Vec::new();
             let mut crc = 0;
-            for batch in &batches {
-                crc = append(crc, batch);
-                plain.extend_from_slice(&batch.head);
-                plain.extend_from_slice(&batch.rest);
+            for (head, rest) in &batches {
+                crc = append(crc, head, rest);
+                plain.extend_from_slice(head);
+                plain.extend_from_slice(&rest.concat());
             }
             assert_eq!(crc, crc32c::crc32c(&plain), "{bytes}");
         }
@@ -138,10 +137,10 @@ mod tests {
             let mut plain = Vec::new();
             let mut crc = 0;
             for (bytes, fill, split) in sizes {
-                let batch = batch(fill, bytes, split);
-                crc = append(crc, &batch);
-                plain.extend_from_slice(&batch.head);
-                plain.extend_from_slice(&batch.rest);
+                let (head, rest) = batch(fill, bytes, split);
+                crc = append(crc, &head, &rest);
+                plain.extend_from_slice(&head);
+                plain.extend_from_slice(&rest.concat());
             }
             prop_assert_eq!(crc, crc32c::crc32c(&plain));
         }

@@ -34,13 +34,23 @@ pub use write::{RunPosition, Sealed, SegmentWriter};
 
 use bytes::Bytes;
 
+use crate::slices::Slices;
+
 /// Reads a whole segment and verifies all of it: tail, footer, every section, and the checksum of the
 /// payload.
 pub fn verify(object: &Bytes) -> Result<Footer, SegmentError> {
-    let tail = Tail::of_object(object)?;
-    let footer = Footer::read(object)?;
-    let payload = &object[..tail.payload_bytes() as usize];
-    if crc32c::crc32c(payload) == tail.payload_crc {
+    verify_slices(&object.clone().into())
+}
+
+/// The same of a segment in slices, of which only the footer is copied.
+pub fn verify_slices(object: &Slices) -> Result<Footer, SegmentError> {
+    let bytes = object.len() as u64;
+    let cut = |range| object.cut(range).ok_or(SegmentError::TooShort(bytes));
+    let end = cut(bytes.saturating_sub(TAIL_BYTES as u64)..bytes)?.into_bytes();
+    let tail = Tail::at_end(&end, bytes)?;
+    let end = cut(tail.payload_bytes()..bytes)?.into_bytes();
+    let footer = Footer::read_after_tail(&tail, &end[..tail.footer_bytes as usize])?;
+    if cut(0..tail.payload_bytes())?.crc32c() == tail.payload_crc {
         Ok(footer)
     } else {
         Err(SegmentError::PayloadCrc)

@@ -97,8 +97,12 @@ impl Tail {
 
     /// Reads the tail of a whole object, and checks the object's length.
     pub fn of_object(object: &Bytes) -> Result<Self, SegmentError> {
-        let actual = object.len() as u64;
-        let tail = Self::decode(object.last_chunk().ok_or(SegmentError::TooShort(actual))?)?;
+        Self::at_end(object, object.len() as u64)
+    }
+
+    /// The same from the end of an object of so many bytes.
+    pub(super) fn at_end(end: &[u8], actual: u64) -> Result<Self, SegmentError> {
+        let tail = Self::decode(end.last_chunk().ok_or(SegmentError::TooShort(actual))?)?;
         if tail.object_bytes == actual {
             Ok(tail)
         } else {

@@ -69,7 +69,7 @@ impl SegmentWriter {
         run.check()?;
         let start = self.payload_bytes;
         for batch in &run.batches {
-            self.payload_crc = crc::append(self.payload_crc, batch);
+            self.payload_crc = crc::append(self.payload_crc, &batch.head, std::slice::from_ref(&batch.rest));
             for slice in [&batch.head, &batch.rest] {
                 if !slice.is_empty() {
                     self.payload.push(slice.clone());

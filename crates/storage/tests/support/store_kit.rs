@@ -286,6 +286,7 @@ async fn segments_are_verified(bucket: &Bucket) {
         .unwrap();
     let read = bucket.get_segment(&id).await.unwrap();
     assert_eq!(verify(&read).unwrap().id, id);
+    assert_eq!(bucket.get_segment_slices(&id).await.unwrap(), read);
 
     let damaged_id = segments::segment_id(2);
     let sealed = segments::seal(damaged_id, segments::runs(), Receipts::default());
@@ -296,6 +297,10 @@ async fn segments_are_verified(bucket: &Bucket) {
         .unwrap();
     assert!(matches!(
         bucket.get_segment(&damaged_id).await,
+        Err(StoreError::Corrupt { .. })
+    ));
+    assert!(matches!(
+        bucket.get_segment_slices(&damaged_id).await,
         Err(StoreError::Corrupt { .. })
     ));
 

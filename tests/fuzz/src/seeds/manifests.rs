@@ -37,7 +37,7 @@ fn merged_seeds() -> Vec<Seed> {
         records: 7,
         max_timestamp: 5,
         epoch: merged_id().epoch,
-        bytes: Bytes::from(vec![1; 100]),
+        bytes: Bytes::from(vec![1; 100]).into(),
     };
     let batches = vec![batch; 2];
     writer.push(LOG.topic, LOG.partition, 1 << 33, &batches).unwrap();

@@ -11,10 +11,11 @@ use bytes::Bytes;
 use esker_metastore::Extent;
 use esker_model::planted::{Mistake, planted};
 use esker_model::{PartitionKey, TopicKey, TopicUuid};
-use esker_protocol::batch::{Batch, BatchError};
+use esker_protocol::batch::BatchError;
+use esker_storage::Slices;
 use esker_storage::segment::archive::ArchivedBatch;
 
-use crate::fetch::batches::{Damage, ExtentBatches};
+use crate::fetch::batches::{Damage, ExtentBatches, StoredBatch};
 
 /// Why there are no bytes of an extent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,38 +152,47 @@ impl Chain {
 /// The batches of an extent: all of them, each verified, or the bytes are damaged. Those that are archived already keep
 /// their leader epochs.
 pub(in crate::upkeep) fn batches(extent: &Extent, slices: &[Bytes]) -> Result<Vec<ArchivedBatch>, Damage> {
-    take_apart(extent, slices, |batch| batch.check_crc())
+    take_apart(extent, slices, |stored| {
+        let batch = stored.into_batch();
+        batch.check_crc()?;
+        Ok(batch.bytes.into())
+    })
 }
 
-/// The same of an object all bytes of which were verified a moment ago, by its own checksum.
-pub(super) fn verified_batches(extent: &Extent, slice: Bytes) -> Result<Vec<ArchivedBatch>, Damage> {
-    take_apart(extent, &[slice], |_| Ok(()))
+/// The same of bytes that were verified a moment ago with the object or the chunk that holds them: nothing is copied.
+pub(in crate::upkeep) fn verified_batches(
+    extent: &Extent,
+    slices: &Slices,
+) -> Result<Vec<ArchivedBatch>, Damage> {
+    take_apart(extent, slices.as_slices(), |stored| {
+        Ok(stored.into_slices().into_iter().collect())
+    })
 }
 
 fn take_apart(
     extent: &Extent,
     slices: &[Bytes],
-    check: impl Fn(&Batch) -> Result<(), BatchError>,
+    bytes: impl Fn(StoredBatch) -> Result<Slices, BatchError>,
 ) -> Result<Vec<ArchivedBatch>, Damage> {
     let mut stored = ExtentBatches::new(extent, slices);
     let mut batches = Vec::new();
     while let Some(batch) = stored.next_if(|_| true)? {
-        let batch = batch.into_batch();
+        let header = batch.header;
         let damage = |error| Damage::Batch {
-            offset: batch.header.base_offset,
+            offset: header.base_offset,
             error,
         };
-        check(&batch).map_err(damage)?;
-        let records = batch.header.next_offset() - batch.header.base_offset;
+        let bytes = bytes(batch).map_err(damage)?;
+        let records = header.next_offset() - header.base_offset;
         let epoch = match extent.chunk {
             None => extent.segment.epoch,
-            Some(_) => esker_model::ClusterEpoch(batch.header.partition_leader_epoch),
+            Some(_) => esker_model::ClusterEpoch(header.partition_leader_epoch),
         };
         batches.push(ArchivedBatch {
             records: i32::try_from(records).unwrap_or(i32::MAX),
-            max_timestamp: batch.header.max_timestamp.max(-1),
+            max_timestamp: header.max_timestamp.max(-1),
             epoch,
-            bytes: batch.bytes,
+            bytes,
         });
     }
     Ok(batches)

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use esker_metastore::Extent;
 use esker_model::{PartitionKey, SegmentId};
-use esker_storage::StoreError;
 use esker_storage::cache::CacheKey;
 use esker_storage::segment::archive::ArchivedBatch;
+use esker_storage::{Slices, StoreError};
 use futures::future::join_all;
 use tracing::{debug, error, warn};
 
@@ -32,7 +32,7 @@ enum Object {
     /// From the cache.
     Kept(Bytes),
     /// From the bucket, verified.
-    Fetched(Bytes),
+    Fetched(Slices),
     None(NoBytes),
 }
 
@@ -152,7 +152,9 @@ impl<'a> Reading<'a> {
         let id = extent.segment;
         let in_memory = match self.objects.get(&id) {
             None => self.upkeep.recent.slices(&id, extent.position, extent.bytes),
-            Some(Object::Kept(bytes)) => cut(bytes, extent).map(|slice| vec![slice]),
+            Some(Object::Kept(bytes)) => {
+                cut(&bytes.clone().into(), extent).map(|cut| cut.as_slices().to_vec())
+            }
             Some(Object::Fetched(_) | Object::None(_)) => None,
         };
         if let Some(slices) = in_memory {
@@ -167,14 +169,14 @@ impl<'a> Reading<'a> {
             let object = fetch(self.upkeep, &id).await;
             self.take(id, object);
         }
-        let bytes = match self.objects.get(&id) {
-            Some(Object::Fetched(bytes)) => bytes,
+        let object = match self.objects.get(&id) {
+            Some(Object::Fetched(object)) => object,
             Some(Object::None(why)) => return Err(*why),
             Some(Object::Kept(_)) | None => return Err(NoBytes::Later),
         };
-        let read = match cut(bytes, extent) {
+        let read = match cut(object, extent) {
             None => Err("an extent reaches beyond its segment".to_owned()),
-            Some(slice) => gather::verified_batches(extent, slice).map_err(|damage| damage.to_string()),
+            Some(slices) => gather::verified_batches(extent, &slices).map_err(|damage| damage.to_string()),
         };
         read.map_err(|why| {
             debug!(segment = %id, why, "records cannot be archived");
@@ -186,8 +188,8 @@ impl<'a> Reading<'a> {
 
 /// An object of the bucket; the error says how it is missing or damaged.
 async fn fetch(upkeep: &Upkeep, id: &SegmentId) -> Result<Object, String> {
-    match upkeep.bucket.get_segment(id).await {
-        Ok(bytes) => Ok(Object::Fetched(bytes)),
+    match upkeep.bucket.get_segment_slices(id).await {
+        Ok(object) => Ok(Object::Fetched(object)),
         Err(err @ (StoreError::NotFound { .. } | StoreError::Corrupt { .. })) => {
             debug!(segment = %id, %err, "records cannot be archived");
             Err(err.to_string())
@@ -199,7 +201,6 @@ async fn fetch(upkeep: &Upkeep, id: &SegmentId) -> Result<Object, String> {
     }
 }
 
-fn cut(object: &Bytes, extent: &Extent) -> Option<Bytes> {
-    let end = extent.position.checked_add(extent.bytes)?;
-    (end <= object.len() as u64).then(|| object.slice(extent.position as usize..end as usize))
+fn cut(object: &Slices, extent: &Extent) -> Option<Slices> {
+    object.cut(extent.position..extent.position.checked_add(extent.bytes)?)
 }

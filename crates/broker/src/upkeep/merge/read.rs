@@ -5,17 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use esker_metastore::{ChunkRange, Extent};
 use esker_model::SegmentId;
-use esker_storage::StoreError;
 use esker_storage::bucket::ChunkPlace;
 use esker_storage::cache::CacheKey;
+use esker_storage::segment::archive::ArchivedBatch;
+use esker_storage::{Slices, StoreError};
 use futures::future::join_all;
 use tracing::{debug, error};
 
 use crate::upkeep::Upkeep;
-use crate::upkeep::archive::gather::NoBytes;
+use crate::upkeep::archive::gather::{self, NoBytes};
 use crate::upkeep::pace::Pace;
 
 /// Bytes of one GET.
@@ -28,26 +28,37 @@ const GAP_BYTES_MAX: u64 = 256 * 1024;
 const READS_MAX: usize = 4;
 
 /// Chunks by segment and position.
-pub(in crate::upkeep) struct Chunks(BTreeMap<(SegmentId, u64), Result<Bytes, NoBytes>>);
+pub(in crate::upkeep) struct Chunks(BTreeMap<(SegmentId, u64), Result<Chunk, NoBytes>>);
+
+/// A whole chunk.
+enum Chunk {
+    /// From the cache.
+    Kept(Slices),
+    /// From the bucket, verified.
+    Fetched(Slices),
+}
 
 impl Chunks {
-    /// The bytes of an extent, if its chunk was read.
-    pub(in crate::upkeep) fn cut(&self, extent: &Extent) -> Result<Bytes, NoBytes> {
-        let chunk = extent.chunk.ok_or(NoBytes::Never)?;
-        let bytes = self.0.get(&(extent.segment, chunk.position));
-        let bytes = bytes
+    /// The batches of an extent, if its chunk was read.
+    pub(in crate::upkeep) fn batches(&self, extent: &Extent) -> Result<Vec<ArchivedBatch>, NoBytes> {
+        let place = extent.chunk.ok_or(NoBytes::Never)?;
+        let chunk = self.0.get(&(extent.segment, place.position));
+        let chunk = chunk
             .unwrap_or(&Err(NoBytes::Later))
             .as_ref()
             .map_err(|why| *why)?;
-        let begin = extent.position.checked_sub(chunk.position);
+        let (Chunk::Kept(bytes) | Chunk::Fetched(bytes)) = chunk;
+        let begin = extent.position.checked_sub(place.position);
         let range = begin.and_then(|begin| Some(begin..begin.checked_add(extent.bytes)?));
-        match range.filter(|range| range.end <= bytes.len() as u64) {
-            Some(range) => Ok(bytes.slice(range.start as usize..range.end as usize)),
-            None => {
-                error!(segment = %extent.segment, "an extent reaches beyond its chunk");
-                Err(NoBytes::Never)
-            }
-        }
+        let Some(bytes) = range.and_then(|range| bytes.cut(range)) else {
+            error!(segment = %extent.segment, "an extent reaches beyond its chunk");
+            return Err(NoBytes::Never);
+        };
+        let batches = match chunk {
+            Chunk::Kept(_) => gather::batches(extent, bytes.as_slices()),
+            Chunk::Fetched(_) => gather::verified_batches(extent, &bytes),
+        };
+        batches.map_err(|_| NoBytes::Never)
     }
 }
 
@@ -87,7 +98,10 @@ pub(in crate::upkeep) async fn chunks(
     wanted.retain(|(segment, position), _| {
         let kept = upkeep.cache.peek(&CacheKey::chunk(*segment, *position));
         match kept {
-            Some(bytes) => read.insert((*segment, *position), Ok(bytes)).is_some(),
+            Some(bytes) => {
+                read.insert((*segment, *position), Ok(Chunk::Kept(bytes.into())));
+                false
+            }
             None => true,
         }
     });
@@ -120,7 +134,7 @@ fn stretches(wanted: &BTreeMap<(SegmentId, u64), ChunkRange>) -> Vec<Stretch> {
     stretches
 }
 
-type Fetched = Vec<((SegmentId, u64), Result<Bytes, NoBytes>)>;
+type Fetched = Vec<((SegmentId, u64), Result<Chunk, NoBytes>)>;
 
 async fn fetch(upkeep: &Upkeep, stretch: &Stretch) -> Fetched {
     let Stretch { segment, chunks } = stretch;
@@ -133,8 +147,8 @@ async fn fetch(upkeep: &Upkeep, stretch: &Stretch) -> Fetched {
         })
         .collect();
     let read = upkeep.bucket.get_chunks(&segment, &places).await;
-    let outcome = |(chunk, outcome): (&ChunkRange, Result<Bytes, StoreError>)| {
-        let bytes = outcome.map_err(|err| match err {
+    let outcome = |(chunk, outcome): (&ChunkRange, Result<Slices, StoreError>)| {
+        let read = outcome.map(Chunk::Fetched).map_err(|err| match err {
             StoreError::NotFound { .. } | StoreError::Corrupt { .. } => {
                 error!(%segment, position = chunk.position, %err, "archived records cannot be read");
                 NoBytes::Never
@@ -144,7 +158,7 @@ async fn fetch(upkeep: &Upkeep, stretch: &Stretch) -> Fetched {
                 NoBytes::Later
             }
         });
-        ((segment, chunk.position), bytes)
+        ((segment, chunk.position), read)
     };
     chunks.iter().zip(read).map(outcome).collect()
 }

@@ -92,9 +92,7 @@ impl Merge {
         let chunks = read::chunks(&self.upkeep, found.iter().map(|(_, extent)| extent), &mut pace).await;
         let mut gathered = Vec::with_capacity(found.len());
         for (partition, extent) in found {
-            let batches = chunks
-                .cut(&extent)
-                .and_then(|slice| gather::batches(&extent, &[slice]).map_err(|_| gather::NoBytes::Never));
+            let batches = chunks.batches(&extent);
             // What cannot be read is left where it is.
             if batches.is_ok() {
                 gathered.push(Gathered {

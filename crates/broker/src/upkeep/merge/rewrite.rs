@@ -24,7 +24,7 @@ use crate::config::MergeLimits;
 use crate::fetch::listed;
 use crate::manifests;
 use crate::upkeep::Upkeep;
-use crate::upkeep::archive::gather::{self, NoBytes};
+use crate::upkeep::archive::gather::NoBytes;
 
 /// A merged segment is not written again if its records would then span a larger part of the time that they are kept
 /// than one of so many: what is kept beyond its time is bounded by that.
@@ -209,9 +209,7 @@ impl Rewrite {
         for (number, extent) in sources.iter().enumerate() {
             let read = match extent.chunk {
                 None => Err(NoBytes::Never),
-                Some(_) => chunks
-                    .cut(extent)
-                    .and_then(|slice| gather::batches(extent, &[slice]).map_err(|_| NoBytes::Never)),
+                Some(_) => chunks.batches(extent),
             };
             match read {
                 Ok(batches) => builder.push(extent, batches, from.log_start)?,

@@ -264,7 +264,11 @@ fn batch(records: i32, bytes: u64) -> ArchivedBatch {
         records,
         max_timestamp: 1,
         epoch: ClusterEpoch(1),
-        bytes: (0..records).fold(BatchBuilder::new(), build).build().unwrap(),
+        bytes: (0..records)
+            .fold(BatchBuilder::new(), build)
+            .build()
+            .unwrap()
+            .into(),
     }
 }
 

@@ -6,11 +6,11 @@ use esker_model::{ClusterEpoch, LogId, SegmentId, SegmentKind, TopicUuid};
 
 use super::super::crc::{self, UNCOVERED, crc32c_combine};
 use super::super::error::InvalidRun;
-use super::super::run::Batch;
 use super::super::tail::TAIL_BYTES;
 use super::super::write::append_end;
 use super::index::{Chunk, IndexEntry, Part};
 use super::{CHUNK_BYTES_MAX, INDEX_BYTES, SHARED_CHUNK_BYTES, footer};
+use crate::slices::Slices;
 
 const LEADER_EPOCH_AT: usize = 12;
 
@@ -24,7 +24,7 @@ pub struct ArchivedBatch {
     /// The cluster epoch in which it was committed: Kafka's leader epoch.
     pub epoch: ClusterEpoch,
     /// Its bytes, whose own CRC was verified.
-    pub bytes: Bytes,
+    pub bytes: Slices,
 }
 
 /// An archive segment, ready to be put. The same bytes for the same input, whenever and wherever.
@@ -92,17 +92,13 @@ impl ArchiveWriter {
         let mut heads = BytesMut::with_capacity(batches.len() * UNCOVERED);
         let mut offset = base_offset;
         for batch in batches {
-            heads.extend_from_slice(&batch.bytes[..UNCOVERED]);
+            let rest = split_head(&batch.bytes, &mut heads);
             heads[..8].copy_from_slice(&offset.to_be_bytes());
             heads[LEADER_EPOCH_AT..LEADER_EPOCH_AT + 4].copy_from_slice(&batch.epoch.0.to_be_bytes());
             let head = heads.split().freeze();
             let bytes = batch.bytes.len() as u64;
             // An index entry lies in one chunk.
-            let begins = self.append(Batch::rewritten(
-                batch.records,
-                head,
-                batch.bytes.slice(UNCOVERED..),
-            ));
+            let begins = self.append(head, rest, bytes);
             if begins || part.index.last().is_none_or(|entry| entry.bytes >= INDEX_BYTES) {
                 part.index.push(NO_BATCHES);
             }
@@ -145,20 +141,16 @@ impl ArchiveWriter {
     }
 
     /// Appends a batch; returns whether it is the first of its chunk.
-    fn append(&mut self, batch: Batch) -> bool {
-        let bytes = batch.len() as u64;
+    fn append(&mut self, head: Bytes, rest: Vec<Bytes>, bytes: u64) -> bool {
         if self.chunk.bytes + bytes > CHUNK_BYTES_MAX {
             self.end_chunk();
         }
         let begins = self.chunk.bytes == 0;
-        self.chunk.crc = crc::append(self.chunk.crc, &batch);
+        self.chunk.crc = crc::append(self.chunk.crc, &head, &rest);
         self.chunk.bytes += bytes;
         self.payload_bytes += bytes;
-        self.payload.extend(
-            [batch.head, batch.rest]
-                .into_iter()
-                .filter(|slice| !slice.is_empty()),
-        );
+        self.payload.push(head);
+        self.payload.extend(rest);
         begins
     }
 
@@ -207,6 +199,21 @@ impl ArchiveWriter {
             None => Err(InvalidRun("its offsets do not fit")),
         }
     }
+}
+
+/// Copies what its own CRC does not cover of a batch, and returns the rest.
+fn split_head(batch: &Slices, head: &mut BytesMut) -> Vec<Bytes> {
+    let mut left = UNCOVERED;
+    let mut rest = Vec::with_capacity(batch.as_slices().len());
+    for slice in batch.as_slices() {
+        let here = left.min(slice.len());
+        head.extend_from_slice(&slice[..here]);
+        left -= here;
+        if here < slice.len() {
+            rest.push(slice.slice(here..));
+        }
+    }
+    rest
 }
 
 const NO_BATCHES: IndexEntry = IndexEntry {

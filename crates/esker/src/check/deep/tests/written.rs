@@ -80,7 +80,7 @@ impl World {
                     records: batch.header.last_offset_delta + 1,
                     max_timestamp: batch.header.max_timestamp,
                     epoch: EPOCH,
-                    bytes: batch.bytes,
+                    bytes: batch.bytes.into(),
                 });
             }
         }
