@@ -5,8 +5,9 @@
 //! each would fetch everything for itself. So the first ones are held until the others have come closer.
 //!
 //! What holds: nobody is held while there is room for what all of them want, for what is in memory already, or because of
-//! somebody who is far behind or does not come any more; for each chunk no longer than [`HELD_MAX`]. A request whose other
-//! partitions have something is answered with that at once.
+//! somebody who is far behind or does not come any more; for each chunk no longer than the one before took, within bounds,
+//! and no longer than the client would wait for records. A request whose other partitions have something is answered with
+//! that at once.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,11 +17,8 @@ use esker_protocol::ErrorCode;
 use super::asked::Asked;
 use super::plan::{Found, Wanted};
 use super::read::ObjectPart;
-use super::readers::Reads;
+use super::readers::{HELD_MAX, Reads};
 use crate::Broker;
-
-/// Nobody is held for longer before it is given the next chunk. Four to five such chunks are read in that time.
-const HELD_MAX: Duration = Duration::from_millis(100);
 
 /// Between two looks at whether others have come closer.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -60,7 +58,7 @@ fn held(broker: &Broker, wanted: &[Wanted], found: &[Result<Found, ErrorCode>]) 
     let is_held = |(wanted, found): (&Wanted, &Result<Found, ErrorCode>)| {
         let first = found.as_ref().ok()?.extents.first()?;
         let (part, reads) = (ObjectPart::of(first)?, Reads::of(wanted, first)?);
-        let held = broker.readers.lock().is_held(&reads, HELD_MAX, now);
+        let held = broker.readers.lock().is_held(&reads, now);
         Some(held && broker.cache.peek(&part.key).is_none())
     };
     let all = wanted.iter().zip(found).map(is_held);

@@ -16,6 +16,11 @@ use super::{Reader, Readers, Reads, place};
 /// Who did not come for so long is not waited for.
 const ACTIVE: Duration = Duration::from_secs(1);
 
+/// Within these bounds nobody is held for longer than its last chunk took, so that it is at most half as fast as it could
+/// be.
+const HELD_MIN: Duration = Duration::from_millis(100);
+pub(in crate::fetch) const HELD_MAX: Duration = Duration::from_secs(2);
+
 /// Readers are together that are no further apart than so many times what there is room for of their partition. The
 /// others will not be caught up with.
 const REACH: u64 = 2;
@@ -42,6 +47,7 @@ impl Reads {
             partition: wanted.partition,
             from: wanted.from,
             record_bytes: (first.bytes / records).max(1),
+            chunk: part.key,
             chunk_bytes: part.bytes,
         })
     }
@@ -95,17 +101,18 @@ impl Readers {
     }
 
     /// Whether a reader does not get its next chunk, which is not in memory, because of those behind it. It is given to it
-    /// all the same when it was refused for `held_max`.
-    pub(in crate::fetch) fn is_held(&mut self, reads: &Reads, held_max: Duration, now: Instant) -> bool {
+    /// all the same when it was refused for as long as the chunk before it took.
+    pub(in crate::fetch) fn is_held(&mut self, reads: &Reads, now: Instant) -> bool {
         if self.room_ahead(reads, now) >= reads.chunk_bytes {
             return false;
         }
         let Some(own) = self.at(reads.partition, reads.from).map(|(own, _)| *own) else {
             return false;
         };
-        self.by_end
-            .get_mut(&own)
-            .is_some_and(|reader| now - *reader.held.get_or_insert(now) < held_max)
+        self.by_end.get_mut(&own).is_some_and(|reader| {
+            let held = *reader.held.get_or_insert(now);
+            now - held < (held - reader.since).clamp(HELD_MIN, HELD_MAX)
+        })
     }
 
     /// Bytes from the last of those who are together with this reader and behind it.
@@ -141,11 +148,18 @@ fn used(room: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use esker_model::{PartitionKey, TopicKey};
+    use esker_model::{ClusterEpoch, IncarnationId, PartitionKey, SegmentId, SegmentKind, TopicKey};
+    use esker_storage::cache::CacheKey;
+    use uuid::Uuid;
 
     use super::*;
 
-    const HELD_MAX: Duration = Duration::from_millis(100);
+    const SEGMENT: SegmentId = SegmentId {
+        kind: SegmentKind::Archive,
+        epoch: ClusterEpoch(1),
+        incarnation: IncarnationId(Uuid::from_u128(1)),
+        seq: 1,
+    };
 
     fn reads(partition: i32, from: i64) -> Reads {
         Reads {
@@ -154,6 +168,7 @@ mod tests {
                 partition,
             },
             from,
+            chunk: CacheKey::chunk(SEGMENT, from.unsigned_abs() / 50),
             record_bytes: 10,
             chunk_bytes: 1_000,
         }
@@ -174,7 +189,7 @@ mod tests {
     }
 
     fn is_held(places: &[(i32, i64)], next: (i32, i64)) -> bool {
-        readers(places).is_held(&reads(next.0, next.1), HELD_MAX, at(0))
+        readers(places).is_held(&reads(next.0, next.1), at(0))
     }
 
     #[test]
@@ -197,19 +212,28 @@ mod tests {
         assert!(is_held(&[(0, 0), (0, 1_500)], (0, 1_550)));
         assert!(!is_held(&[(0, 0), (0, 2_500)], (0, 2_550)));
         let mut readers = readers(&[(0, 0), (0, 800)]);
-        assert!(readers.is_held(&reads(0, 850), HELD_MAX, at(0)));
-        assert!(!readers.is_held(&reads(0, 850), HELD_MAX, at(1_000)));
+        assert!(readers.is_held(&reads(0, 850), at(0)));
+        assert!(!readers.is_held(&reads(0, 850), at(1_000)));
     }
 
     #[test]
     fn nobody_is_held_for_long() {
         let mut readers = readers(&[(0, 0), (0, 800)]);
         for (ms, held) in [(10, true), (109, true), (110, false), (500, false)] {
-            assert_eq!(readers.is_held(&reads(0, 850), HELD_MAX, at(ms)), held, "{ms}");
+            assert_eq!(readers.is_held(&reads(0, 850), at(ms)), held, "{ms}");
         }
-        // It has read on, and is held anew.
-        readers.note(reads(0, 850), 900, at(500));
-        readers.spread = readers.measure_spread(at(500));
-        assert!(readers.is_held(&reads(0, 900), HELD_MAX, at(600)));
+        // It takes 500 ms for its chunk, and is held as long before the next.
+        let read_on = |readers: &mut Readers, from, ms| {
+            readers.note(reads(0, from), from + 50, at(ms));
+            readers.spread = readers.measure_spread(at(ms));
+        };
+        read_on(&mut readers, 850, 500);
+        let mut ms = 1_000;
+        read_on(&mut readers, 0, ms);
+        while readers.is_held(&reads(0, 900), at(ms)) {
+            ms += 50;
+            read_on(&mut readers, 0, ms);
+        }
+        assert_eq!(ms, 1_500);
     }
 }

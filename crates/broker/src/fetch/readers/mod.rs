@@ -14,8 +14,10 @@ use std::time::Duration;
 
 use esker_model::PartitionKey;
 use esker_model::seams::Instant;
+use esker_storage::cache::CacheKey;
 use parking_lot::Mutex;
 
+pub(super) use apart::HELD_MAX;
 use apart::Spread;
 
 /// Bytes behind a reader that are fetched before it asks for them: what a bucket that takes 100 ms for a chunk must be
@@ -55,7 +57,9 @@ pub(super) struct Reads {
     pub from: i64,
     /// Bytes of a record there, about.
     pub record_bytes: u64,
-    /// Bytes of the chunk in which it stands.
+    /// The chunk in which it stands.
+    pub chunk: CacheKey,
+    /// Bytes of it.
     pub chunk_bytes: u64,
 }
 
@@ -64,7 +68,9 @@ struct Reader {
     reads: Reads,
     window: u64,
     seen: Instant,
-    /// Since when it is not given what is next, so that others come closer.
+    /// Since when it stands in its chunk.
+    since: Instant,
+    /// Since when it is not given the next one, so that others come closer.
     held: Option<Instant>,
 }
 
@@ -106,22 +112,22 @@ impl Readers {
             self.spread = self.measure_spread(now);
             self.looked = Some(now);
         }
-        let before = self.at(reads.partition, reads.from);
-        let before = before.map(|(place, reader)| (*place, reader.reads.from, reader.window));
-        let window = match before {
-            Some((_, from, window)) if from < reads.from => (window * 2).min(WINDOW_BYTES_MAX),
-            Some((_, _, window)) => window,
+        let before = self.at(reads.partition, reads.from).map(|(place, _)| *place);
+        let before = before.and_then(|place| self.by_end.remove(&place));
+        let window = match &before {
+            Some(before) if before.reads.from < reads.from => (before.window * 2).min(WINDOW_BYTES_MAX),
+            Some(before) => before.window,
             None => WINDOW_BYTES_MIN,
         };
-        if let Some((place, ..)) = before {
-            self.by_end.remove(&place);
-        }
+        let in_chunk = before.filter(|before| before.reads.chunk == reads.chunk);
+        let (since, held) = in_chunk.map_or((now, None), |before| (before.since, before.held));
         if self.by_end.len() < READERS_MAX {
             let reader = Reader {
                 reads,
                 window,
                 seen: now,
-                held: None,
+                since,
+                held,
             };
             self.by_end.insert((reads.partition, end), reader);
         }
@@ -142,9 +148,17 @@ fn place(partition: PartitionKey, from: i64) -> RangeInclusive<(PartitionKey, i6
 
 #[cfg(test)]
 mod tests {
-    use esker_model::TopicKey;
+    use esker_model::{ClusterEpoch, IncarnationId, SegmentId, SegmentKind, TopicKey};
+    use uuid::Uuid;
 
     use super::*;
+
+    const SEGMENT: SegmentId = SegmentId {
+        kind: SegmentKind::Archive,
+        epoch: ClusterEpoch(1),
+        incarnation: IncarnationId(Uuid::from_u128(1)),
+        seq: 1,
+    };
 
     const MIB: u64 = 1 << 20;
 
@@ -156,6 +170,7 @@ mod tests {
             },
             from,
             record_bytes: 1,
+            chunk: CacheKey::chunk(SEGMENT, 0),
             chunk_bytes: 100,
         }
     }
