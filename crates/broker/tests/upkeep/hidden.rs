@@ -1,4 +1,5 @@
-//! A bucket that shows less than there is, for a while: a replica that lags, or a volume that is not mounted.
+//! A bucket that shows less than there is: a replica that lags, a volume that is not mounted, an object behind a broken
+//! disk or in a colder class.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,6 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use esker_broker::BrokerConfig;
+use esker_model::{ObjectId, SegmentId};
+use esker_storage::keys::object_key;
 use futures::stream::BoxStream;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -22,20 +25,34 @@ use crate::world::*;
 #[derive(Debug, Default)]
 struct Hiding {
     inner: InMemory,
-    /// Reads do not find objects whose keys begin with this.
-    hidden: Mutex<Option<&'static str>>,
+    /// Reads do not find objects whose keys begin with this, or are refused.
+    hidden: Mutex<Option<(String, How)>>,
     /// How often that was so.
     missed: AtomicUsize,
 }
 
+#[derive(Clone, Copy, Debug)]
+enum How {
+    Missing,
+    Refused,
+}
+
 impl Hiding {
-    fn hide(&self, prefix: Option<&'static str>) {
-        *self.hidden.lock() = prefix;
+    fn hide(&self, prefix: Option<&str>) {
+        self.hide_so(prefix.map(|prefix| (prefix, How::Missing)));
+    }
+
+    fn hide_so(&self, prefix: Option<(&str, How)>) {
+        *self.hidden.lock() = prefix.map(|(prefix, how)| (prefix.to_owned(), how));
         self.missed.store(0, Ordering::Relaxed);
     }
 
+    fn missed(&self) -> usize {
+        self.missed.load(Ordering::Relaxed)
+    }
+
     async fn until_missed(&self, times: usize) {
-        until(async || self.missed.load(Ordering::Relaxed) >= times).await;
+        until(async || self.missed() >= times).await;
     }
 }
 
@@ -60,12 +77,15 @@ impl ObjectStore for Hiding {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let hidden = *self.hidden.lock();
-        if hidden.is_some_and(|prefix| location.as_ref().starts_with(prefix)) {
+        let hidden = self.hidden.lock().clone();
+        if let Some((prefix, how)) = hidden
+            && location.as_ref().starts_with(&prefix)
+        {
             self.missed.fetch_add(1, Ordering::Relaxed);
-            return Err(object_store::Error::NotFound {
-                path: location.to_string(),
-                source: "hidden".into(),
+            let (path, source) = (location.to_string(), "hidden".into());
+            return Err(match how {
+                How::Missing => object_store::Error::NotFound { path, source },
+                How::Refused => object_store::Error::PermissionDenied { path, source },
             });
         }
         self.inner.get_opts(location, options).await
@@ -86,6 +106,19 @@ impl ObjectStore for Hiding {
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.inner.copy_opts(from, to, options).await
     }
+}
+
+/// The ingest segments in the bucket.
+async fn segments(world: &World) -> Vec<SegmentId> {
+    let segment = |object| match object {
+        ObjectId::Segment(id) => Some(id),
+        ObjectId::Manifest(_) => None,
+    };
+    objects(world, "ingest/")
+        .await
+        .into_iter()
+        .filter_map(segment)
+        .collect()
 }
 
 /// An agent that archives after so long, and has nothing in memory.
@@ -132,6 +165,59 @@ async fn a_bucket_that_shows_nothing_makes_no_holes() {
     store.hide(Some(""));
     // Longer than it takes until one object is given up.
     store.until_missed(1).await;
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    assert_eq!(archiver.metrics.upkeep.archive.holes.get(), 0);
+    store.hide(None);
+    until_archived(&world).await;
+    assert_eq!(archiver.metrics.upkeep.archive.holes.get(), 0);
+    all_is_there(&serving(&world, "late").await, &records).await;
+}
+
+#[tokio::test]
+async fn an_object_that_the_bucket_does_not_give_holds_nobody_up_and_is_given_up_at_last() {
+    let store = Arc::new(Hiding::default());
+    let world = World::on(Arc::clone(&store) as _);
+    let busy = serving(&world, "busy").await;
+    let mut client = busy.connect();
+    create_all(&mut client, FOR_EVER).await;
+    let mut refused = Records::new();
+    produce_one(&mut client, "one", 0, 2, &mut refused).await;
+    let key = object_key(&segments(&world).await[0]);
+    store.hide_so(Some((&key, How::Refused)));
+    let archiver = archiver(&world, Duration::from_millis(500)).await;
+    store.until_missed(1).await;
+    let mut records = Records::new();
+    produce_one(&mut client, "two", 1, 2, &mut records).await;
+    until(async || archiver.metrics.upkeep.archive.bytes.get() > 0).await;
+    assert_eq!(archiver.metrics.upkeep.archive.holes.get(), 0);
+    // After twelve intervals.
+    until_archived(&world).await;
+    assert_eq!(archiver.metrics.upkeep.archive.holes.get(), 1);
+    assert!(store.missed() <= 32, "{}", store.missed());
+    let late = serving(&world, "late").await;
+    all_is_there(&late, &records).await;
+    store.hide(None);
+    // A hole in an ingest segment can be read as soon as its object can.
+    all_is_there(&serving(&world, "later").await, &refused).await;
+}
+
+#[tokio::test]
+async fn a_bucket_that_refuses_everything_makes_no_holes_and_is_not_asked_for_each_object() {
+    let store = Arc::new(Hiding::default());
+    let world = World::on(Arc::clone(&store) as _);
+    let busy = serving(&world, "busy").await;
+    let mut client = busy.connect();
+    create_all(&mut client, FOR_EVER).await;
+    let mut records = Records::new();
+    produce(&mut client, 12, &mut records).await;
+    let waiting = segments(&world).await.len();
+    assert!(waiting >= 12);
+    let archiver = archiver(&world, Duration::from_millis(800)).await;
+    store.hide_so(Some(("", How::Refused)));
+    store.until_missed(1).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // A few objects of the round, and `cluster.json`.
+    assert!(store.missed() < 12, "{}", store.missed());
     tokio::time::sleep(Duration::from_millis(1_000)).await;
     assert_eq!(archiver.metrics.upkeep.archive.holes.get(), 0);
     store.hide(None);

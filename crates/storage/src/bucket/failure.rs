@@ -109,6 +109,10 @@ impl Failure {
     fn of_status(status: u16, text: &str, place: &str) -> Self {
         let code = code(text).unwrap_or("no further code");
         match (status, code) {
+            // What MinIO says of an object that too few of its disks can read or write: asking for less does not help.
+            (_, "SlowDownRead" | "SlowDownWrite") => Self::Unavailable(format!(
+                "{place} cannot reach what holds the object (HTTP {status}, {code})"
+            )),
             (_, "SlowDown" | "TooManyRequests" | "ServerBusy") | (429 | 503, _) => {
                 Self::Throttled(format!("{place} asks for fewer requests (HTTP {status}, {code})"))
             }

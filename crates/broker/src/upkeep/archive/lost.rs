@@ -1,8 +1,9 @@
-//! Segments that are missing or damaged, until they are given up.
+//! Segments that cannot be read, until they are given up.
 //!
 //! What holds: a segment is given up when [`LOOKS_MIN`] looks at it failed, spread over the time that is given for it,
-//! and none succeeded in between. A bucket that shows an old state for a while, or nothing, loses no records so. Time is
-//! the agent's own. What was noted ends with the incarnation: the next one begins anew.
+//! and none succeeded in between. A bucket that shows an old state for a while, or nothing, loses no records so. One that
+//! does not answer for an object is given longer than one that says that it is missing or damaged, and is not asked for it
+//! all the time. Time is the agent's own. What was noted ends with the incarnation: the next one begins anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,8 +12,15 @@ use std::time::Duration;
 use esker_model::SegmentId;
 use esker_model::seams::{Clock, Instant};
 
-/// The longest time between the first look that failed and the one after which a segment is given up.
-const GIVEN_UP_AFTER: Duration = Duration::from_secs(5 * 60);
+/// The longest time between the first look that failed and the one after which a segment is given up that is missing or
+/// damaged.
+const MISSING_GIVEN_UP_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// The same of one for which the bucket does not answer, although it answers for others.
+const SILENT_GIVEN_UP_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// The bucket is left alone with such a segment for one part of so many of that time: a look may take ten seconds.
+const RESTS: u32 = 16;
 
 /// Looks that have to fail.
 const LOOKS_MIN: u32 = 3;
@@ -25,8 +33,11 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(60 * 60);
 
 struct Suspect {
     first: Instant,
+    /// The last one that counts.
     last: Instant,
     looks: u32,
+    /// The last one.
+    asked: Instant,
 }
 
 /// What is known of such segments.
@@ -45,13 +56,34 @@ pub(super) struct Looked {
 }
 
 impl Lost {
-    /// Where segments are archived `interval` after they were written, whose loss is told no faster than that.
-    pub(super) fn new(clock: Arc<dyn Clock>, interval: Duration) -> Self {
+    /// Those that are missing or damaged, where segments are archived `interval` after they were written: their loss is
+    /// told no faster than that.
+    pub(super) fn missing(clock: Arc<dyn Clock>, interval: Duration) -> Self {
+        Self::after(clock, interval.min(MISSING_GIVEN_UP_AFTER))
+    }
+
+    /// Those for which the bucket does not answer.
+    pub(super) fn silent(clock: Arc<dyn Clock>, interval: Duration) -> Self {
+        Self::after(clock, interval.saturating_mul(12).min(SILENT_GIVEN_UP_AFTER))
+    }
+
+    fn after(clock: Arc<dyn Clock>, given_up_after: Duration) -> Self {
         Self {
             clock,
-            given_up_after: interval.min(GIVEN_UP_AFTER),
+            given_up_after,
             suspects: BTreeMap::new(),
         }
+    }
+
+    /// Whether a look at it failed.
+    pub(super) fn suspects(&self, segment: &SegmentId) -> bool {
+        self.suspects.contains_key(segment)
+    }
+
+    /// Whether it is too early to look again.
+    pub(super) fn is_resting(&self, segment: &SegmentId) -> bool {
+        let suspect = self.suspects.get(segment);
+        suspect.is_some_and(|suspect| self.clock.now().since(suspect.asked) < self.given_up_after / RESTS)
     }
 
     /// A segment is there.
@@ -78,11 +110,13 @@ impl Lost {
                         first: now,
                         last: now,
                         looks: 1,
+                        asked: now,
                     };
                     self.suspects.insert(*segment, suspect);
                 }
                 continue;
             };
+            suspect.asked = now;
             if now.since(suspect.last) >= apart {
                 suspect.last = now;
                 suspect.looks = suspect.looks.saturating_add(1);
@@ -130,7 +164,7 @@ mod tests {
     impl Looking {
         fn every(interval: Duration) -> Self {
             let hand = Arc::new(Hand::default());
-            Self(Arc::clone(&hand), Lost::new(hand, interval))
+            Self(Arc::clone(&hand), Lost::missing(hand, interval))
         }
 
         /// Whether the first segment is given up by a look so much later.
@@ -173,6 +207,23 @@ mod tests {
         assert!(!looking.fails(FORGOTTEN_AFTER.as_secs()));
         assert!(!looking.fails(200));
         assert!(looking.fails(200));
+    }
+
+    #[test]
+    fn who_does_not_answer_is_given_longer_and_left_alone_meanwhile() {
+        let hand = Arc::new(Hand::default());
+        let mut silent = Lost::silent(Arc::clone(&hand) as Arc<dyn Clock>, Duration::from_secs(3_600));
+        let (mut looks, mut given_up) = (0, false);
+        while !given_up {
+            assert!(!silent.is_resting(&segment(1)));
+            given_up = !silent.look([segment(1)].iter()).given_up.is_empty();
+            looks += 1;
+            assert!(silent.is_resting(&segment(1)) && !silent.is_resting(&segment(2)));
+            *hand.0.lock() += SILENT_GIVEN_UP_AFTER / RESTS;
+        }
+        assert_eq!((looks, hand.0.lock().as_secs()), (17, 3_600 + 225));
+        silent.was_read(&segment(1));
+        assert!(!silent.is_resting(&segment(1)));
     }
 
     #[test]

@@ -8,8 +8,9 @@
 //! without harm: it leaves at most objects that nothing refers to. An object whose registration has an unknown outcome is
 //! not deleted until that is known.
 //!
-//! What turns out damaged in memory is asked for in the bucket. Records that cannot be read there either, for minutes and
-//! from a bucket that is known to be ours, are registered as a hole: readers are told. Until then their partitions are
+//! What turns out damaged in memory is asked for in the bucket. Records that cannot be read there either, for minutes (an
+//! hour, if it does not answer for them) and from a bucket that is known to be ours, are registered as a hole: readers are
+//! told. Until then their partitions are
 //! archived up to them, and the rest goes on. Bounded: a round holds [`Upkeep::round_bytes`] in memory, and leaves others
 //! their turn ([`Pace`]) unless it is far behind.
 
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use esker_metastore::{ArchiveRequest, ArchivedPartition, Extent, JobReport, MetastoreError};
+use esker_metastore::{ArchiveRequest, ArchivedPartition, Extent, JobReport, MetastoreError, WaitingSegment};
 use esker_model::{PartitionKey, SegmentId};
 use esker_storage::StoreError;
 use esker_storage::segment::InvalidRun;
@@ -76,7 +77,8 @@ struct Round {
 pub(super) struct Archive {
     upkeep: Upkeep,
     undecided: Undecided,
-    lost: Lost,
+    missing: Lost,
+    silent: Lost,
     window: Window,
     rounds: u64,
     segments: u64,
@@ -142,7 +144,8 @@ impl Work for Archive {
 impl Archive {
     pub(super) fn new(upkeep: Upkeep) -> Self {
         Self {
-            lost: Lost::new(Arc::clone(&upkeep.seams.clock), upkeep.interval),
+            missing: Lost::missing(Arc::clone(&upkeep.seams.clock), upkeep.interval),
+            silent: Lost::silent(Arc::clone(&upkeep.seams.clock), upkeep.interval),
             window: Window::new(Arc::clone(&upkeep.seams.clock)),
             upkeep,
             undecided: Undecided::default(),
@@ -151,6 +154,15 @@ impl Archive {
             bytes: 0,
             failures: 0,
         }
+    }
+
+    /// How long the first of these has waited that can be read as far as we know: those that cannot do not set the pace.
+    fn age_ms(&self, waiting: &[WaitingSegment]) -> i64 {
+        let suspects = |segment: &&WaitingSegment| {
+            self.missing.suspects(&segment.id) || self.silent.suspects(&segment.id)
+        };
+        let first = waiting.iter().find(|segment| !suspects(segment));
+        first.or(waiting.first()).map_or(0, |first| first.age_ms)
     }
 
     /// Whether more comes than is archived at an easy pace.
@@ -171,11 +183,12 @@ impl Archive {
         let waiting = metastore
             .waiting_segments(self.window.skip(), round_bytes, ROUND_SEGMENTS_MAX)
             .await?;
-        let age_ms = waiting.first().map_or(0, |oldest| oldest.age_ms);
         let at_first = self.window.skip() == 0;
         if at_first {
-            metrics.archive.backlog_seconds.set(age_ms.max(0) / 1000);
+            let oldest = waiting.first().map_or(0, |oldest| oldest.age_ms);
+            metrics.archive.backlog_seconds.set(oldest.max(0) / 1000);
         }
+        let age_ms = self.age_ms(&waiting);
         let bytes: u64 = waiting.iter().map(|segment| segment.object_bytes).sum();
         let full = bytes >= round_bytes || waiting.len() == ROUND_SEGMENTS_MAX;
         if !self.upkeep.all_read_history() {

@@ -1,8 +1,9 @@
 //! Reading what is to be archived: from memory where it is right there, else from the bucket.
 //!
-//! What holds: every batch that is found was verified. An object that is missing or damaged is looked at in several
-//! rounds before it is given up, see [`super::lost`], and only by a bucket that showed our `cluster.json` after the look:
-//! one that is empty, or another one, makes no holes. What fails in another way is read later.
+//! What holds: every batch that is found was verified. An object that is missing or damaged, or for which the bucket does
+//! not answer, is looked at in several rounds before it is given up, see [`super::lost`], and only by a bucket that showed our
+//! `cluster.json` after the look: one that is empty, away, or another one, makes no holes. A round that finds the bucket
+//! away asks it for nothing more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,7 @@ use tracing::{debug, error, warn};
 
 use super::Archive;
 use super::gather::{self, Gathered, NoBytes};
+use super::lost::Lost;
 use crate::membership::shows_our_cluster;
 use crate::upkeep::Upkeep;
 use crate::upkeep::pace::Pace;
@@ -24,7 +26,7 @@ use crate::upkeep::pace::Pace;
 /// Objects that are read at a time.
 const READS_MAX: usize = 4;
 
-/// Segments that are missing or damaged, and how.
+/// Segments, and why they cannot be read.
 type Failed = BTreeMap<SegmentId, String>;
 
 /// A whole ingest segment.
@@ -36,13 +38,22 @@ enum Object {
     None(NoBytes),
 }
 
+/// Why an object cannot be read.
+enum Trouble {
+    /// It is missing or damaged.
+    Missing(String),
+    /// The bucket does not answer, or does not let us.
+    Silent(String),
+}
+
 /// What one round reads.
 struct Reading<'a> {
     upkeep: &'a Upkeep,
     objects: BTreeMap<SegmentId, Object>,
-    failed: Failed,
-    /// No object failed in a way that may be over soon.
-    complete: bool,
+    missing: Failed,
+    silent: Failed,
+    /// Why the bucket is asked for nothing more.
+    away: Option<String>,
 }
 
 impl Archive {
@@ -52,7 +63,7 @@ impl Archive {
         found: Vec<(PartitionKey, Extent)>,
         pace: &mut Pace,
     ) -> (Vec<Gathered>, bool) {
-        let mut reading = Reading::begin(&self.upkeep, &found, pace).await;
+        let mut reading = Reading::begin(&self.upkeep, &found, &self.silent, pace).await;
         let mut gathered = Vec::with_capacity(found.len());
         for (partition, extent) in found {
             let batches = reading.batches(&extent).await;
@@ -63,87 +74,136 @@ impl Archive {
             });
             pace.looked_through(extent.bytes).await;
         }
-        let Reading { failed, complete, .. } = reading;
-        self.doubt(&mut gathered, failed).await;
+        let Reading {
+            missing,
+            silent,
+            away,
+            ..
+        } = reading;
+        let complete = silent.is_empty() && away.is_none();
+        self.doubt(&mut gathered, &missing, &silent, away).await;
         (gathered, complete)
     }
 
     /// What could not be read now is read later, unless it is given up.
-    async fn doubt(&mut self, gathered: &mut [Gathered], failed: Failed) {
+    async fn doubt(
+        &mut self,
+        gathered: &mut [Gathered],
+        missing: &Failed,
+        silent: &Failed,
+        away: Option<String>,
+    ) {
         for one in gathered.iter().filter(|one| one.batches.is_ok()) {
-            if !failed.contains_key(&one.extent.segment) {
-                self.lost.was_read(&one.extent.segment);
+            let id = &one.extent.segment;
+            if !missing.contains_key(id) && !silent.contains_key(id) {
+                self.missing.was_read(id);
+                self.silent.was_read(id);
             }
         }
-        let Some((first, why)) = failed.first_key_value() else {
-            return;
-        };
         let mut given_up = BTreeSet::new();
-        match shows_our_cluster(&self.upkeep.member, &self.upkeep.bucket).await {
-            Ok(()) => {
-                let looked = self.lost.look(failed.keys());
-                if looked.new > 0 {
-                    warn!(
-                        segments = looked.new, segment = %first, why,
-                        "segments are missing or damaged: if they cannot be read for some minutes either, their \
-                         records are lost"
-                    );
+        if let Some((first, why)) = missing.first_key_value().or(silent.first_key_value()) {
+            let shown = match away {
+                Some(reason) => Err(reason),
+                None => shows_our_cluster(&self.upkeep.member, &self.upkeep.bucket).await,
+            };
+            match shown {
+                Ok(()) => given_up = self.look(missing, silent),
+                Err(reason) => {
+                    let segments = missing.len() + silent.len();
+                    warn!(segments, segment = %first, why, reason, "segments cannot be read, nor cluster.json");
                 }
-                given_up = looked.given_up;
-            }
-            Err(reason) => {
-                warn!(segments = failed.len(), segment = %first, why, reason, "segments cannot be read, nor cluster.json");
             }
         }
         if let Some(first) = given_up.first() {
             error!(
-                segments = given_up.len(), segment = %first, why = failed.get(first),
-                "segments stay missing or damaged: their records are lost, and consumers are told"
+                segments = given_up.len(), segment = %first, why = missing.get(first).or(silent.get(first)),
+                "segments still cannot be read: their records are lost, and consumers are told"
             );
         }
         for one in gathered {
-            if one.batches.as_ref().err() == Some(&NoBytes::Never) && !given_up.contains(&one.extent.segment)
-            {
+            if one.batches.is_err() && given_up.contains(&one.extent.segment) {
+                one.batches = Err(NoBytes::Never);
+            } else if one.batches.as_ref().err() == Some(&NoBytes::Never) {
                 one.batches = Err(NoBytes::Later);
             }
         }
+    }
+
+    /// Notes what could not be read of a bucket that is ours; returns what is given up.
+    fn look(&mut self, missing: &Failed, silent: &Failed) -> BTreeSet<SegmentId> {
+        let gone = self.missing.look(missing.keys());
+        if let (1.., Some((first, why))) = (gone.new, missing.first_key_value()) {
+            warn!(
+                segments = gone.new, segment = %first, why,
+                "segments are missing or damaged: if they cannot be read for some minutes either, their records are lost"
+            );
+        }
+        let unanswered = self.silent.look(silent.keys());
+        if let (1.., Some((first, why))) = (unanswered.new, silent.first_key_value()) {
+            warn!(
+                segments = unanswered.new, segment = %first, why,
+                "the bucket does not give these segments, although it answers: their records are archived later; if \
+                 that stays so for an hour, they are lost"
+            );
+        }
+        gone.given_up.into_iter().chain(unanswered.given_up).collect()
     }
 }
 
 impl<'a> Reading<'a> {
     /// Reads the objects that are not among the recent ones.
-    async fn begin(upkeep: &'a Upkeep, found: &[(PartitionKey, Extent)], pace: &mut Pace) -> Self {
+    async fn begin(
+        upkeep: &'a Upkeep,
+        found: &[(PartitionKey, Extent)],
+        resting: &Lost,
+        pace: &mut Pace,
+    ) -> Self {
         let mut reading = Self {
             upkeep,
             objects: BTreeMap::new(),
-            failed: Failed::new(),
-            complete: true,
+            missing: Failed::new(),
+            silent: Failed::new(),
+            away: None,
         };
         let wanted: BTreeSet<SegmentId> = found.iter().map(|(_, extent)| extent.segment).collect();
         let mut wanted: Vec<SegmentId> = wanted.into_iter().collect();
         wanted.retain(|id| !upkeep.recent.contains(id));
         for some in wanted.chunks(READS_MAX) {
             // What only archiving reads does not displace what readers want.
+            let away = reading.away.is_some();
             let read = some.iter().map(|id| async move {
                 match upkeep.cache.peek(&CacheKey::whole(*id)) {
                     Some(bytes) => Ok(Object::Kept(bytes)),
+                    None if away || resting.is_resting(id) => Ok(Object::None(NoBytes::Later)),
                     None => fetch(upkeep, id).await,
                 }
             });
             for (id, object) in some.iter().zip(join_all(read).await) {
-                reading.take(*id, object);
+                reading.take(*id, object).await;
             }
             pace.step().await;
         }
         reading
     }
 
-    fn take(&mut self, id: SegmentId, object: Result<Object, String>) {
-        let object = object.unwrap_or_else(|why| {
-            self.failed.insert(id, why);
-            Object::None(NoBytes::Never)
-        });
-        self.complete &= !matches!(object, Object::None(NoBytes::Later));
+    /// Takes an object, or why there is none. At the first for which the bucket does not answer it is asked for our
+    /// `cluster.json`.
+    async fn take(&mut self, id: SegmentId, object: Result<Object, Trouble>) {
+        let object = match object {
+            Ok(object) => object,
+            Err(Trouble::Missing(why)) => {
+                self.missing.insert(id, why);
+                Object::None(NoBytes::Never)
+            }
+            Err(Trouble::Silent(why)) => {
+                if self.silent.is_empty() && self.away.is_none() {
+                    let shown = shows_our_cluster(&self.upkeep.member, &self.upkeep.bucket).await;
+                    self.away = shown.err();
+                }
+                self.silent.insert(id, why);
+                Object::None(NoBytes::Later)
+            }
+        };
         self.objects.insert(id, object);
     }
 
@@ -167,7 +227,7 @@ impl<'a> Reading<'a> {
         }
         if !matches!(self.objects.get(&id), Some(Object::Fetched(_) | Object::None(_))) {
             let object = fetch(self.upkeep, &id).await;
-            self.take(id, object);
+            self.take(id, object).await;
         }
         let object = match self.objects.get(&id) {
             Some(Object::Fetched(object)) => object,
@@ -180,25 +240,26 @@ impl<'a> Reading<'a> {
         };
         read.map_err(|why| {
             debug!(segment = %id, why, "records cannot be archived");
-            self.failed.insert(id, why);
+            self.missing.insert(id, why);
             NoBytes::Never
         })
     }
 }
 
-/// An object of the bucket; the error says how it is missing or damaged.
-async fn fetch(upkeep: &Upkeep, id: &SegmentId) -> Result<Object, String> {
-    match upkeep.bucket.get_segment_slices(id).await {
-        Ok(object) => Ok(Object::Fetched(object)),
-        Err(err @ (StoreError::NotFound { .. } | StoreError::Corrupt { .. })) => {
-            debug!(segment = %id, %err, "records cannot be archived");
-            Err(err.to_string())
-        }
-        Err(err) => {
-            debug!(segment = %id, %err, "records are archived later");
-            Ok(Object::None(NoBytes::Later))
-        }
-    }
+/// An object of the bucket.
+async fn fetch(upkeep: &Upkeep, id: &SegmentId) -> Result<Object, Trouble> {
+    upkeep
+        .bucket
+        .get_segment_slices(id)
+        .await
+        .map(Object::Fetched)
+        .map_err(|err| {
+            debug!(segment = %id, %err, "records are not archived now");
+            match err {
+                StoreError::NotFound { .. } | StoreError::Corrupt { .. } => Trouble::Missing(err.to_string()),
+                err => Trouble::Silent(err.to_string()),
+            }
+        })
 }
 
 fn cut(object: &Slices, extent: &Extent) -> Option<Slices> {
