@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use esker_model::seams::Seams;
+use esker_storage::bucket::ChunkPlace;
 use esker_storage::metrics::Op;
 use esker_storage::segment::TAIL_BYTES;
 use esker_storage::{Bucket, BucketOptions, StoreError, StoreMetrics, cluster_file, open_with, preflight};
@@ -166,6 +167,29 @@ async fn callers_share_the_slower_pace_that_a_store_asks_for() {
         clock.now() - began
     );
     assert_eq!(stub.requests().len(), 15);
+}
+
+/// One object that MinIO cannot read is no reason to ask for others less often.
+#[tokio::test]
+async fn what_cannot_be_read_slows_nobody_down_and_is_not_asked_for_chunk_by_chunk() {
+    let (stub, _) = stub([code(503, "SlowDownRead")]).await;
+    let bucket = bucket_at(&stub.endpoint, Duration::from_millis(300));
+    let places = [0, 100, 200].map(|at| ChunkPlace {
+        range: at..at + 100,
+        crc: 0,
+    });
+    let began = bucket.seams().clock.now();
+    let read = bucket.get_chunks(&manifests::merged_id(1), &places).await;
+    assert_eq!(read.len(), 3);
+    for one in &read {
+        assert!(
+            matches!(one, Err(StoreError::Unavailable(why)) if why.contains("SlowDownRead")),
+            "{one:?}"
+        );
+    }
+    // All together, and the first.
+    assert!(bucket.seams().clock.now() - began < Duration::from_millis(800));
+    assert_eq!(bucket.metrics().requests(Op::Get, "throttled"), 0);
 }
 
 #[tokio::test]
