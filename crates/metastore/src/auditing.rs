@@ -70,6 +70,8 @@ pub enum SegmentState {
         /// So much longer than others it stays.
         kept_ms: i64,
     },
+    /// Its object was removed; its incarnation may still ask what became of it.
+    Gone,
 }
 
 /// An incarnation.

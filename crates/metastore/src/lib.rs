@@ -287,10 +287,12 @@ pub trait Retention: Send + Sync {
 #[async_trait]
 pub trait Removals: Send + Sync {
     /// Objects that were released, or tombstoned, at least `grace_ms` ago: at most `limit`, the oldest first, after
-    /// the first `skip`. They may go. Ingest segments of an incarnation that lives only if it has settled them.
+    /// the first `skip`. They may go. Tombstones of an incarnation that lives only if it has settled them: their objects
+    /// may still come.
     async fn unneeded(&self, grace_ms: i64, skip: usize, limit: usize) -> Result<Vec<ObjectId>>;
 
-    /// Forgets objects that are unneeded and gone.
+    /// Forgets objects that are unneeded and gone. Of an ingest segment that a living incarnation has not settled it is
+    /// remembered what became of it until it has.
     async fn forget_objects(&self, objects: &[ObjectId]) -> Result<()>;
 
     /// Topics that were deleted at least `grace_ms` ago, whose merged segments and manifests may be there: at most

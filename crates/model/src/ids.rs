@@ -110,6 +110,14 @@ impl ObjectId {
         }
     }
 
+    /// The cluster epoch in which it was written.
+    pub fn epoch(&self) -> ClusterEpoch {
+        match self {
+            Self::Segment(id) => id.epoch,
+            Self::Manifest(id) => id.epoch,
+        }
+    }
+
     /// Whose it is, if it belongs to one partition.
     pub fn log(&self) -> Option<LogId> {
         match self {

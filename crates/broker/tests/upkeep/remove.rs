@@ -81,9 +81,28 @@ async fn a_deleted_topic_leaves_nothing_in_the_bucket() {
     until(async || world.metastore.topics_to_empty(0, 10).await.unwrap().is_empty()).await;
     // The last ones take everything with them.
     world.metastore.delete_topics(&[kept, of("three")]).await.unwrap();
-    for prefix in ["archive", "merged", "manifest"] {
+    for prefix in ["ingest", "archive", "merged", "manifest"] {
         until(async || count(&world, prefix).await == 0).await;
     }
+}
+
+#[tokio::test]
+async fn the_last_segment_of_an_agent_that_is_quiet_goes_too() {
+    let world = World::new();
+    let busy = serving(&world, "busy").await;
+    let _upkeep = archiving(&world, "x", Duration::ZERO).await;
+    let mut client = busy.connect();
+    create_all(&mut client, FOR_EVER).await;
+    let mut records = Records::new();
+    produce(&mut client, 3, &mut records).await;
+    until_archived(&world).await;
+    until(async || count(&world, "ingest").await == 0).await;
+    // It is counted once.
+    let status = async || world.metastore.upkeep_status().await.unwrap();
+    until(async || status().await.unneeded_objects == 0).await;
+    all_is_there(&busy, &records).await;
+    produce(&mut client, 3, &mut records).await;
+    all_is_there(&busy, &records).await;
 }
 
 #[tokio::test]

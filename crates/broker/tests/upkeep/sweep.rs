@@ -23,10 +23,14 @@ async fn sweeping(world: &World, name: &str) -> Agent {
 
 /// Objects of every kind with these numbers, by one incarnation.
 fn every_kind(incarnation: IncarnationId, log: LogId, seq: u64) -> [ObjectId; 4] {
+    every_kind_in(ClusterEpoch(1), incarnation, log, seq)
+}
+
+fn every_kind_in(epoch: ClusterEpoch, incarnation: IncarnationId, log: LogId, seq: u64) -> [ObjectId; 4] {
     let segment = |kind| {
         ObjectId::Segment(SegmentId {
             kind,
-            epoch: ClusterEpoch(1),
+            epoch,
             incarnation,
             seq,
         })
@@ -37,7 +41,7 @@ fn every_kind(incarnation: IncarnationId, log: LogId, seq: u64) -> [ObjectId; 4]
         segment(SegmentKind::Merged(log)),
         ObjectId::Manifest(ManifestId {
             log,
-            epoch: ClusterEpoch(1),
+            epoch,
             incarnation,
             seq,
         }),
@@ -94,6 +98,11 @@ async fn orphans_of_those_who_do_not_live_go_whenever_they_land() {
     };
     let strange = IncarnationId(Uuid::from_u128(9));
     let logs = [log_of(&world, "one").await, nowhere];
+    // Who restored the cluster elsewhere writes in a later epoch.
+    let of_another = logs.map(|log| every_kind_in(ClusterEpoch(2), strange, log, 100));
+    for object in of_another.iter().flatten() {
+        put(&world, object).await;
+    }
     // A late put may land after any number of sweeps.
     for round in 0..3 {
         for log in logs {
@@ -105,6 +114,9 @@ async fn orphans_of_those_who_do_not_live_go_whenever_they_land() {
                 until(async || !is_there(&world, orphan).await).await;
             }
         }
+    }
+    for object in of_another.iter().flatten() {
+        assert!(is_there(&world, object).await, "{object:?}");
     }
     all_is_there(&agent, &records).await;
     all_is_there(&serving(&world, "late").await, &records).await;

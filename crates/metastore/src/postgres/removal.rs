@@ -14,7 +14,7 @@ use crate::{Removals, Result};
 impl Removals for PostgresMetastore {
     async fn unneeded(&self, grace_ms: i64, skip: usize, limit: usize) -> Result<Vec<ObjectId>> {
         let query = || {
-            sqlx::query("SELECT * FROM unneeded_v2($1, $2, $3)")
+            sqlx::query("SELECT * FROM unneeded_v3($1, $2, $3)")
                 .bind(objects::ms(grace_ms))
                 .bind(objects::limit(skip))
                 .bind(objects::limit(limit))
@@ -32,7 +32,7 @@ impl Removals for PostgresMetastore {
             objects.push(id)?;
         }
         let query = || {
-            sqlx::query("SELECT forget_objects_v1($1, $2, $3, $4, $5)")
+            sqlx::query("SELECT forget_objects_v2($1, $2, $3, $4, $5)")
                 .bind(&objects.kind)
                 .bind(&objects.incarnation)
                 .bind(&objects.seq)

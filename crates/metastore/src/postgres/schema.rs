@@ -16,9 +16,9 @@ use super::session::{self, Session};
 use crate::{MetastoreError, Result};
 
 /// The oldest schema that this program works with.
-pub const SCHEMA_NEEDED: i64 = 5;
+pub const SCHEMA_NEEDED: i64 = 6;
 /// The newest schema that this program knows.
-pub const SCHEMA_KNOWN: i64 = 5;
+pub const SCHEMA_KNOWN: i64 = 6;
 
 /// Programs that migrate at the same time wait for each other on this advisory lock ("eskermig").
 const LOCK: i64 = 0x6573_6b65_726d_6967;
@@ -178,6 +178,12 @@ const MIGRATIONS: &[Migration] = &[
             function!("report_job_v1"),
             function!("upkeep_status_v1"),
         ],
+    },
+    Migration {
+        version: 6,
+        name: "gone_objects",
+        indexes: &[("segment_gone", "segment (incarnation, seq) WHERE state = 3")],
+        parts: &[function!("unneeded_v3"), function!("forget_objects_v2")],
     },
 ];
 

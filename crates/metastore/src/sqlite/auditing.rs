@@ -6,7 +6,7 @@ use esker_model::{LogId, PartitionKey, SegmentId, SegmentKind, TopicKey};
 use rusqlite::Row;
 
 use super::SqliteMetastore;
-use super::commit::{LIVE, RELEASED, TOMBSTONE};
+use super::commit::{GONE, LIVE, RELEASED, TOMBSTONE};
 use super::database::Transaction;
 use super::extents::{self, archive_extents_sql, extents_sql};
 use super::values::{get_epoch, get_incarnation, get_topic_uuid, get_unsigned};
@@ -165,6 +165,7 @@ fn segments(tx: &Transaction<'_>, kind: SegmentKind) -> Result<Vec<SegmentConten
                 since_ms: row.get::<_, Option<i64>>(5)?.unwrap_or_default(),
                 kept_ms: row.get(6)?,
             },
+            GONE => SegmentState::Gone,
             other => {
                 return Err(MetastoreError::Corrupt(format!(
                     "segment {id} is in state {other}"

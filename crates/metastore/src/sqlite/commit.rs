@@ -23,6 +23,8 @@ const BUCKET_MS: i64 = 3_600_000;
 pub(super) const LIVE: i64 = 1;
 pub(super) const TOMBSTONE: i64 = 2;
 pub(super) const RELEASED: i64 = 3;
+/// Released, and its object is gone; its incarnation has not settled it.
+pub(super) const GONE: i64 = 4;
 
 const FLAG_TRANSACTIONAL: i64 = 1;
 

@@ -9,6 +9,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0002_names_again.sql"),
     include_str!("../../../../migrations/sqlite/0003_archive.sql"),
     include_str!("../../../../migrations/sqlite/0004_manifests.sql"),
+    include_str!("../../../../migrations/sqlite/0005_gone_objects.sql"),
 ];
 
 /// The version that all of them lead to.

@@ -1,6 +1,6 @@
 //! Objects that go: in what order, and what is forgotten when they are gone.
 //!
-//! What a living incarnation has not settled stays, because it may still ask what became of it.
+//! Of what a living incarnation has not settled the row stays, because it may still ask what became of it.
 
 use esker_model::planted::{Mistake, planted};
 use esker_model::{LogId, ManifestId, ObjectId, SegmentId, SegmentKind, TopicUuid};
@@ -57,8 +57,6 @@ pub(super) fn unneeded(
     let mut statement = tx.prepare_cached(
         "SELECT 0 AS kind, epoch, incarnation, seq, released_ms + kept_ms AS since, NULL, NULL FROM segment s
          WHERE state = 3 AND released_ms <= ?1 AND released_ms + kept_ms <= ?1
-           AND NOT EXISTS (SELECT 1 FROM agent a WHERE a.incarnation = s.incarnation AND a.state = 1
-                                                   AND a.settled_through < s.seq)
          UNION ALL
          SELECT 0, epoch, incarnation, seq, ifnull(committed_ms, 0), NULL, NULL FROM segment s
          WHERE state = 2 AND ifnull(committed_ms, 0) <= ?1
@@ -165,10 +163,18 @@ pub(super) fn forget(tx: &Transaction<'_>, objects: &[ObjectId]) -> Result<()> {
             forget_segment(tx, segment)?;
         }
     }
+    // Those that went before and are settled now.
+    tx.prepare_cached(
+        "DELETE FROM segment WHERE state = 4
+           AND NOT EXISTS (SELECT 1 FROM agent a WHERE a.incarnation = segment.incarnation AND a.state = 1
+                                                   AND a.settled_through < segment.seq)",
+    )?
+    .execute([])?;
     Ok(())
 }
 
 fn forget_segment(tx: &Transaction<'_>, segment: &SegmentId) -> Result<()> {
+    let key = params![incarnation(&segment.incarnation), int(segment.seq)?];
     let forget = if segment.kind == SegmentKind::Ingest {
         "DELETE FROM segment WHERE incarnation = ?1 AND seq = ?2 AND state IN (2, 3)
            AND NOT EXISTS (SELECT 1 FROM agent a WHERE a.incarnation = segment.incarnation AND a.state = 1
@@ -176,8 +182,11 @@ fn forget_segment(tx: &Transaction<'_>, segment: &SegmentId) -> Result<()> {
     } else {
         "DELETE FROM archive_segment WHERE incarnation = ?1 AND seq = ?2 AND state = 3"
     };
-    tx.prepare_cached(forget)?
-        .execute(params![incarnation(&segment.incarnation), int(segment.seq)?])?;
+    let forgotten = tx.prepare_cached(forget)?.execute(key)?;
+    if forgotten == 0 && segment.kind == SegmentKind::Ingest {
+        tx.prepare_cached("UPDATE segment SET state = 4 WHERE incarnation = ?1 AND seq = ?2 AND state = 3")?
+            .execute(key)?;
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use esker_model::IncarnationId;
 use esker_model::planted::{Mistake, planted};
 use rusqlite::params;
 
-use super::commit::{LIVE, RELEASED, TOMBSTONE};
+use super::commit::{GONE, LIVE, RELEASED, TOMBSTONE};
 use super::database::Transaction;
 use super::values::{incarnation, int};
 use super::{agents, codec};
@@ -39,7 +39,7 @@ fn settle_one(tx: &Transaction<'_>, id: IncarnationId, epoch: i32, seq: u64) -> 
         })?;
     match (state, reply) {
         (TOMBSTONE, _) => Ok(Settled::Tombstoned),
-        (LIVE | RELEASED, Some(reply)) => Ok(Settled::Committed(SegmentReply {
+        (LIVE | RELEASED | GONE, Some(reply)) => Ok(Settled::Committed(SegmentReply {
             seq,
             runs: codec::decode_reply(&reply)?,
         })),

@@ -27,7 +27,9 @@ async fn settle_all(world: &World, writer: &Writer, through: &SegmentId) {
         ..writer.request(vec![vec![]])
     };
     let reply = world.store.commit(request).await.unwrap();
-    assert!(release(world, ingest_segment(writer, reply.segments[0].seq)).await);
+    let carrier = ingest_segment(writer, reply.segments[0].seq);
+    assert!(release(world, carrier).await);
+    forget(world, &[carrier]).await;
 }
 
 async fn waiting(world: &World, bytes_max: u64, segments_max: usize) -> Vec<SegmentId> {
@@ -212,7 +214,7 @@ pub async fn released_segments_wait_for_their_grace(world: &World) {
     assert_eq!(world.store.unneeded(50, 0, 10).await.unwrap(), objects(&segments));
 }
 
-pub async fn a_living_incarnation_keeps_what_it_has_not_settled(world: &World) {
+pub async fn a_living_incarnation_may_ask_for_what_it_has_not_settled(world: &World) {
     let (a, b) = (world.writer("a").await, world.writer("b").await);
     let partition = world.partition().await;
     let mut segments = Vec::new();
@@ -224,27 +226,37 @@ pub async fn a_living_incarnation_keeps_what_it_has_not_settled(world: &World) {
         assert!(release(world, *segment).await);
         world.pass(5).await;
     }
-    assert_eq!(unneeded(world).await, []);
+    // Their objects go, whether they are settled or not.
+    assert_eq!(unneeded(world).await, segments);
+    forget(world, &segments[..2]).await;
+    assert_eq!(unneeded(world).await, segments[2..]);
+    assert_eq!(world.store.upkeep_status().await.unwrap().unneeded_objects, 1);
+    let is_known = async |segment: &SegmentId| {
+        let settled = world
+            .store
+            .settle(segment.incarnation, &[segment.seq])
+            .await
+            .unwrap();
+        matches!(&settled[..], [Settled::Committed(_)])
+    };
+    assert!(is_known(&segments[0]).await && is_known(&segments[1]).await);
+    assert!(release(world, segments[0]).await);
+    let late = async |segment: &SegmentId| {
+        let mut late = a.request(vec![vec![plain(partition, &[1])]]);
+        late.segments[0].seq = segment.seq;
+        world.store.commit(late).await
+    };
+    assert_eq!(late(&segments[0]).await, Err(MetastoreError::AlreadySettled));
+    // One is settled, and its row goes with a later call; it stays refused.
     settle_all(world, &a, &segments[0]).await;
-    assert_eq!(unneeded(world).await, segments[..1]);
-    // Registering again does not take that back.
-    let again = crate::world::registration("a", a.incarnation);
-    world.store.register(&again).await.unwrap();
-    assert_eq!(unneeded(world).await, segments[..1]);
+    forget(world, &[]).await;
+    assert!(!is_known(&segments[0]).await && is_known(&segments[1]).await);
+    for segment in &segments[..2] {
+        assert_eq!(late(segment).await, Err(MetastoreError::AlreadySettled));
+    }
     world.store.leave(a.incarnation).await.unwrap();
-    let left: Vec<_> = unneeded(world)
-        .await
-        .into_iter()
-        .filter(|id| segments.contains(id))
-        .collect();
-    assert_eq!(left, segments[..2]);
-    world.writer("b").await;
-    let left: Vec<_> = unneeded(world)
-        .await
-        .into_iter()
-        .filter(|id| segments.contains(id))
-        .collect();
-    assert_eq!(left, segments);
+    forget(world, &[]).await;
+    assert_eq!(world.store.upkeep_status().await.unwrap().unneeded_objects, 2);
 }
 
 pub async fn what_is_forgotten_is_not_unneeded_any_more(world: &World) {
@@ -284,6 +296,7 @@ pub async fn an_archive_segment_goes_with_the_last_of_its_topics(world: &World) 
     let request = request(&writer, moved);
     assert_eq!(world.store.archive(&request).await, Ok(vec![true; 3]));
     assert!(release(world, ingest).await);
+    forget(world, &[ingest]).await;
     world.store.delete_topics(&[one.uuid]).await.unwrap();
     assert_eq!(world.store.release(&[shared, alone]).await, Ok(vec![false, true]));
     assert_eq!(unneeded(world).await, [alone]);
@@ -291,7 +304,7 @@ pub async fn an_archive_segment_goes_with_the_last_of_its_topics(world: &World) 
     world.store.delete_topics(&[two.uuid]).await.unwrap();
     assert_eq!(unneeded(world).await, [alone, shared]);
     assert_eq!(world.store.unneeded(LONG_MS, 0, 10).await, Ok(vec![]));
-    forget(world, &[alone, ingest]).await;
+    forget(world, &[alone]).await;
     assert_eq!(unneeded(world).await, [shared]);
     // A topic of the name begins anew.
     let again = world.topic("one", 1).await;

@@ -21,7 +21,7 @@ use super::{Found, Look, Quiet};
 pub(super) fn removable(contents: &Contents) -> BTreeSet<SegmentId> {
     let incarnations = Incarnations::new(contents);
     let may_go = |segment: &&SegmentContents| match segment.state {
-        SegmentState::Live { .. } => false,
+        SegmentState::Live { .. } | SegmentState::Gone => false,
         // It may still ask what became of it.
         _ if incarnations.has_not_settled(&ObjectId::Segment(segment.id)) => false,
         SegmentState::Tombstone { .. } => true,

@@ -182,12 +182,13 @@ impl Sweep {
         let objects = page.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.listed += objects.len() as u64;
         self.upkeep.metrics.sweep.listed.inc_by(objects.len() as u64);
-        Ok(Some(
-            objects
-                .iter()
-                .filter_map(|object| keys::parse_key(&object.key))
-                .collect(),
-        ))
+        // What a restored cluster wrote in a later epoch is not ours to judge.
+        let epoch = self.upkeep.member.epoch();
+        let known = objects
+            .iter()
+            .filter_map(|object| keys::parse_key(&object.key))
+            .filter(|id| id.epoch() <= epoch);
+        Ok(Some(known.collect()))
     }
 
     async fn delete(&mut self, orphans: &[ObjectId]) -> Result<(), SweepError> {

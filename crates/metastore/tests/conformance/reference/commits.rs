@@ -39,6 +39,7 @@ impl Commits for Reference {
                 reply: Some(reply.clone()),
                 released_ms: None,
                 kept_ms: 0,
+                gone: false,
             };
             state.segments.insert(key(segment), row);
             segments.push(reply);
@@ -66,6 +67,7 @@ impl Commits for Reference {
             reply: None,
             released_ms: None,
             kept_ms: 0,
+            gone: false,
         };
         let settle = |seq: &u64| {
             let row = state.segments.entry((incarnation, *seq));

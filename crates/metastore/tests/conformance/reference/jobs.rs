@@ -64,7 +64,7 @@ impl Jobs for Reference {
         let going = state
             .segments
             .values()
-            .filter(|row| row.reply.is_none() || row.released_ms.is_some());
+            .filter(|row| row.reply.is_none() || (row.released_ms.is_some() && !row.gone));
         let manifests: Vec<_> = state
             .logs
             .values()

@@ -106,6 +106,8 @@ struct SegmentRow {
     released_ms: Option<i64>,
     /// How much longer it is kept.
     kept_ms: i64,
+    /// Its object was removed.
+    gone: bool,
 }
 
 #[derive(Clone)]

@@ -10,9 +10,10 @@ impl Removals for Reference {
     async fn unneeded(&self, grace_ms: i64, skip: usize, limit: usize) -> Result<Vec<ObjectId>> {
         let before = self.now_ms() - grace_ms;
         let state = self.state();
-        let ingest = state.segments.iter().filter(|(key, _)| state.is_settled(key));
+        let ingest = state.segments.iter().filter(|(_, row)| !row.gone);
         let ingest = ingest.filter_map(|(key, row)| {
             let since = match (&row.reply, row.released_ms) {
+                (None, _) if !state.is_settled(key) => return None,
                 (None, _) => row.committed_ms,
                 (Some(_), released_ms) => released_ms? + row.kept_ms,
             };
@@ -48,6 +49,15 @@ impl Removals for Reference {
                 state.forget_segment(segment);
             }
         }
+        let settled = |state: &State, key: &_| state.is_settled(key);
+        let gone = state.segments.iter().filter(|(_, row)| row.gone);
+        let gone: Vec<_> = gone
+            .map(|(key, _)| *key)
+            .filter(|key| settled(&state, key))
+            .collect();
+        for key in gone {
+            state.segments.remove(&key);
+        }
         Ok(())
     }
 
@@ -81,6 +91,8 @@ impl State {
         } else if self.is_settled(&key) {
             self.segments
                 .retain(|other, row| *other != key || (row.reply.is_some() && row.released_ms.is_none()));
+        } else if let Some(row) = self.segments.get_mut(&key) {
+            row.gone |= row.released_ms.is_some();
         }
     }
 }
