@@ -137,7 +137,7 @@ pub trait Agents: Send + Sync {
     /// Registers a new incarnation under a node name and fences the name's earlier ones.
     async fn register(&self, registration: &Registration) -> Result<Registered>;
 
-    /// Renews a registration and says who else is alive. `Fenced` if this incarnation is not any more.
+    /// Renews a registration and says who else is alive, and what time it is. `Fenced` if this incarnation is not any more.
     async fn heartbeat(&self, incarnation: IncarnationId, liveness_ms: i64) -> Result<Heartbeat>;
 
     /// Fences those of the incarnations whose last heartbeat is older than `liveness_ms`, checked

@@ -37,7 +37,7 @@ impl Agents for PostgresMetastore {
 
     async fn heartbeat(&self, incarnation: IncarnationId, liveness_ms: i64) -> Result<Heartbeat> {
         let query = || {
-            sqlx::query("SELECT * FROM heartbeat_v1($1, $2)")
+            sqlx::query("SELECT * FROM heartbeat_v2($1, $2)")
                 .bind(incarnation.0)
                 .bind(liveness_ms)
         };
@@ -53,6 +53,7 @@ impl Agents for PostgresMetastore {
             expired: Vec::new(),
             catalog_version: first.try_get("o_catalog_version")?,
             epoch: ClusterEpoch(first.try_get("o_epoch")?),
+            now_ms: first.try_get("o_now_ms")?,
         };
         for row in &rows {
             if row.try_get("o_expired")? {

@@ -16,9 +16,9 @@ use super::session::{self, Session};
 use crate::{MetastoreError, Result};
 
 /// The oldest schema that this program works with.
-pub const SCHEMA_NEEDED: i64 = 6;
+pub const SCHEMA_NEEDED: i64 = 7;
 /// The newest schema that this program knows.
-pub const SCHEMA_KNOWN: i64 = 6;
+pub const SCHEMA_KNOWN: i64 = 7;
 
 /// Programs that migrate at the same time wait for each other on this advisory lock ("eskermig").
 const LOCK: i64 = 0x6573_6b65_726d_6967;
@@ -184,6 +184,13 @@ const MIGRATIONS: &[Migration] = &[
         name: "gone_objects",
         indexes: &[("segment_gone", "segment (incarnation, seq) WHERE state = 3")],
         parts: &[function!("unneeded_v3"), function!("forget_objects_v2")],
+    },
+    // Version 1 stays: agents of the release before call it.
+    Migration {
+        version: 7,
+        name: "clock",
+        indexes: &[],
+        parts: &[function!("heartbeat_v2")],
     },
 ];
 

@@ -110,6 +110,7 @@ pub(super) fn heartbeat(tx: &Transaction<'_>, id: IncarnationId, liveness_ms: i6
         expired: Vec::new(),
         catalog_version: topics::version(tx)?,
         epoch: cluster::epoch(tx)?,
+        now_ms: tx.now_ms,
     };
     let mut statement = tx.prepare_cached(
         "SELECT a.node_id, n.name, a.incarnation, a.profile, a.heartbeat_ms

@@ -82,4 +82,7 @@ pub struct Heartbeat {
     pub catalog_version: i64,
     /// The metastore's cluster epoch.
     pub epoch: ClusterEpoch,
+    /// What the metastore's clock showed while it answered: milliseconds since 1970-01-01 UTC. Everything that
+    /// expires goes by this clock.
+    pub now_ms: i64,
 }

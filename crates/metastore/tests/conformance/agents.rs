@@ -131,6 +131,21 @@ pub async fn a_heartbeat_tells_who_is_alive(world: &World) {
     assert_eq!(stranger, Err(MetastoreError::Fenced));
 }
 
+pub async fn a_heartbeat_tells_the_time(world: &World) {
+    let a = world.writer("a").await;
+    for _ in 0..3 {
+        let before_ms = world.now_ms();
+        let heartbeat = world.store.heartbeat(a.incarnation, LONG_MS).await.unwrap();
+        let after_ms = world.now_ms();
+        assert!(
+            (before_ms..=after_ms).contains(&heartbeat.now_ms),
+            "{before_ms} <= {} <= {after_ms}",
+            heartbeat.now_ms
+        );
+        world.pass(30).await;
+    }
+}
+
 fn lives(heartbeat: &Heartbeat) -> Vec<IncarnationId> {
     heartbeat.live.iter().map(|agent| agent.incarnation).collect()
 }

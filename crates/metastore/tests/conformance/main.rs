@@ -6,6 +6,7 @@
 //! What a seam's documentation leaves open is settled here:
 //! - epoch before fence: a caller of another epoch hears `WrongEpoch`, fenced or not;
 //! - an incarnation that never registered is `Fenced`;
+//! - the time that a heartbeat tells lies between its beginning and its end, on the store's clock;
 //! - a run for a partition that does not exist is refused with one piece over all its batches;
 //! - `CreateTopics` repeated with the same uuid and name finds its topic, as after an unknown outcome;
 //! - `fence_expired` names those of the list that are not live any more, in order, whoever ended them;
@@ -202,6 +203,7 @@ conformance! {
         a_fenced_incarnation_does_not_come_back,
         registering_needs_the_epoch,
         a_heartbeat_tells_who_is_alive,
+        a_heartbeat_tells_the_time,
         silence_expires_and_is_fenced,
         a_heartbeat_keeps_alive,
         leaving_ends_a_life;

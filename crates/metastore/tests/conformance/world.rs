@@ -8,7 +8,7 @@ use std::time::Duration;
 use esker_metastore::postgres::{self, PostgresConfig, PostgresMetastore};
 use esker_metastore::sqlite::SqliteMetastore;
 use esker_metastore::*;
-use esker_model::seams::{Clock, Instant};
+use esker_model::seams::{Clock, Instant, SystemClock};
 use esker_model::sequence::Piece;
 use esker_model::{ClusterEpoch, ClusterId, IncarnationId, PartitionKey, TopicUuid};
 use uuid::Uuid;
@@ -88,6 +88,15 @@ impl World {
         match &self.clock {
             Some(clock) => clock.advance(ms),
             None => tokio::time::sleep(Duration::from_millis(ms as u64)).await,
+        }
+    }
+
+    /// What the store's clock shows.
+    pub fn now_ms(&self) -> i64 {
+        match &self.clock {
+            Some(clock) => clock.wall_ms(),
+            // Postgres runs on this machine: its clock is the machine's.
+            None => SystemClock::new().wall_ms(),
         }
     }
 

@@ -1,12 +1,12 @@
 //! Migrations: repeatable, side by side, and checked at every connection.
 
 use esker_metastore::postgres::{self, PostgresMetastore, SCHEMA_KNOWN, SCHEMA_NEEDED};
-use esker_metastore::{Commits, MetastoreError, Reads, Removals, Sweeps, Topics};
+use esker_metastore::{Agents, Commits, MetastoreError, Reads, Removals, Sweeps, Topics};
 use esker_model::{ClusterEpoch, LogId, PartitionKey, TopicUuid};
 use sqlx::Row;
 use uuid::Uuid;
 
-use crate::{admin, agent, commit, config, execute, server};
+use crate::{INCARNATION, admin, agent, commit, config, execute, server};
 
 #[tokio::test]
 async fn an_empty_database_needs_a_migration() {
@@ -53,6 +53,21 @@ async fn repeating_a_migration_beside_an_agent_changes_nothing() {
 }
 
 /// Functions that the release before calls, on the schema of this one.
+#[tokio::test]
+async fn agents_of_the_release_before_go_on_living() {
+    let Some(url) = server::start_or_reuse() else {
+        return;
+    };
+    let (store, _) = agent(&url).await;
+    let mut admin = admin(&url).await;
+    let theirs = sqlx::query("SELECT * FROM heartbeat_v1($1, 6000)").bind(INCARNATION.0);
+    let theirs = theirs.fetch_one(&mut admin).await.unwrap();
+    let ours = store.heartbeat(INCARNATION, 6_000).await.unwrap();
+    assert_eq!(theirs.get::<Uuid, _>("o_incarnation"), INCARNATION.0);
+    assert_eq!(theirs.get::<i64, _>("o_catalog_version"), ours.catalog_version);
+    assert!(!theirs.get::<bool, _>("o_expired"));
+}
+
 #[tokio::test]
 async fn agents_of_the_release_before_go_on_creating() {
     let Some(url) = server::start_or_reuse() else {

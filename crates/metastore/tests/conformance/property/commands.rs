@@ -126,7 +126,11 @@ impl Command {
                 Reply::ForgetIdleProducers(store.forget_idle_producers(*idle_ms, 1_000_000).await)
             }
             Self::Register(registration) => Reply::Register(store.register(registration).await),
-            Self::Heartbeat(id, liveness_ms) => Reply::Heartbeat(store.heartbeat(*id, *liveness_ms).await),
+            // What time it is, each store says by its own clock.
+            Self::Heartbeat(id, liveness_ms) => {
+                let heartbeat = store.heartbeat(*id, *liveness_ms).await;
+                Reply::Heartbeat(heartbeat.map(|told| Heartbeat { now_ms: 0, ..told }))
+            }
             Self::FenceExpired(ids, liveness_ms) => {
                 Reply::FenceExpired(store.fence_expired(ids, *liveness_ms).await)
             }

@@ -70,6 +70,7 @@ impl Agents for Reference {
             expired: expired.into_iter().map(|(incarnation, _)| *incarnation).collect(),
             catalog_version: state.catalog_version,
             epoch: EPOCH,
+            now_ms,
         })
     }
 
