@@ -12,17 +12,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use esker_metastore::{Metastore, MetastoreError};
+use esker_metastore::{Heartbeat, Metastore, MetastoreError};
 use esker_model::IncarnationId;
 use esker_model::limits::{HEARTBEAT_INTERVAL, LIVENESS_TIMEOUT};
 use esker_model::seams::{Instant, Seams, Signal};
 use tracing::{info, warn};
 
-use super::{Membership, OWN_TIMER, StopReason};
+use super::metastore_time::HEARTBEAT_PATIENCE;
+use super::{Membership, MetastoreTime, StopReason};
+use crate::throttled_log::ThrottledLog;
 use crate::topics::Catalog;
 
 /// Heartbeats further apart than this do not show that the metastore could be reached in between.
 const CONTACT_GAP: Duration = HEARTBEAT_INTERVAL.saturating_mul(2);
+
+/// How often it is said that the wall clock is off.
+const WALL_CLOCK_TOLD_EVERY: Duration = Duration::from_secs(3600);
 
 /// What the last heartbeat told to do.
 #[derive(Clone, Default)]
@@ -70,10 +75,14 @@ pub(super) async fn beat(
     let fence = fence_silent(Arc::clone(&member), Arc::clone(&metastore), Arc::clone(&to_do));
     seams.spawner.spawn("fence", Box::pin(fence));
     let mut contact = Contact::at(seams.clock.now());
+    let wall_clock = ThrottledLog::new(Arc::clone(&seams.clock), WALL_CLOCK_TOLD_EVERY);
     let mut failing = false;
     loop {
         match once(&member, metastore.as_ref(), &seams).await {
             Ok(mut told) => {
+                if let Some(off) = member.judge_wall_clock() {
+                    wall_clock.tell(|_| warn!("{off}"));
+                }
                 if !contact.is_long(seams.clock.now()) {
                     told.silent.clear();
                 }
@@ -103,15 +112,34 @@ pub(super) async fn beat(
     }
 }
 
-/// One heartbeat. Also sent once before an agent says that it is ready.
-pub(super) async fn once(
-    member: &Membership,
+/// One heartbeat.
+async fn once(member: &Membership, metastore: &dyn Metastore, seams: &Seams) -> Result<ToDo, MetastoreError> {
+    let (time, beat) = send(member.incarnation(), metastore, seams).await?;
+    heed(member, time, beat)
+}
+
+/// Sends a heartbeat. The first one makes a member of an incarnation.
+pub(super) async fn send(
+    incarnation: IncarnationId,
     metastore: &dyn Metastore,
     seams: &Seams,
-) -> Result<ToDo, MetastoreError> {
+) -> Result<(MetastoreTime, Heartbeat), MetastoreError> {
     let liveness_ms = LIVENESS_TIMEOUT.as_millis() as i64;
-    let began = seams.clock.now();
-    let beat = in_time(metastore.heartbeat(member.incarnation(), liveness_ms)).await?;
+    let sent = seams.clock.now();
+    let beat = in_time(metastore.heartbeat(incarnation, liveness_ms)).await?;
+    let time = MetastoreTime {
+        sent,
+        told_ms: beat.now_ms,
+    };
+    Ok((time, beat))
+}
+
+/// Takes what a heartbeat tells.
+pub(super) fn heed(
+    member: &Membership,
+    time: MetastoreTime,
+    beat: Heartbeat,
+) -> Result<ToDo, MetastoreError> {
     if beat.epoch > member.epoch() {
         member.stop(StopReason::HigherEpoch { found: beat.epoch.0 });
         return Ok(ToDo::default());
@@ -123,7 +151,7 @@ pub(super) async fn once(
             found: beat.epoch.0,
         });
     }
-    member.renew(began, beat.live);
+    member.renew(time, beat.live);
     Ok(ToDo {
         catalog_version: beat.catalog_version,
         silent: beat.expired,
@@ -188,7 +216,7 @@ async fn next(member: &Membership, to_do: &Signal<ToDo>, seen: &mut u64) -> Opti
 /// The answer, if it comes while there is time for another attempt.
 async fn in_time<T>(call: impl Future<Output = Result<T, MetastoreError>>) -> Result<T, MetastoreError> {
     let silent = || MetastoreError::Unavailable("no answer in time".to_owned());
-    tokio::time::timeout(OWN_TIMER / 2, call)
+    tokio::time::timeout(HEARTBEAT_PATIENCE, call)
         .await
         .unwrap_or_else(|_| Err(silent()))
 }

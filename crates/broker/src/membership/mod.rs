@@ -5,9 +5,13 @@
 //! ListOffsets, no OFFSET_OUT_OF_RANGE). The first two end it for good. The own timer counts from the
 //! moment a heartbeat was *sent*, and passes one heartbeat before the peers' timer by the database's clock
 //! can: the two clocks may drift by that much before a fenced agent speaks as if it were current.
+//!
+//! What time it is, the metastore says with every heartbeat. There is no member before the first one, so every member
+//! knows.
 
 mod gate;
 mod heartbeat;
+mod metastore_time;
 mod start;
 
 #[cfg(test)]
@@ -18,12 +22,13 @@ use std::time::Duration;
 
 use esker_metastore::Agent;
 use esker_model::limits::{HEARTBEAT_INTERVAL, LIVENESS_TIMEOUT};
-use esker_model::seams::{Clock, Instant, Signal};
+use esker_model::seams::{Clock, Signal};
 use esker_model::{ClusterEpoch, ClusterId, IncarnationId, NodeId};
 use parking_lot::RwLock;
 
 pub(crate) use gate::shows_our_cluster;
 pub use gate::{EpochGate, GateClosed};
+pub use metastore_time::MetastoreTime;
 pub use start::{Identity, StartError, join};
 
 /// How long an incarnation is current without a heartbeat that succeeded.
@@ -50,19 +55,20 @@ pub struct Membership {
     me: Agent,
     clock: Arc<dyn Clock>,
     live: RwLock<Arc<Vec<Agent>>>,
-    renewed: RwLock<Instant>,
+    /// Of the last heartbeat that succeeded.
+    time: RwLock<MetastoreTime>,
     stopped: Signal<Option<StopReason>>,
 }
 
 impl Membership {
-    /// A member that registered just now.
-    pub fn new(identity: Identity, me: Agent, clock: Arc<dyn Clock>, registered: Instant) -> Self {
+    /// A member whose first heartbeat was answered just now.
+    pub fn new(identity: Identity, me: Agent, clock: Arc<dyn Clock>, time: MetastoreTime) -> Self {
         Self {
             identity,
             live: RwLock::new(Arc::new(vec![me.clone()])),
             me,
             clock,
-            renewed: RwLock::new(registered),
+            time: RwLock::new(time),
             stopped: Signal::new(None),
         }
     }
@@ -94,7 +100,19 @@ impl Membership {
 
     /// Whether this incarnation may give answers that must be current.
     pub fn is_current(&self) -> bool {
-        self.stopped.look(Option::is_none) && self.clock.now() - *self.renewed.read() < OWN_TIMER
+        self.stopped.look(Option::is_none) && self.clock.now() - self.time.read().sent < OWN_TIMER
+    }
+
+    /// What the metastore's clock shows: milliseconds since 1970-01-01 UTC, a round trip too many at most.
+    pub fn now_ms(&self) -> i64 {
+        let time = *self.time.read();
+        time.at(self.clock.now())
+    }
+
+    /// What is to be said of this agent's wall clock, if it is off.
+    fn judge_wall_clock(&self) -> Option<String> {
+        let time = *self.time.read();
+        time.judge_wall_clock(self.clock.now(), self.clock.wall_ms())
     }
 
     /// Ends this incarnation. The first reason stands.
@@ -119,9 +137,9 @@ impl Membership {
         self.stopped().unwrap_or(StopReason::Drained)
     }
 
-    /// A heartbeat that began at `began` succeeded.
-    fn renew(&self, began: Instant, mut live: Vec<Agent>) {
-        *self.renewed.write() = began;
+    /// A heartbeat succeeded.
+    fn renew(&self, time: MetastoreTime, mut live: Vec<Agent>) {
+        *self.time.write() = time;
         // The metastore counts by its own clock; to its clients this agent is there as long as it answers.
         if let Err(at) = live.binary_search_by_key(&self.me.node_id, |agent| agent.node_id) {
             live.insert(at, self.me.clone());

@@ -68,7 +68,6 @@ pub async fn join(
 ) -> Result<(Arc<Membership>, Arc<EpochGate>), StartError> {
     let (file, confirmed) = prove_identity(config, metastore.as_ref(), &bucket, seams).await?;
     let incarnation = IncarnationId(seams.rng.uuid());
-    let registered_at = seams.clock.now();
     let profile = profile(config);
     let registered = metastore
         .register(&Registration {
@@ -93,14 +92,10 @@ pub async fn join(
         incarnation,
         profile,
     };
-    let member = Arc::new(Membership::new(
-        identity,
-        me,
-        Arc::clone(&seams.clock),
-        registered_at,
-    ));
+    let (time, first) = heartbeat::send(incarnation, metastore.as_ref(), seams).await?;
+    let member = Arc::new(Membership::new(identity, me, Arc::clone(&seams.clock), time));
+    heartbeat::heed(&member, time, first)?;
     let gate = Arc::new(EpochGate::new(Arc::clone(&seams.clock), confirmed));
-    heartbeat::once(&member, metastore.as_ref(), seams).await?;
     let beat = heartbeat::beat(
         Arc::clone(&member),
         metastore,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use esker_metastore::{Agent, AgentProfile};
 use esker_model::limits::EPOCH_GATE;
-use esker_model::seams::{Clock, SystemClock};
+use esker_model::seams::{Clock, Instant, SystemClock};
 use esker_model::{ClusterEpoch, ClusterId, IncarnationId, NodeId};
 use uuid::Uuid;
 
@@ -36,7 +36,14 @@ fn member(clock: &Arc<dyn Clock>) -> Membership {
         incarnation: agent(5).incarnation,
         node_id: NodeId(5),
     };
-    Membership::new(identity, agent(5), Arc::clone(clock), clock.now())
+    Membership::new(identity, agent(5), Arc::clone(clock), told(clock.now(), NOON_MS))
+}
+
+/// What a metastore told that is somewhere in November 2023.
+const NOON_MS: i64 = 1_700_000_000_000;
+
+fn told(sent: Instant, told_ms: i64) -> MetastoreTime {
+    MetastoreTime { sent, told_ms }
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,13 +107,47 @@ async fn a_member_is_current_for_its_own_timer_from_the_sending_of_a_heartbeat()
     let member = member(&clock);
     let sent = clock.now();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    member.renew(sent, vec![agent(5)]);
+    member.renew(told(sent, NOON_MS), vec![agent(5)]);
     tokio::time::sleep(OWN_TIMER - Duration::from_millis(2001)).await;
     assert!(member.is_current());
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert!(!member.is_current());
-    member.renew(clock.now(), vec![agent(5)]);
+    member.renew(told(clock.now(), NOON_MS), vec![agent(5)]);
     assert!(member.is_current());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_metastores_time_counts_from_the_sending_of_a_heartbeat() {
+    let clock = clock();
+    let member = member(&clock);
+    assert_eq!(member.now_ms(), NOON_MS);
+    // Nothing is heard of the metastore for long.
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(member.now_ms(), NOON_MS + 3_600_000);
+    let sent = clock.now();
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    // It answered at some time between the two: never behind it, and ahead by the round trip at most.
+    member.renew(told(sent, NOON_MS + 3_600_300), vec![agent(5)]);
+    assert_eq!(member.now_ms(), NOON_MS + 3_601_100);
+    // Its clock was set back.
+    member.renew(told(clock.now(), NOON_MS), vec![agent(5)]);
+    tokio::time::sleep(Duration::from_millis(7)).await;
+    assert_eq!(member.now_ms(), NOON_MS + 7);
+}
+
+#[test]
+fn a_wall_clock_that_is_off_is_told_of() {
+    let second = |n| Instant(Duration::from_secs(n));
+    let time = told(second(10), NOON_MS);
+    let judge = |wall_ms| time.judge_wall_clock(second(12), wall_ms);
+    let now_ms = NOON_MS + 2_000;
+    for right in [0, 5_000, -5_000] {
+        assert_eq!(judge(now_ms + right), None);
+    }
+    let behind = judge(now_ms - 7_200_000).unwrap();
+    assert!(behind.contains("7200 s behind the metastore's"), "{behind}");
+    let ahead = judge(now_ms + 5_001).unwrap();
+    assert!(ahead.contains("5 s ahead of the metastore's"), "{ahead}");
 }
 
 #[tokio::test]
@@ -121,9 +162,9 @@ async fn a_member_is_always_in_its_own_list_in_order() {
             .collect::<Vec<_>>()
     };
     assert_eq!(ids(&member), [5]);
-    member.renew(clock.now(), vec![agent(1), agent(9)]);
+    member.renew(told(clock.now(), NOON_MS), vec![agent(1), agent(9)]);
     assert_eq!(ids(&member), [1, 5, 9]);
-    member.renew(clock.now(), vec![agent(1), agent(5)]);
+    member.renew(told(clock.now(), NOON_MS), vec![agent(1), agent(5)]);
     assert_eq!(ids(&member), [1, 5]);
 }
 

@@ -63,7 +63,7 @@ pub(crate) async fn accept(
         acks: request.acks,
         has_transactional_id: request.transactional_id.is_some(),
         internal_allowed: &*context.client_id == "__admin_client",
-        now_ms: broker.seams.clock.wall_ms(),
+        now_ms: broker.member.now_ms(),
         opened_bytes_max: broker.budget.opened_bytes_max,
     };
     // An answer given at the limit may come from a commit that was already under way.

@@ -53,6 +53,7 @@ pub(super) struct Terms {
     pub has_transactional_id: bool,
     /// The client is Kafka's own administration, which may write to internal topics.
     pub internal_allowed: bool,
+    /// By the metastore's clock.
     pub now_ms: i64,
     /// Bytes that a batch may become when it is opened.
     pub opened_bytes_max: usize,

@@ -1,5 +1,5 @@
-//! Time. Durations are measured with [`Clock::now`]; [`Clock::wall_ms`] is for record timestamps and
-//! people only: nothing is ordered or expired by an agent's wall clock.
+//! Time. Durations are measured with [`Clock::now`]; [`Clock::wall_ms`] is for the records of clients,
+//! for an embedded metastore's clock and for people: an agent orders, stamps and expires nothing by its wall clock.
 
 use std::ops::Sub;
 use std::sync::atomic::{AtomicU64, Ordering};

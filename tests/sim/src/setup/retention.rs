@@ -1,8 +1,8 @@
 //! Who may remove what: topics that do not keep everything, somebody who deletes records, and somebody who alters
 //! what topics have to keep.
 //!
-//! Records carry timestamps that lie [`AGE_MS`] in the past when they are made, because agents whose clocks are wrong
-//! must not take them for future ones. So a topic that keeps records for a second has a `retention.ms` that is larger
+//! Records carry timestamps that lie [`AGE_MS`] in the past when they are made: so far that no clock in the world calls
+//! them future ones. So a topic that keeps records for a second has a `retention.ms` that is larger
 //! by that.
 
 use std::time::Duration;
