@@ -183,7 +183,11 @@ const MIGRATIONS: &[Migration] = &[
         version: 6,
         name: "gone_objects",
         indexes: &[("segment_gone", "segment (incarnation, seq) WHERE state = 3")],
-        parts: &[function!("unneeded_v3"), function!("forget_objects_v2")],
+        parts: &[
+            function!("unneeded_v3"),
+            function!("forget_objects_v2"),
+            function!("swept_v2"),
+        ],
     },
     // Version 1 stays: agents of the release before call it.
     Migration {

@@ -85,7 +85,7 @@ impl Sweeps for PostgresMetastore {
 
     async fn swept(&self, incarnations: &[IncarnationId]) -> Result<u64> {
         let swept = ids(incarnations);
-        let query = || sqlx::query("SELECT swept_v1($1)").bind(&swept);
+        let query = || sqlx::query("SELECT swept_v2($1)").bind(&swept);
         let row = self
             .session
             .row(&self.general, "swept", Effect::Writes, query)

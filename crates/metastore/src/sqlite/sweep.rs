@@ -111,6 +111,12 @@ pub(super) fn swept(tx: &Transaction<'_>, incarnations: &[IncarnationId]) -> Res
     for id in incarnations {
         sweep.execute([incarnation(id)])?;
     }
+    // What was kept for them when its objects had gone.
+    tx.prepare_cached(
+        "DELETE FROM segment WHERE state = 4
+           AND incarnation IN (SELECT incarnation FROM agent WHERE state <> 1 AND state = 4)",
+    )?
+    .execute([])?;
     let forgotten = tx
         .prepare_cached(
             "DELETE FROM agent WHERE state <> 1 AND state = 4

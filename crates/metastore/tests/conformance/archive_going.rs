@@ -259,6 +259,18 @@ pub async fn a_living_incarnation_may_ask_for_what_it_has_not_settled(world: &Wo
     assert_eq!(world.store.upkeep_status().await.unwrap().unneeded_objects, 2);
 }
 
+pub async fn what_nobody_can_ask_for_any_more_does_not_keep_its_incarnation(world: &World) {
+    let (a, b) = (world.writer("a").await, world.writer("b").await);
+    let partition = world.partition().await;
+    let released = segment(world, &a, &[partition]).await;
+    archive_all(world, &b, partition, 1).await;
+    assert!(release(world, released).await);
+    forget(world, &[released]).await;
+    assert_eq!(world.store.swept(&[a.incarnation]).await, Ok(0));
+    world.store.leave(a.incarnation).await.unwrap();
+    assert_eq!(world.store.swept(&[a.incarnation]).await, Ok(1));
+}
+
 pub async fn what_is_forgotten_is_not_unneeded_any_more(world: &World) {
     let writer = world.writer("a").await;
     let partition = world.partition().await;

@@ -226,6 +226,7 @@ conformance! {
         a_released_segment_is_settled_as_committed,
         released_segments_wait_for_their_grace,
         a_living_incarnation_may_ask_for_what_it_has_not_settled,
+        what_nobody_can_ask_for_any_more_does_not_keep_its_incarnation,
         what_is_forgotten_is_not_unneeded_any_more,
         an_archive_segment_goes_with_the_last_of_its_topics,
         a_segment_that_holes_name_is_kept_longer,

@@ -33,7 +33,7 @@ const WITH_PAUSES: &[(&str, &str)] = &[
     source!("drop_archived_v2"),
     source!("merge_v1"),
     source!("move_archived_v1"),
-    source!("swept_v1"),
+    source!("swept_v2"),
 ];
 
 /// Differences from the functions as they are: here buckets are emptied while commits write into them, and the lock

@@ -165,6 +165,6 @@ planted!(a_commit_that_a_sweep_does_not_see, sweeping::orphans_meet_commit, find
 
 // Who was named as swept, whether it had ended or not.
 planted!(one_that_lived_and_counts_as_swept, sweeping::fence_meets_swept, finds "counts as swept",
-    in "swept_v1",
+    in "swept_v2",
     "WHERE a.incarnation = ANY (v_ended) AND a.state IN (1, 2, 3);" =>
     "WHERE a.incarnation = ANY (p_incarnations) AND a.state IN (1, 2, 3);");

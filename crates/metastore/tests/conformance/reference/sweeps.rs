@@ -56,6 +56,7 @@ impl Sweeps for Reference {
         }
         let before = state.agents.len();
         let State { agents, segments, .. } = &mut *state;
+        segments.retain(|(id, _), row| !row.gone || agents[id].life != Life::Swept);
         agents.retain(|id, agent| {
             agent.life != Life::Swept || segments.keys().any(|(incarnation, _)| incarnation == id)
         });
