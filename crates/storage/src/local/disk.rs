@@ -19,6 +19,7 @@ const GATHER_BYTES: usize = 64 * 1024;
 
 pub(super) struct Disk {
     root: PathBuf,
+    is_writable: bool,
     temp: PathBuf,
     temp_number: AtomicU64,
     /// Directories whose own entries, up to the root, are known to be on the disk.
@@ -35,13 +36,28 @@ impl Disk {
             _ => {}
         }
         remove_leftovers(&temp)?;
+        Ok(Self::of(root, temp, true))
+    }
+
+    /// Leaves the directory as it is, also later: nothing is written or removed.
+    pub(super) fn open_to_read(root: &FsPath) -> io::Result<Self> {
+        let root = root.canonicalize()?;
+        if !root.is_dir() {
+            return Err(io::Error::from(io::ErrorKind::NotADirectory));
+        }
+        let temp = root.join(TEMP);
+        Ok(Self::of(root, temp, false))
+    }
+
+    fn of(root: PathBuf, temp: PathBuf, is_writable: bool) -> Self {
         let durable = Mutex::new(BTreeSet::from([root.clone()]));
-        Ok(Self {
+        Self {
             root,
+            is_writable,
             temp,
             temp_number: AtomicU64::new(0),
             durable,
-        })
+        }
     }
 
     pub(super) fn root(&self) -> &FsPath {
@@ -58,7 +74,15 @@ impl Disk {
         Ok(self.root.join(key.as_ref()))
     }
 
+    fn must_be_writable(&self) -> io::Result<()> {
+        match self.is_writable {
+            true => Ok(()),
+            false => Err(io::Error::from(io::ErrorKind::ReadOnlyFilesystem)),
+        }
+    }
+
     pub(super) fn put(&self, key: &Path, payload: &PutPayload, replace: bool) -> io::Result<()> {
+        self.must_be_writable()?;
         let target = self.file(key)?;
         let folder = target.parent().unwrap_or(&self.root);
         self.make_durable(folder).map_err(|err| match err.kind() {
@@ -153,6 +177,7 @@ impl Disk {
     }
 
     pub(super) fn delete(&self, key: &Path) -> io::Result<()> {
+        self.must_be_writable()?;
         let target = self.file(key)?;
         fs::remove_file(&target)?;
         sync_directory(target.parent().unwrap_or(&self.root))

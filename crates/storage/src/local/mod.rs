@@ -54,6 +54,15 @@ impl LocalStore {
         })
     }
 
+    /// Opens a directory that is there, for those who only look: nothing in it is created, written or removed.
+    /// Blocks on file work: for start-up.
+    pub fn open_to_read(root: &FsPath) -> io::Result<Self> {
+        Ok(Self {
+            disk: Arc::new(Disk::open_to_read(root)?),
+            pool: Arc::new(Pool::start()?),
+        })
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         location: &Path,

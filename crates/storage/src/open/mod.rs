@@ -8,8 +8,8 @@
 //! | `file:///directory` | a local directory ([`crate::local`]) |
 //! | `memory://` | memory, for tests |
 //!
-//! Opening checks the URL and the settings; only `file://` touches its directory. Whether the store
-//! answers is found out by the first request, or by [`crate::preflight`].
+//! Opening checks the URL and the settings; only `file://` touches its directory, and not even that for those
+//! who only read. Whether the store answers is found out by the first request, or by [`crate::preflight`].
 
 mod cloud;
 
@@ -27,16 +27,42 @@ use crate::local::LocalStore;
 /// Environment variables by name.
 pub type Environment = BTreeMap<String, String>;
 
+/// What is to be done with a bucket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    ReadAndWrite,
+    /// A directory is not made, and stays as it is.
+    Read,
+}
+
 /// Opens the bucket that a setting names, with the process's environment.
 pub fn open(bucket_url: &str, options: BucketOptions) -> Result<Bucket, StoreError> {
-    let environment: Environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    open_with(bucket_url, &environment, options)
+    open_for(Access::ReadAndWrite, bucket_url, &environment(), options)
+}
+
+/// As [`open`], for those who only look: nothing is created, written or removed, and a directory that is not
+/// there is no bucket.
+pub fn open_to_read(bucket_url: &str, options: BucketOptions) -> Result<Bucket, StoreError> {
+    open_for(Access::Read, bucket_url, &environment(), options)
 }
 
 /// Opens the bucket that a setting names, with credentials and endpoints from `environment` alone.
 pub fn open_with(
+    bucket_url: &str,
+    environment: &Environment,
+    options: BucketOptions,
+) -> Result<Bucket, StoreError> {
+    open_for(Access::ReadAndWrite, bucket_url, environment, options)
+}
+
+fn environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+fn open_for(
+    access: Access,
     bucket_url: &str,
     environment: &Environment,
     options: BucketOptions,
@@ -48,7 +74,7 @@ pub fn open_with(
         return Ok(Bucket::new(Arc::new(InMemory::new()), "", bucket_url, options));
     }
     if scheme == "file" {
-        return open_directory(bucket_url, rest, options);
+        return open_directory(access, bucket_url, rest, options);
     }
     let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     let prefix = prefix.trim_matches('/');
@@ -76,16 +102,29 @@ pub fn open_with(
     Ok(Bucket::new(store, prefix, &place, options))
 }
 
-fn open_directory(bucket_url: &str, rest: &str, options: BucketOptions) -> Result<Bucket, StoreError> {
+fn open_directory(
+    access: Access,
+    bucket_url: &str,
+    rest: &str,
+    options: BucketOptions,
+) -> Result<Bucket, StoreError> {
     if !rest.starts_with('/') {
         return Err(wrong(
             bucket_url,
             "a directory is named by its absolute path: file:///dir",
         ));
     }
-    let store = LocalStore::open(Path::new(rest)).map_err(|err| {
-        StoreError::Misconfigured(format!("the directory {rest} cannot hold a bucket: {err}"))
-    })?;
+    let directory = Path::new(rest);
+    let store = match access {
+        Access::ReadAndWrite => LocalStore::open(directory)
+            .map_err(|err| format!("the directory {rest} cannot hold a bucket: {err}")),
+        Access::Read if !directory.is_dir() => Err(format!(
+            "there is no directory {rest}, and so no bucket: correct bucket_url or data_dir"
+        )),
+        Access::Read => LocalStore::open_to_read(directory)
+            .map_err(|err| format!("the directory {rest} cannot be read: {err}")),
+    };
+    let store = store.map_err(StoreError::Misconfigured)?;
     Ok(Bucket::new(
         Arc::new(store),
         "",
@@ -107,6 +146,30 @@ mod tests {
 
     use super::*;
     use crate::metrics::StoreMetrics;
+
+    #[tokio::test]
+    async fn who_only_reads_leaves_a_directory_as_it_is() {
+        let options = || BucketOptions::new(Seams::real(), StoreMetrics::default());
+        let directory = tempfile::tempdir().unwrap();
+        let missing = directory.path().join("a/b");
+        match open_to_read(&format!("file://{}", missing.display()), options()) {
+            Err(StoreError::Misconfigured(sentence)) => {
+                let expected = format!("there is no directory {}, and so no bucket", missing.display());
+                assert!(sentence.starts_with(&expected), "{sentence}");
+            }
+            Err(err) => panic!("{err}"),
+            Ok(_) => panic!("it was opened"),
+        }
+        std::fs::write(directory.path().join("object"), "abc").unwrap();
+        let bucket = open_to_read(&format!("file://{}", directory.path().display()), options()).unwrap();
+        assert_eq!(bucket.get("object").await.unwrap(), "abc");
+        let deadline = Seams::real().clock.now().plus(std::time::Duration::from_secs(5));
+        let put = bucket.put_new("new", vec!["x".into()], Default::default(), deadline);
+        assert!(put.await.is_err());
+        assert!(bucket.delete("object").await.is_err());
+        let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
+        assert_eq!(left.len(), 1);
+    }
 
     #[tokio::test]
     async fn urls_that_cannot_be_used_say_why() {
