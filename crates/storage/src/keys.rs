@@ -170,6 +170,16 @@ pub fn parse_key(key: &str) -> Option<ObjectId> {
     (key_of(&id) == key).then_some(id)
 }
 
+/// The key with which a path or URL ends, and the object that it names; `None` if it does not end with one.
+pub fn parse_end(path: &str) -> Option<(&str, ObjectId)> {
+    let whole = std::iter::once(0);
+    let mut begins = whole.chain(path.match_indices('/').map(|(slash, _)| slash + 1));
+    begins.find_map(|begin| {
+        let key = path.get(begin..)?;
+        Some((key, parse_key(key)?))
+    })
+}
+
 /// Twelve bits, from the CRC-32C of the incarnation's sixteen bytes and the seq, big-endian.
 fn hash3(id: &SegmentId) -> u32 {
     let crc = crc32c::crc32c(id.incarnation.0.as_bytes());
@@ -212,6 +222,19 @@ mod tests {
                 seq,
             }),
         ]
+    }
+
+    #[test]
+    fn a_path_may_end_with_a_key() {
+        for object in all(42) {
+            let key = key_of(&object);
+            for before in ["", "/", "s3://bucket/", "file:///archive/ingest/"] {
+                assert_eq!(parse_end(&format!("{before}{key}")), Some((&key[..], object)));
+            }
+            assert_eq!(parse_end(&format!("x{key}")), None);
+            assert_eq!(parse_end(&format!("{key}/x")), None);
+        }
+        assert_eq!(parse_end(""), None);
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn todays_writer_makes_the_golden_bytes_and_todays_reader_reads_them() {
     assert_eq!(verify(&stored).unwrap(), verify(&object).unwrap());
     matches_golden(
         "v1-archive.txt",
-        describe(&object_key(&sealed.id), &stored).as_bytes(),
+        describe(&object_key(&sealed.id), &stored).text.as_bytes(),
     );
 }
 
@@ -122,12 +122,12 @@ fn a_merged_segment_has_golden_bytes_and_is_of_one_partition() {
     let footer = verify(&stored).unwrap();
     assert_eq!(footer.id, sealed.id);
     assert_eq!((&footer.chunks, &footer.parts), (&sealed.chunks, &sealed.parts));
-    let said = describe(&key, &stored);
+    let said = describe(&key, &stored).text;
     matches_golden("v1-merged.txt", said.as_bytes());
     assert!(!said.contains("MISPLACED"));
     // Neither another partition's key nor that of an archive segment with the same number.
     for other in [key.replace("/00003/", "/00004/"), object_key(&archive_id(10))] {
-        let said = describe(&other, &stored);
+        let said = describe(&other, &stored).text;
         assert!(
             said.contains(&format!("MISPLACED: its own key is {key}\n")),
             "{said}"

@@ -30,7 +30,7 @@ fn todays_writer_makes_the_golden_bytes_and_todays_reader_reads_them() {
         assert_eq!(Manifest::decode(&stored).unwrap(), manifest);
         matches_golden(
             &format!("{name}.txt"),
-            describe(&manifest_key(&manifest.id), &stored).as_bytes(),
+            describe(&manifest_key(&manifest.id), &stored).text.as_bytes(),
         );
     }
 }
@@ -79,7 +79,7 @@ fn kinds_are_not_taken_for_each_other() {
 #[test]
 fn a_manifest_under_anothers_key_is_called_misplaced() {
     let object = encoded(&everything());
-    let said = |key: &str| describe(key, &object);
+    let said = |key: &str| describe(key, &object).text;
     let own = manifest_key(&everything().id);
     assert!(!said(&own).contains("MISPLACED"));
     for key in [manifest_key(&manifest_id(22)), object_key(&segment_id(21))] {
@@ -87,7 +87,8 @@ fn a_manifest_under_anothers_key_is_called_misplaced() {
     }
     let mut damaged = object.to_vec();
     damaged[30] ^= 1;
-    assert!(describe(&own, &damaged.into()).contains("a damaged manifest: the footer's checksum is wrong"));
+    let said = describe(&own, &damaged.into()).text;
+    assert!(said.contains("a damaged manifest: the footer's checksum is wrong"));
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn todays_writer_makes_the_golden_bytes_and_todays_reader_reads_them() {
         assert_eq!(verify(&stored).unwrap(), verify(&object).unwrap());
         matches_golden(
             &format!("{name}.txt"),
-            describe(&object_key(&sealed.id), &stored).as_bytes(),
+            describe(&object_key(&sealed.id), &stored).text.as_bytes(),
         );
     }
 }

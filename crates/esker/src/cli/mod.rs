@@ -76,8 +76,11 @@ enum Command {
         after_help = "Example:\n  esker check --config esker.toml\n\nEverything that is stored, beside live agents:\n  esker check --deep --config esker.toml --bytes-per-second 50MiB"
     )]
     Check(crate::check::CheckArgs),
-    /// Print any object of the bucket in words
-    #[command(after_help = "Example:\n  esker inspect cluster.json --bucket-url s3://bucket/esker")]
+    /// Print any object of the bucket in words; exit code 1 unless it is whole
+    #[command(
+        override_usage = "esker inspect [OPTIONS] [segment|manifest] <OBJECT>\n       esker inspect [OPTIONS] --file <FILE> [segment|manifest] [OBJECT]\n       esker inspect [OPTIONS] --list [START]",
+        after_help = "Example:\n  esker inspect cluster.json --bucket-url s3://bucket/esker\n\nBy its URL, which has to be a segment's:\n  esker inspect segment s3://bucket/esker/archive/1/33d/0011…/00000000000000000042\n\nIs a copy whole, and the object that it should be?\n  esker inspect archive/1/33d/0011…/00000000000000000042 --file COPY\n\nWhat is there?\n  esker inspect --list archive/ --data-dir ./esker-data"
+    )]
     Inspect(crate::inspect::InspectArgs),
     /// Create, list, describe, delete and alter topics
     #[command(

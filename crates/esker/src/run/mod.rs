@@ -27,7 +27,7 @@ use crate::settings::{self, Layers, Settings};
 pub(crate) use bind::bind;
 pub(crate) use look::Looked;
 pub(crate) use state::{State, StoreHealth};
-pub(crate) use stores::{open_bucket, open_sqlite, postgres_config, sentence_of};
+pub(crate) use stores::{open_bucket, open_bucket_to_read, open_sqlite, postgres_config, sentence_of};
 
 /// Fewest threads of the runtime: one that is busy must not stop the heartbeat.
 const THREADS_MIN: usize = 2;

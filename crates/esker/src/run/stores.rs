@@ -64,6 +64,15 @@ pub(crate) fn open_bucket(url: &SecretUrl, seams: &Seams, metrics: StoreMetrics)
         .map_err(|error| Failure::Failed(url.scrub(&error.to_string())))
 }
 
+/// Opens the bucket for a command that only looks: a directory that is not there is not made.
+pub(crate) fn open_bucket_to_read(url: &SecretUrl, seams: &Seams) -> Outcome<Bucket> {
+    esker_storage::open_to_read(
+        url.expose(),
+        BucketOptions::new(seams.clone(), StoreMetrics::default()),
+    )
+    .map_err(|error| Failure::Failed(url.scrub(&error.to_string())))
+}
+
 /// How an agent connects to Postgres.
 pub(crate) fn postgres_config(url: &SecretUrl, metrics: MetastoreMetrics) -> PostgresConfig {
     PostgresConfig {

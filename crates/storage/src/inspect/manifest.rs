@@ -5,17 +5,20 @@ use std::fmt::Write;
 use bytes::Bytes;
 use esker_model::{ManifestId, ObjectId, SegmentId};
 
-use super::{describe_skipped, describe_whole, latest, line};
+use super::{Description, Fault, Known, describe_skipped, describe_whole, latest, line};
 use crate::keys::ObjectKind;
 use crate::manifest::{Entry, Leaf, Manifest, Place};
 use crate::segment::Tail;
 
-pub(super) fn describe_manifest(key: &str, tail: &Tail, object: &Bytes, out: &mut String) {
+pub(super) fn describe_manifest(known: &Known<'_>, tail: &Tail, object: &Bytes, out: &mut Description) {
     let manifest = match Manifest::decode(object) {
         Ok(manifest) => manifest,
-        Err(err) => return line(out, &format!("a damaged manifest: {err}")),
+        Err(err) => {
+            line(out, &format!("a damaged manifest: {err}"));
+            return out.wrong(Fault::of(&err));
+        }
     };
-    describe_whole(key, &ObjectId::Manifest(manifest.id), tail, None, out);
+    describe_whole(known, &ObjectId::Manifest(manifest.id), tail, None, out);
     let log = manifest.id.log;
     line(
         out,

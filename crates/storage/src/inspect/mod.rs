@@ -1,5 +1,6 @@
-//! Any object of the bucket, in words.
+//! Any object of the bucket, in words, and whether it is whole.
 
+mod fault;
 mod manifest;
 
 use std::fmt::Write;
@@ -8,38 +9,103 @@ use bytes::Bytes;
 use esker_model::ObjectId;
 use esker_model::sequence::{Outcome, Piece, Refusal};
 
+pub use self::fault::{Class, Fault};
 use crate::cluster_file::{CLUSTER_FILE, ClusterFile};
+use crate::error::StoreError;
 use crate::keys::{self, ObjectKind};
 use crate::segment::archive::{self, ArchiveFooter, Part, Place};
 use crate::segment::{self, Footer, Receipt, RunExtent, SegmentError, Tail};
 
-/// Describes an object. Never fails: what cannot be read is described as that.
-pub fn describe(key: &str, object: &Bytes) -> String {
-    let mut out = format!("{key}: {} bytes\n", object.len());
-    if key.rsplit('/').next() == Some(CLUSTER_FILE) {
-        describe_cluster_file(object, &mut out);
-    } else {
+/// What is known of an object before it is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// What to call it.
+    pub name: &'a str,
+    /// Its key, or a path or URL that ends with it. Anything else tells nothing.
+    pub key: &'a str,
+    /// What it has to be, if somebody says so.
+    pub class: Option<Class>,
+}
+
+/// What an object is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Description {
+    /// Many lines.
+    pub text: String,
+    /// The first thing that is wrong with it; `None`: it is whole.
+    pub fault: Option<Fault>,
+}
+
+/// Describes an object by its key. Never fails: what cannot be read is described as that.
+pub fn describe(key: &str, object: &Bytes) -> Description {
+    let (name, class) = (key, None);
+    Known { name, key, class }.describe(object)
+}
+
+impl Known<'_> {
+    /// As [`describe`].
+    pub fn describe(&self, object: &Bytes) -> Description {
+        let mut out = Description {
+            text: format!("{}: {} bytes\n", self.name, object.len()),
+            fault: None,
+        };
+        if self.key.rsplit('/').next() == Some(CLUSTER_FILE) {
+            self.must_hold(None, &mut out);
+            describe_cluster_file(object, &mut out);
+            return out;
+        }
         match Tail::of_object(object) {
-            Err(SegmentError::NotASegment | SegmentError::TooShort(_)) => {
+            Err(err @ (SegmentError::NotASegment | SegmentError::TooShort(_))) => {
                 line(&mut out, "not an object that this release of Esker writes");
+                // What was cut off or has bytes behind its end has no tail there.
+                let is_known = self.class.is_some() || self.named().is_some();
+                out.wrong(match is_known {
+                    true => Fault::Damaged(err.to_string()),
+                    false => Fault::Unknown(err.to_string()),
+                });
             }
-            Err(err) => line(&mut out, &format!("a damaged segment: {err}")),
-            Ok(tail) => match tail.kind {
-                ObjectKind::Ingest => describe_ingest(key, &tail, object, &mut out),
-                ObjectKind::Archive | ObjectKind::Merged => describe_archive(key, &tail, object, &mut out),
-                ObjectKind::Manifest => manifest::describe_manifest(key, &tail, object, &mut out),
-            },
+            Err(err) => describe_damaged(&err, &mut out),
+            Ok(tail) => {
+                self.must_hold(Some(tail.kind), &mut out);
+                match tail.kind {
+                    ObjectKind::Ingest => describe_ingest(self, &tail, object, &mut out),
+                    ObjectKind::Archive | ObjectKind::Merged => {
+                        describe_archive(self, &tail, object, &mut out);
+                    }
+                    ObjectKind::Manifest => manifest::describe_manifest(self, &tail, object, &mut out),
+                }
+            }
+        }
+        out
+    }
+
+    /// The object that its key names.
+    fn named(&self) -> Option<ObjectId> {
+        keys::parse_end(self.key).map(|(_, id)| id)
+    }
+
+    /// It is of this kind, or `cluster.json`: that has to be what somebody says.
+    fn must_hold(&self, kind: Option<ObjectKind>, out: &mut Description) {
+        let Some(should) = self.class else { return };
+        if !kind.is_some_and(|kind| should.holds(kind)) {
+            let is = kind.map_or("a cluster's file".to_owned(), fault::a);
+            out.wrong(Fault::Other { is, should });
         }
     }
-    out
 }
 
-fn line(out: &mut String, text: &str) {
-    out.push_str(text);
-    out.push('\n');
+impl Description {
+    fn wrong(&mut self, fault: Fault) {
+        self.fault.get_or_insert(fault);
+    }
 }
 
-fn describe_cluster_file(object: &Bytes, out: &mut String) {
+fn line(out: &mut Description, text: &str) {
+    out.text.push_str(text);
+    out.text.push('\n');
+}
+
+fn describe_cluster_file(object: &Bytes, out: &mut Description) {
     match ClusterFile::decode(object) {
         Ok(file) => line(
             out,
@@ -48,17 +114,29 @@ fn describe_cluster_file(object: &Bytes, out: &mut String) {
                 file.cluster_id, file.epoch, file.format_version
             ),
         ),
-        Err(err) => line(out, &err.to_string()),
+        Err(err) => {
+            line(out, &err.to_string());
+            out.wrong(match err {
+                StoreError::Corrupt { what, .. } => Fault::Damaged(what),
+                later => Fault::Unknown(later.to_string()),
+            });
+        }
     }
 }
 
-fn describe_ingest(key: &str, tail: &Tail, object: &Bytes, out: &mut String) {
+/// What ends like a segment, but cannot be read as one.
+fn describe_damaged(err: &SegmentError, out: &mut Description) {
+    line(out, &format!("a damaged segment: {err}"));
+    out.wrong(Fault::of(err));
+}
+
+fn describe_ingest(known: &Known<'_>, tail: &Tail, object: &Bytes, out: &mut Description) {
     let footer = match Footer::read(object) {
         Ok(footer) => footer,
-        Err(err) => return line(out, &format!("a damaged segment: {err}")),
+        Err(err) => return describe_damaged(&err, out),
     };
     describe_whole(
-        key,
+        known,
         &ObjectId::Segment(footer.id),
         tail,
         segment::verify(object).err(),
@@ -83,13 +161,13 @@ fn describe_ingest(key: &str, tail: &Tail, object: &Bytes, out: &mut String) {
     describe_skipped(&footer.skipped, out);
 }
 
-fn describe_archive(key: &str, tail: &Tail, object: &Bytes, out: &mut String) {
+fn describe_archive(known: &Known<'_>, tail: &Tail, object: &Bytes, out: &mut Description) {
     let footer = match ArchiveFooter::read(object) {
         Ok(footer) => footer,
-        Err(err) => return line(out, &format!("a damaged segment: {err}")),
+        Err(err) => return describe_damaged(&err, out),
     };
     describe_whole(
-        key,
+        known,
         &ObjectId::Segment(footer.id),
         tail,
         archive::verify(object).err(),
@@ -137,7 +215,13 @@ fn describe_place(place: &Place) -> String {
 }
 
 /// What every segment and manifest has; `damage` is what is wrong with it, if anything is.
-fn describe_whole(key: &str, id: &ObjectId, tail: &Tail, damage: Option<SegmentError>, out: &mut String) {
+fn describe_whole(
+    known: &Known<'_>,
+    id: &ObjectId,
+    tail: &Tail,
+    damage: Option<SegmentError>,
+    out: &mut Description,
+) {
     let (kind, epoch, incarnation, seq) = match id {
         ObjectId::Segment(id) => (ObjectKind::from(id.kind), id.epoch, id.incarnation, id.seq),
         ObjectId::Manifest(id) => (ObjectKind::Manifest, id.epoch, id.incarnation, id.seq),
@@ -146,14 +230,20 @@ fn describe_whole(key: &str, id: &ObjectId, tail: &Tail, damage: Option<SegmentE
         out,
         &format!("{kind} {seq} of incarnation {incarnation}, cluster epoch {epoch}"),
     );
-    if let Some(named) = keys::parse_key(key)
-        && named != *id
-    {
-        line(out, &format!("MISPLACED: its own key is {}", keys::key_of(id)));
+    let misplaced = known.named().is_some_and(|named| named != *id);
+    let own_key = keys::key_of(id);
+    if misplaced {
+        line(out, &format!("MISPLACED: its own key is {own_key}"));
     }
     match damage {
         None => line(out, "all checksums are right"),
-        Some(err) => line(out, &format!("DAMAGED: {err}")),
+        Some(err) => {
+            line(out, &format!("DAMAGED: {err}"));
+            out.wrong(Fault::of(&err));
+        }
+    }
+    if misplaced {
+        out.wrong(Fault::Misplaced { own_key });
     }
     let (payload, footer) = (tail.payload_bytes(), tail.footer_bytes);
     line(out, &format!("payload {payload} bytes, footer {footer} bytes"));
@@ -166,7 +256,7 @@ fn latest(max_timestamp: i64, text: &mut String) {
     }
 }
 
-fn describe_skipped(tags: &[u16], out: &mut String) {
+fn describe_skipped(tags: &[u16], out: &mut Description) {
     for tag in tags {
         line(
             out,
@@ -201,7 +291,7 @@ fn describe_run(index: usize, run: &RunExtent) -> String {
     text
 }
 
-fn describe_receipt(receipt: &Receipt, out: &mut String) {
+fn describe_receipt(receipt: &Receipt, out: &mut Description) {
     line(out, &format!("  segment {}:", receipt.seq));
     for (index, pieces) in receipt.runs.iter().enumerate() {
         let words: Vec<_> = pieces.iter().map(describe_piece).collect();

@@ -99,7 +99,12 @@ fn footer_of(id: &SegmentId, sections: &[(u16, u16, &[u8])]) -> Vec<u8> {
 fn check_object(object: &Bytes) {
     let (read, peak) = peak_of(|| verify(object));
     assert!(peak <= bound(object.len()), "{peak} bytes for {}", object.len());
-    let said = inspect::describe("ingest/1/000/x/1", object);
+    let described = inspect::describe("ingest/1/000/x/1", object);
+    let said = described.text;
+    assert_eq!(
+        described.fault.is_none(),
+        said.contains("all checksums are right")
+    );
     match read {
         Err(SegmentError::Kind(ObjectKind::Manifest)) => check_manifest(object, &said),
         Err(SegmentError::Kind(_)) => check_archive(object, &said),
@@ -137,9 +142,11 @@ fn check_tail(mut bytes: [u8; TAIL_BYTES]) {
 fn check_cluster_file(json: &[u8]) {
     let described = inspect::describe(cluster_file::CLUSTER_FILE, &Bytes::copy_from_slice(json));
     let Ok(file) = cluster_file::ClusterFile::decode(json) else {
+        assert!(described.fault.is_some());
         return;
     };
-    assert!(described.contains("format version"));
+    assert_eq!(described.fault, None);
+    assert!(described.text.contains("format version"));
     assert!(file.epoch.0 >= 1 && !file.cluster_id.0.is_empty());
     let stored = crate::runtime::block_on(async {
         let bucket = Bucket::memory(Seams::real());
