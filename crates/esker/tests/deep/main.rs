@@ -250,7 +250,7 @@ fn beside_live_agents_on_postgres_and_s3() {
 }
 
 #[test]
-fn a_store_that_refuses_ends_it_and_what_was_found_is_said() {
+fn an_object_that_is_refused_is_found_and_a_store_that_refuses_ends_it() {
     let Some(cluster) = Cluster::postgres() else {
         return;
     };
@@ -258,17 +258,34 @@ fn a_store_that_refuses_ends_it_and_what_was_found_is_said() {
     let Store::S3(server) = &cluster.store else {
         panic!("not on S3");
     };
+    let refused = |key: &str| {
+        for op in [Op::Get, Op::Head] {
+            let denied = Kind::error(403, "AccessDenied");
+            server
+                .faults()
+                .add(Rule::on(op, denied).key_prefix(&format!("data/{key}")));
+        }
+    };
+    refused(&filled.merged[0]);
+    let checked = cluster.check(&[]);
+    only(&checked, "unreadable", "merged", &[&filled.merged[0]]);
+    assert_eq!(checked.document["stopped"], Value::Null);
+    let sentence = checked.document["findings"][0]["sentence"].as_str().unwrap();
+    assert!(sentence.starts_with("it cannot be read: "), "{sentence}");
+    assert!(sentence.contains(" denies access "), "{sentence}");
+    server.faults().clear();
     cluster.remove(&filled.ingest[0]);
-    for op in [Op::Get, Op::Head] {
-        let denied = Kind::error(403, "AccessDenied");
-        server
-            .faults()
-            .add(Rule::on(op, denied).key_prefix("data/merged/"));
-    }
+    refused("merged/");
+    // It is shown when the check begins, and not when somebody asks whether the bucket answers at all.
+    let denied = Kind::error(403, "AccessDenied");
+    let not_shown = Rule::on(Op::Get, denied).key_prefix("data/cluster.json").skip(1);
+    let id = server.faults().add(not_shown.clone());
     let checked = cluster.check(&[]);
     only(&checked, "missing", "recent", &[&filled.ingest[0]]);
     let stopped = checked.document["stopped"].as_str().unwrap();
     assert!(stopped.contains(" denies access "), "{stopped}");
+    server.faults().remove(id);
+    server.faults().add(not_shown);
     let words = run_command(cluster.command(&["check", "--deep"], &[]), b"");
     assert!(
         words

@@ -63,7 +63,14 @@ impl Deep {
             }
         }
         match self.reader.chunk(&extent.segment, chunk).await? {
-            Err(error) => wrong.push(self.reason(&error, extent).await?),
+            Err(error) => {
+                let (kind, what) = self.reason(&error, extent).await?;
+                if kind == Kind::Unreadable {
+                    // That its end cannot be read is no news then.
+                    wrong.clear();
+                }
+                wrong.push((kind, what));
+            }
             Ok(bytes) => {
                 let slice = batches::cut(&bytes, chunk.position, extent);
                 if let Err(what) = slice.and_then(|slice| batches::verify(extent, slice)) {
@@ -82,17 +89,18 @@ impl Deep {
         let key = object_key(&extent.segment);
         let size = match self.reader.size(&key).await? {
             Ok(size) => size,
-            // Whoever wants its records says so.
-            Err(_) => return Ok(None),
+            // If it is missing, whoever wants its records says so.
+            Err(error) => return Ok(self.unreadable_end(&error)),
         };
         if size != extent.object_bytes {
             let what = format!("it has {size} bytes, and should have {}", extent.object_bytes);
             return Ok(Some((Kind::Size, what)));
         }
         let damaged = |what: &str| Some((Kind::Footer, format!("its footer is damaged: {what}")));
+        let not_read = |error: &StoreError| self.unreadable_end(error).or_else(|| damaged(&what_of(error)));
         let mut end = match self.reader.end(&key, size, size.min(END_BYTES)).await? {
             Ok(end) => end,
-            Err(error) => return Ok(damaged(&what_of(&error))),
+            Err(error) => return Ok(not_read(&error)),
         };
         let tail = match tail_of(&end) {
             Ok(tail) => tail,
@@ -102,7 +110,7 @@ impl Deep {
         if footer_bytes > end.len() as u64 {
             end = match self.reader.end(&key, size, footer_bytes).await? {
                 Ok(end) => end,
-                Err(error) => return Ok(damaged(&what_of(&error))),
+                Err(error) => return Ok(not_read(&error)),
             };
         }
         Ok(match read_footer(&tail, &end, extent) {
@@ -111,10 +119,19 @@ impl Deep {
         })
     }
 
+    /// What is said of an end that the bucket does not give out.
+    fn unreadable_end(&self, error: &StoreError) -> Option<(Kind, String)> {
+        let why = self.reader.cannot_be_read(error)?;
+        Some((Kind::Footer, format!("its footer was not looked at: {why}")))
+    }
+
     /// Why the object of an extent cannot be read, in its words.
     pub(super) async fn reason(&self, error: &StoreError, extent: &Extent) -> Outcome<(Kind, String)> {
         if error.is_not_found() {
             return Ok((Kind::Missing, "it is not in the bucket".to_owned()));
+        }
+        if let Some(why) = self.reader.cannot_be_read(error) {
+            return Ok((Kind::Unreadable, why));
         }
         let size = self.reader.size(&object_key(&extent.segment)).await?;
         Ok(match size {

@@ -20,9 +20,11 @@ pub(super) enum Kind {
     Truncated,
     /// What was read is not what was written.
     Corrupt,
+    /// The bucket does not give the object out, and others it does.
+    Unreadable,
     /// The object has another size than it should; the records named can be read.
     Size,
-    /// The end of the object, which says what is in it, is damaged; the records named can be read.
+    /// The end of the object, which says what is in it, is damaged or not given out; the records named can be read.
     Footer,
     /// Records that could not be read when they were to be archived or merged, and cannot be now.
     Hole,
@@ -42,6 +44,7 @@ impl Kind {
             Self::Missing => "missing",
             Self::Truncated => "truncated",
             Self::Corrupt => "corrupt",
+            Self::Unreadable => "unreadable",
             Self::Size => "size",
             Self::Footer => "footer",
             Self::Hole => "hole",

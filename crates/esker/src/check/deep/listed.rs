@@ -169,6 +169,9 @@ impl Deep {
                 return Ok(Err((Kind::Missing, "it is not in the bucket".to_owned())));
             }
             Err(error) => {
+                if let Some(why) = self.reader.cannot_be_read(&error) {
+                    return Ok(Err((Kind::Unreadable, why)));
+                }
                 let size = self.reader.size(&key).await?.unwrap_or(object_bytes);
                 return Ok(Err(if size < object_bytes {
                     let what = format!("only {size} of its {object_bytes} bytes are left");

@@ -11,7 +11,8 @@
 //! [`reader::READS_AT_ONCE`] objects or chunks being read; a cache for shared chunks; extents that wait for their ingest
 //! segment ([`ingest::EXTENTS_MAX`]); what is found ([`finding::FINDINGS_MAX`]).
 //!
-//! A store that does not answer is waited for; then the check stops and says what it found until then.
+//! A store that does not answer is waited for; then the check stops and says what it found until then. An object that the
+//! bucket does not give out while it shows `cluster.json` is a finding ([`unreadable`]), and the check goes on.
 
 mod batches;
 mod chunk;
@@ -25,6 +26,7 @@ mod report;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 mod walk;
 
 use std::sync::Arc;
@@ -33,11 +35,11 @@ use esker_metastore::{Cluster, Head, Metastore};
 use esker_model::PartitionKey;
 use esker_model::limits::QUERY_PARTITIONS_MAX;
 use esker_model::seams::Seams;
-use esker_storage::{StoreMetrics, cluster_file};
+use esker_storage::cluster_file;
 use futures::{TryStreamExt, stream};
 
 use crate::failure::{Failure, Outcome};
-use crate::run::{Looked, open_bucket, sentence_of};
+use crate::run::{Looked, open_bucket_to_read, sentence_of};
 use crate::settings::MetastoreUrl;
 use crate::settings::secret::SecretUrl;
 use chunk::Ends;
@@ -82,9 +84,8 @@ pub(super) async fn run(
     as_json: bool,
 ) -> Outcome {
     let seams = Seams::real();
-    must_exist(bucket)?;
     let progress = Arc::new(Progress::new(seams.clone()));
-    let opened = open_bucket(bucket, &seams, StoreMetrics::default())?;
+    let opened = open_bucket_to_read(bucket, &seams)?;
     let looked = Looked::at(metastore, &seams).await;
     let looked = looked.map_err(|error| Failure::Failed(sentence_of(metastore, &error)))?;
     let deep = Deep {
@@ -103,16 +104,6 @@ pub(super) async fn run(
     };
     looked.close().await;
     report::print(&deep.findings, &progress, outcome, as_json)
-}
-
-/// A directory that is not there is not made.
-fn must_exist(bucket: &SecretUrl) -> Outcome {
-    match bucket.expose().strip_prefix("file://") {
-        Some(directory) if !std::path::Path::new(directory).is_dir() => Err(Failure::Failed(format!(
-            "there is no directory {directory}: correct bucket_url or data_dir"
-        ))),
-        _ => Ok(()),
-    }
 }
 
 impl Deep {

@@ -1,4 +1,5 @@
-//! Reading the bucket: a few objects at a time, no faster than it may be, counted; waiting while it does not answer.
+//! Reading the bucket: a few objects at a time, no faster than it may be, counted; waiting while it does not answer. What
+//! it does not give out while it gives out `cluster.json` is an error of that object for the caller.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,10 +11,12 @@ use esker_model::seams::Instant;
 use esker_model::{ManifestId, SegmentId};
 use esker_storage::cache::{CacheKey, MokaCache, SegmentCache};
 use esker_storage::cluster_file::{self, ClusterFile};
+use esker_storage::keys::{manifest_key, object_key};
 use esker_storage::{Bucket, StoreError};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::progress::Progress;
+use super::unreadable::{Part, Unreadable, is_of_object};
 use crate::failure::{Failure, Outcome};
 use crate::settings::secret::SecretUrl;
 
@@ -23,7 +26,7 @@ pub(super) const READS_AT_ONCE: usize = 4;
 /// Chunks that several partitions share stay in memory so far.
 const CACHE_BYTES: u64 = 64 << 20;
 
-/// How long a store that does not answer is waited for, and how often it is asked.
+/// How long a store that does not answer at all is waited for, and how often it is asked.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 pub(super) const RETRY: Duration = Duration::from_secs(2);
 
@@ -33,6 +36,7 @@ pub(super) struct Reader {
     cache: MokaCache,
     slots: Semaphore,
     url: SecretUrl,
+    pub(super) unreadable: Unreadable,
 }
 
 /// What requests go through.
@@ -84,6 +88,7 @@ impl Reader {
             cache: MokaCache::new(CACHE_BYTES),
             slots: Semaphore::new(READS_AT_ONCE),
             url,
+            unreadable: Unreadable::default(),
         }
     }
 
@@ -96,15 +101,21 @@ impl Reader {
 
     /// An ingest segment, whole and verified.
     pub(super) async fn segment(&self, id: &SegmentId, bytes: u64) -> Outcome<Result<Bytes, StoreError>> {
-        self.wire.turn(bytes).await;
-        let read = self.patiently(|| self.wire.bucket.get_segment(id)).await?;
+        let request = || async {
+            self.wire.turn(bytes).await;
+            self.wire.bucket.get_segment(id).await
+        };
+        let read = self.of_object(Part::whole(object_key(id)), request).await?;
         Ok(self.wire.counted(read))
     }
 
     /// A manifest, whole and verified.
     pub(super) async fn manifest(&self, id: &ManifestId, bytes: u64) -> Outcome<Result<Bytes, StoreError>> {
-        self.wire.turn(bytes).await;
-        let read = self.patiently(|| self.wire.bucket.get_manifest(id)).await?;
+        let request = || async {
+            self.wire.turn(bytes).await;
+            self.wire.bucket.get_manifest(id).await
+        };
+        let read = self.of_object(Part::whole(manifest_key(id)), request).await?;
         Ok(self.wire.counted(read))
     }
 
@@ -114,16 +125,17 @@ impl Reader {
         id: &SegmentId,
         chunk: ChunkRange,
     ) -> Outcome<Result<Bytes, StoreError>> {
+        let range = chunk.position..chunk.position.saturating_add(u64::from(chunk.bytes));
+        let part = Part::range(&object_key(id), &range);
         let load = || {
-            let (wire, id) = (Arc::clone(&self.wire), *id);
+            let (wire, id, range) = (Arc::clone(&self.wire), *id, range.clone());
             Box::pin(async move {
                 wire.turn(u64::from(chunk.bytes)).await;
-                let end = chunk.position.saturating_add(u64::from(chunk.bytes));
-                wire.counted(wire.bucket.get_chunk(&id, chunk.position..end, chunk.crc).await)
+                wire.counted(wire.bucket.get_chunk(&id, range, chunk.crc).await)
             })
         };
         let key = CacheKey::chunk(*id, chunk.position);
-        self.patiently(|| self.cache.get(key, load())).await
+        self.of_object(part, || self.cache.get(key, load())).await
     }
 
     /// The last bytes of an object of this size.
@@ -139,49 +151,101 @@ impl Reader {
 
     /// A range of an object; nothing of it is verified.
     pub(super) async fn range(&self, key: &str, range: Range<u64>) -> Outcome<Result<Bytes, StoreError>> {
-        self.wire.turn(range.end.saturating_sub(range.start)).await;
-        let read = self
-            .patiently(|| self.wire.bucket.get_range(key, range.clone()))
-            .await?;
+        let request = || async {
+            self.wire.turn(range.end.saturating_sub(range.start)).await;
+            self.wire.bucket.get_range(key, range.clone()).await
+        };
+        let read = self.of_object(Part::range(key, &range), request).await?;
         Ok(self.wire.counted(read))
     }
 
     /// The size of an object.
     pub(super) async fn size(&self, key: &str) -> Outcome<Result<u64, StoreError>> {
-        let head = self.patiently(|| self.wire.bucket.head(key)).await?;
+        let request = || self.wire.bucket.head(key);
+        let head = self.of_object(Part::size(key), request).await?;
         Ok(head.map(|object| object.bytes))
     }
 
     /// `cluster.json`.
     pub(super) async fn cluster_file(&self) -> Outcome<Option<ClusterFile>> {
-        let read = self.patiently(|| cluster_file::read(&self.wire.bucket)).await?;
-        read.map_err(|error| self.stops(&error))
-    }
-
-    /// Asks until the bucket answers. What it answers about an object is for the caller; everything else ends the check.
-    async fn patiently<T, F>(&self, mut request: impl FnMut() -> F) -> Outcome<Result<T, StoreError>>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
         let clock = &self.wire.bucket.seams().clock;
         let began = clock.now();
         let mut waited = false;
         loop {
-            let answer = match request().await {
-                Err(error) if error.is_transient() && clock.now() - began < PATIENCE => {
+            match cluster_file::read(&self.wire.bucket).await {
+                Err(error)
+                    if error.is_transient() && clock.now() - began < self.unreadable.patience.store =>
+                {
                     waited = true;
-                    self.wire.progress.waits(Some(self.url.scrub(&error.to_string())));
-                    tokio::time::sleep(RETRY).await;
-                    continue;
+                    self.wait(&error).await;
                 }
-                Err(error @ (StoreError::NotFound { .. } | StoreError::Corrupt { .. })) => Err(error),
                 Err(error) => return Err(self.stops(&error)),
-                Ok(answer) => Ok(answer),
-            };
-            if waited {
-                self.wire.progress.waits(None);
+                Ok(file) => {
+                    self.no_longer(waited);
+                    return Ok(file);
+                }
             }
-            return Ok(answer);
+        }
+    }
+
+    /// Why something cannot be read of which the bucket said neither that it is missing nor that it is wrong; `None`: it did.
+    pub(super) fn cannot_be_read(&self, error: &StoreError) -> Option<String> {
+        let sentence = || format!("it cannot be read: {}", self.url.scrub(&error.to_string()));
+        (!is_of_object(error)).then(sentence)
+    }
+
+    /// Asks for a part of an object until the bucket answers. What it answers about the object is for the caller, and so is
+    /// that it gives out `cluster.json` and not this. Everything else ends the check.
+    async fn of_object<T, F>(
+        &self,
+        part: Part,
+        mut request: impl FnMut() -> F,
+    ) -> Outcome<Result<T, StoreError>>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        if let Some(error) = self.unreadable.why(&part) {
+            return Ok(Err(error));
+        }
+        let clock = &self.wire.bucket.seams().clock;
+        // Before the first failure, it may have waited for its turn.
+        let mut failed_at = None;
+        let answer = loop {
+            let error = match request().await {
+                Ok(answer) => break Ok(answer),
+                Err(error) if is_of_object(&error) => break Err(error),
+                Err(error) => error,
+            };
+            let now = clock.now();
+            let failing = now - *failed_at.get_or_insert(now);
+            let mut may_pass = error.is_transient();
+            if !may_pass || failing >= self.unreadable.patience_for(&part.key) {
+                match cluster_file::read(&self.wire.bucket).await {
+                    Ok(Some(_)) => {
+                        self.unreadable.remember(part, error.clone());
+                        break Err(error);
+                    }
+                    Ok(None) => {}
+                    Err(other) => may_pass |= other.is_transient(),
+                }
+            }
+            if !may_pass || failing >= self.unreadable.patience.store {
+                return Err(self.stops(&error));
+            }
+            self.wait(&error).await;
+        };
+        self.no_longer(failed_at.is_some());
+        Ok(answer)
+    }
+
+    async fn wait(&self, error: &StoreError) {
+        self.wire.progress.waits(Some(self.url.scrub(&error.to_string())));
+        tokio::time::sleep(self.unreadable.patience.retry).await;
+    }
+
+    fn no_longer(&self, waited: bool) {
+        if waited {
+            self.wire.progress.waits(None);
         }
     }
 

@@ -4,5 +4,6 @@ mod batches;
 mod damage;
 mod findings;
 mod moves;
+mod unreadable;
 mod world;
 mod written;

@@ -64,11 +64,17 @@ pub(super) fn batch(records: i32, bytes: usize) -> Bytes {
 impl World {
     /// A topic with so many partitions.
     pub(super) async fn new(partitions: i32) -> Self {
+        let seams = Seams::real();
+        let bucket = Bucket::memory(seams.clone());
+        Self::on(bucket, seams, partitions).await
+    }
+
+    /// The same on this bucket.
+    pub(super) async fn on(bucket: Bucket, seams: Seams, partitions: i32) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("metastore.sqlite");
         let metastore =
             SqliteMetastore::open(&path, Arc::new(SystemClock::new()), MetastoreMetrics::default()).unwrap();
-        let seams = Seams::real();
         metastore.init_cluster(&ClusterId("c".to_owned())).await.unwrap();
         let registration = Registration {
             node_name: "a".to_owned(),
@@ -92,7 +98,7 @@ impl World {
             .unwrap();
         Self {
             metastore: Arc::new(metastore),
-            bucket: Bucket::memory(seams.clone()),
+            bucket,
             seams,
             directory,
             topic,
