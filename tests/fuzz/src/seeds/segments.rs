@@ -91,7 +91,7 @@ fn archive_seeds() -> Vec<Seed> {
             records: 7,
             max_timestamp: 5,
             epoch: id.epoch,
-            bytes: Bytes::from(vec![1; 100]),
+            bytes: Bytes::from(vec![1; 100]).into(),
         };
         let batches = vec![batch; 1 + partition as usize];
         let base_offset = i64::from(partition) << 33;
