@@ -108,6 +108,15 @@ impl ObjectStore for Hiding {
     }
 }
 
+/// A bucket that hides nothing yet, and an agent that leaves upkeep to others; there are topics.
+async fn begin() -> (Arc<Hiding>, World, Agent) {
+    let store = Arc::new(Hiding::default());
+    let world = World::on(Arc::clone(&store) as _);
+    let busy = serving(&world, "busy").await;
+    create_all(&mut busy.connect(), FOR_EVER).await;
+    (store, world, busy)
+}
+
 /// The ingest segments in the bucket.
 async fn segments(world: &World) -> Vec<SegmentId> {
     let segment = |object| match object {
@@ -135,11 +144,8 @@ async fn archiver(world: &World, interval: Duration) -> Agent {
 
 #[tokio::test]
 async fn records_that_are_missing_for_a_moment_are_not_lost() {
-    let store = Arc::new(Hiding::default());
-    let world = World::on(Arc::clone(&store) as _);
-    let busy = serving(&world, "busy").await;
+    let (store, world, busy) = begin().await;
     let mut client = busy.connect();
-    create_all(&mut client, FOR_EVER).await;
     let mut records = Records::new();
     produce(&mut client, 3, &mut records).await;
     store.hide(Some("ingest/"));
@@ -154,11 +160,8 @@ async fn records_that_are_missing_for_a_moment_are_not_lost() {
 
 #[tokio::test]
 async fn a_bucket_that_shows_nothing_makes_no_holes() {
-    let store = Arc::new(Hiding::default());
-    let world = World::on(Arc::clone(&store) as _);
-    let busy = serving(&world, "busy").await;
+    let (store, world, busy) = begin().await;
     let mut client = busy.connect();
-    create_all(&mut client, FOR_EVER).await;
     let mut records = Records::new();
     produce(&mut client, 3, &mut records).await;
     let archiver = archiver(&world, Duration::from_millis(200)).await;
@@ -175,11 +178,8 @@ async fn a_bucket_that_shows_nothing_makes_no_holes() {
 
 #[tokio::test]
 async fn an_object_that_the_bucket_does_not_give_holds_nobody_up_and_is_given_up_at_last() {
-    let store = Arc::new(Hiding::default());
-    let world = World::on(Arc::clone(&store) as _);
-    let busy = serving(&world, "busy").await;
+    let (store, world, busy) = begin().await;
     let mut client = busy.connect();
-    create_all(&mut client, FOR_EVER).await;
     let mut refused = Records::new();
     produce_one(&mut client, "one", 0, 2, &mut refused).await;
     let key = object_key(&segments(&world).await[0]);
@@ -203,11 +203,8 @@ async fn an_object_that_the_bucket_does_not_give_holds_nobody_up_and_is_given_up
 
 #[tokio::test]
 async fn a_bucket_that_refuses_everything_makes_no_holes_and_is_not_asked_for_each_object() {
-    let store = Arc::new(Hiding::default());
-    let world = World::on(Arc::clone(&store) as _);
-    let busy = serving(&world, "busy").await;
+    let (store, world, busy) = begin().await;
     let mut client = busy.connect();
-    create_all(&mut client, FOR_EVER).await;
     let mut records = Records::new();
     produce(&mut client, 12, &mut records).await;
     let waiting = segments(&world).await.len();
