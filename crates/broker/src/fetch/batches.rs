@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use esker_metastore::Extent;
 use esker_model::planted::{Mistake, planted};
 use esker_protocol::batch::{BATCH_HEADER_BYTES, Batch, BatchError, BatchHeader, PATCH_BYTES};
+use esker_storage::Slices;
 
 /// The stored bytes are not what the extent says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -198,19 +199,15 @@ impl StoredBatch {
     }
 
     /// Its bytes as they are stored.
-    pub(crate) fn into_slices(self) -> Vec<Bytes> {
-        self.slices
+    pub(crate) fn into_slices(self) -> Slices {
+        self.slices.into_iter().collect()
     }
 
     /// The batch in one piece, for opening it. Offsets of its records are real ones.
     pub(crate) fn into_batch(self) -> Batch {
-        let bytes = match <[Bytes; 1]>::try_from(self.slices) {
-            Ok([whole]) => whole,
-            Err(parts) => parts.concat().into(),
-        };
         Batch {
             header: self.header,
-            bytes,
+            bytes: self.into_slices().into_bytes(),
         }
     }
 }

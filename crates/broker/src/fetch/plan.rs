@@ -105,6 +105,15 @@ impl Found {
     }
 }
 
+/// Takes from what was found what is not read this time.
+pub(super) fn leave_out(found: &mut [Result<Found, ErrorCode>], places: impl IntoIterator<Item = usize>) {
+    for at in places {
+        if let Ok(found) = &mut found[at] {
+            found.extents.clear();
+        }
+    }
+}
+
 /// Extents that are looked at for each of so many partitions.
 pub(super) fn extents_max(partitions: usize) -> usize {
     (REQUEST_EXTENTS_MAX / partitions.max(1)).clamp(EXTENTS_PER_PARTITION_MIN, PLAN_EXTENTS_MAX)

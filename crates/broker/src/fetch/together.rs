@@ -15,8 +15,7 @@ use std::time::Duration;
 use esker_protocol::ErrorCode;
 
 use super::asked::Asked;
-use super::plan::{Found, Wanted};
-use super::read::ObjectPart;
+use super::plan::{self, Found, Wanted};
 use super::readers::{HELD_MAX, Reads};
 use crate::Broker;
 
@@ -41,11 +40,7 @@ pub(super) async fn stay(
             Err(_) => true,
         };
         if found.iter().enumerate().any(has_answer) {
-            for at in held {
-                if let Ok(found) = &mut found[at] {
-                    found.extents.clear();
-                }
-            }
+            plan::leave_out(found, held);
             return;
         }
         tokio::time::sleep(LOOK_AGAIN).await;
@@ -57,9 +52,9 @@ fn held(broker: &Broker, wanted: &[Wanted], found: &[Result<Found, ErrorCode>]) 
     let now = broker.seams.clock.now();
     let is_held = |(wanted, found): (&Wanted, &Result<Found, ErrorCode>)| {
         let first = found.as_ref().ok()?.extents.first()?;
-        let (part, reads) = (ObjectPart::of(first)?, Reads::of(wanted, first)?);
+        let reads = Reads::of(wanted, first)?;
         let held = broker.readers.lock().is_held(&reads, now);
-        Some(held && broker.cache.peek(&part.key).is_none())
+        Some(held && broker.cache.peek(&reads.chunk).is_none())
     };
     let all = wanted.iter().zip(found).map(is_held);
     let held = all.enumerate().filter(|(_, held)| *held == Some(true));

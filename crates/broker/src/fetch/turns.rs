@@ -15,7 +15,7 @@ use esker_model::seams::Instant;
 use esker_protocol::ErrorCode;
 use esker_storage::cache::CacheKey;
 
-use super::plan::Found;
+use super::plan::{self, Found};
 use super::read::ObjectPart;
 use crate::Broker;
 
@@ -44,11 +44,8 @@ pub(super) fn take(broker: &Broker, found: &mut [Result<Found, ErrorCode>]) {
         return;
     }
     let room = cache / CACHE_PART * here / places;
-    for left_out in left_out(&parts, room, broker.seams.clock.now()) {
-        if let Ok(found) = &mut found[at[left_out]] {
-            found.extents.clear();
-        }
-    }
+    let left_out = left_out(&parts, room, broker.seams.clock.now());
+    plan::leave_out(found, left_out.into_iter().map(|part| at[part]));
 }
 
 /// The chunk of archived records in which a reader stands, and its bytes.

@@ -25,7 +25,7 @@ use apart::Spread;
 pub(super) const WINDOW_BYTES_MAX: u64 = 16 << 20;
 
 /// The same for a reader of whom it is not known yet that it goes on.
-pub(super) const WINDOW_BYTES_MIN: u64 = 2 << 20;
+const WINDOW_BYTES_MIN: u64 = 2 << 20;
 
 /// Readers that are known.
 const READERS_MAX: usize = 4_096;

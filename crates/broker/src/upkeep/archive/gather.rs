@@ -164,9 +164,7 @@ pub(in crate::upkeep) fn verified_batches(
     extent: &Extent,
     slices: &Slices,
 ) -> Result<Vec<ArchivedBatch>, Damage> {
-    take_apart(extent, slices.as_slices(), |stored| {
-        Ok(stored.into_slices().into_iter().collect())
-    })
+    take_apart(extent, slices.as_slices(), |stored| Ok(stored.into_slices()))
 }
 
 fn take_apart(
