@@ -52,7 +52,7 @@ sim: ## simulate whole clusters: SEEDS=n, or SEED=n to replay one (ARGS="--log -
 	@$(ENV) cargo build --profile sim -p esker-sim; exec "$$CARGO_TARGET_DIR/sim/esker-sim" $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) $(if $(FROM),--from $(FROM))) $(ARGS)
 
 sim-planted: ## plant every mistake of the table in the agents and count the seeds until it is caught (PLANT=name for one)
-	@$(ENV) cargo build --profile sim -p esker-sim --features planted; exec "$$CARGO_TARGET_DIR/sim/esker-sim" --plant $(or $(PLANT),all) $(if $(SEED),--seed $(SEED),--seeds 2000 $(if $(FROM),--from $(FROM))) $(ARGS)
+	@$(ENV) cargo build --profile sim -p esker-sim --features planted; exec "$$CARGO_TARGET_DIR/sim/esker-sim" --plant $(or $(PLANT),all) $(if $(SEED),--seed $(SEED),--seeds 4000 $(if $(FROM),--from $(FROM))) $(ARGS)
 
 sim-nightly: ## 10,000 fresh seeds and every planted mistake; the summaries are left in the target directory
 	@exec scripts/test sim-nightly

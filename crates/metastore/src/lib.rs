@@ -28,7 +28,7 @@ mod types;
 
 use async_trait::async_trait;
 use esker_model::{
-    ClusterEpoch, ClusterId, IncarnationId, LogId, ObjectId, PartitionKey, SegmentId, TopicUuid,
+    ClusterEpoch, ClusterId, IncarnationId, LogId, ObjectId, PartitionKey, SegmentId, ShardId, TopicUuid,
 };
 
 pub use error::{MetastoreError, Result};
@@ -38,6 +38,7 @@ pub(crate) use types::archive::ends_meet;
 pub use types::archive::*;
 pub use types::cluster::*;
 pub use types::commit::*;
+pub use types::groups::*;
 pub use types::jobs::*;
 pub use types::manifest::*;
 pub use types::read::*;
@@ -330,6 +331,58 @@ pub trait Sweeps: Send + Sync {
     /// Says that the bucket was swept after these incarnations had ended, and forgets all that were swept and of
     /// which no segment is left. Returns how many were forgotten.
     async fn swept(&self, incarnations: &[IncarnationId]) -> Result<u64>;
+}
+
+/// Who coordinates which groups.
+///
+/// A shard belongs to the incarnation that took it last, as long as that one lives. Nothing is renewed: an incarnation
+/// that was fenced, or left, holds no shard any more, and what it writes is refused.
+#[async_trait]
+pub trait Coordinators: Send + Sync {
+    /// Takes those of the wanted shards that nobody holds: nobody ever took them, they were given back, or their
+    /// holder does not live. Returns who holds each shard that was ever taken, ascending; among them those that this
+    /// incarnation took before, perhaps by a call whose answer was lost.
+    ///
+    /// Errors: `Fenced`, `DifferentPast`.
+    async fn claim_shards(&self, incarnation: IncarnationId, wanted: &[ShardId]) -> Result<Vec<ShardOwner>>;
+
+    /// Gives shards back. Nothing happens to one that is not held by this incarnation with this lease.
+    async fn release_shards(&self, incarnation: IncarnationId, leases: &[ShardLease]) -> Result<()>;
+}
+
+/// What coordinators of groups keep.
+#[async_trait]
+pub trait Groups: Send + Sync {
+    /// Groups of a shard with their members, ascending by the bytes of their ids, from behind `after` on, at most
+    /// `limit`. `None` if the shard is not held by this incarnation with this lease.
+    async fn load_groups(
+        &self,
+        incarnation: IncarnationId,
+        lease: ShardLease,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<Vec<StoredGroup>>>;
+
+    /// Makes changes of many groups, all in one transaction. Reply `i` says whether change `i` was made: `false` if its
+    /// shard is not held by this incarnation with this lease. Offsets are kept with the time of the metastore's clock.
+    ///
+    /// Errors: `Fenced`, `DifferentPast`: then nothing was changed.
+    async fn write_groups(&self, writes: &GroupWrites) -> Result<Vec<bool>>;
+
+    /// Offsets that groups committed. A group that is not there has none.
+    async fn committed_offsets(&self, requests: &[OffsetsRequest]) -> Result<Vec<CommittedOffsets>>;
+
+    /// Forgets committed offsets of a shard's groups, at most `limit`: those of topics that do not exist any more, and
+    /// those that were committed at least `retention_ms` ago in groups that have been without members as long. Returns
+    /// the groups without members, at most `limit`, for which no offset is kept; `None` if the shard is not held by
+    /// this incarnation with this lease.
+    async fn expire_offsets(
+        &self,
+        incarnation: IncarnationId,
+        lease: ShardLease,
+        retention_ms: i64,
+        limit: usize,
+    ) -> Result<Option<Vec<std::sync::Arc<str>>>>;
 }
 
 /// The cluster's identity.

@@ -46,6 +46,10 @@ pub struct ClusterEpoch(pub i32);
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ClusterId(pub String);
 
+/// A part of all groups, or of all transactional ids: the unit in which coordination is given out.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ShardId(pub i16);
+
 /// A producer id (KIP-98), 0 or higher.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ProducerId(pub i64);
@@ -145,6 +149,7 @@ display_inner!(
     TopicUuid,
     TopicKey,
     NodeId,
+    ShardId,
     ClusterEpoch,
     ClusterId,
     ProducerId,

@@ -4,6 +4,7 @@ pub(crate) mod agents;
 pub(crate) mod archive;
 pub(crate) mod cluster;
 pub(crate) mod commit;
+pub(crate) mod groups;
 pub(crate) mod jobs;
 pub(crate) mod manifest;
 pub(crate) mod read;
