@@ -31,6 +31,8 @@ pub enum Operation {
 pub enum Resource<'a> {
     /// A topic, by name.
     Topic(&'a str),
+    /// A group, by its id.
+    Group(&'a str),
     /// The cluster.
     Cluster,
 }

@@ -15,8 +15,10 @@ use crate::config::BrokerConfig;
 use crate::connection::limits::LISTINGS_AT_ONCE;
 use crate::connection::turns::Turns;
 use crate::fetch::{
-    Damaged, HeadWatch, HistoryPlans, HistoryReaders, HotIndex, ReadAhead, Readers, SegmentPins,
+    Damaged, FetchSessions, HeadWatch, HistoryPlans, HistoryReaders, HotIndex, ReadAhead, Readers,
+    SegmentPins,
 };
+use crate::groups::{self, Groups};
 use crate::membership::{self, EpochGate, Membership};
 use crate::metrics::BrokerMetrics;
 use crate::produce::{ProducePath, RecentSegments};
@@ -26,6 +28,9 @@ use crate::topics::Catalog;
 use crate::upkeep::{self, Leftovers, Upkeep};
 
 pub use crate::membership::{StartError, StopReason};
+
+/// The role of agents that serve clients.
+const SERVE: &str = "serve";
 
 /// What a broker is built on.
 #[derive(Clone)]
@@ -63,6 +68,7 @@ pub struct Broker {
     pub(crate) read_ahead: Arc<ReadAhead>,
     pub(crate) readers: HistoryReaders,
     pub(crate) damaged: Damaged,
+    pub(crate) sessions: FetchSessions,
     pub(crate) heads: Arc<HeadWatch>,
     pub(crate) recent: Arc<RecentSegments>,
     pub(crate) pins: SegmentPins,
@@ -73,7 +79,7 @@ pub struct Broker {
     pub(crate) listings: Arc<Semaphore>,
     /// Questions of readers that the metastore did not answer.
     pub(crate) unanswered: ThrottledLog,
-    pub(crate) groups_wanted: ThrottledLog,
+    pub(crate) groups: Arc<Groups>,
 }
 
 impl Broker {
@@ -131,13 +137,24 @@ impl Broker {
             };
             upkeep.start();
         }
+        let groups = Groups::start(groups::On {
+            limits: config.groups.clone(),
+            member: Arc::clone(&member),
+            metastore: Arc::clone(&on.metastore),
+            catalog: Arc::clone(&catalog),
+            seams: on.seams.clone(),
+            bytes_max: Budget::group_bytes(config.memory_bytes),
+            serves: config.roles.iter().any(|role| role == SERVE),
+        });
+        let sessions_bytes = Budget::sessions_bytes(config.memory_bytes);
         Ok(Arc::new(Self {
+            sessions: FetchSessions::new(sessions_bytes, on.metrics.clone()),
             pins: SegmentPins::new(Arc::clone(&budget.fetch), Arc::clone(&budget.history)),
             producer_ids: ProducerIds::new(Arc::clone(&on.metastore)),
             refusals: ThrottledLog::new(Arc::clone(&on.seams.clock), Duration::from_secs(1)),
             listings: Arc::new(Semaphore::new(LISTINGS_AT_ONCE)),
+            groups,
             unanswered: ThrottledLog::new(Arc::clone(&on.seams.clock), Duration::from_secs(1)),
-            groups_wanted: ThrottledLog::new(Arc::clone(&on.seams.clock), Duration::from_secs(60)),
             config,
             seams: on.seams,
             metastore: on.metastore,
@@ -185,6 +202,8 @@ impl Broker {
         {
             tracing::warn!("the grace is over: some produce requests were not acknowledged");
         }
+        // Whoever takes them over finds everything written.
+        self.groups.drain().await;
         if let Err(err) = self.metastore.leave(self.member.incarnation()).await {
             tracing::warn!(%err, "could not sign off; other agents will notice");
         }

@@ -52,10 +52,16 @@ const _: () = assert!(HISTORY_CACHE_PARTS < CACHE_PARTS && HISTORY_FETCH_PARTS <
 /// What part of `memory_bytes` a compressed batch may become when it is opened.
 const OPENED_PART: u64 = 8;
 
+/// What part of `memory_bytes` members of groups may fill with what they tell, beside the budget.
+const GROUP_PART: u64 = 16;
+
 /// What part of `memory_bytes` a round of archiving holds beside the budget, and the most that it holds: the longer the
 /// stretches of a partition in it, the better they are read.
 const ARCHIVE_PART: u64 = 8;
 const ARCHIVE_ROUND_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// What part of `memory_bytes` fetch sessions may take beside the budget.
+const SESSIONS_PART: u64 = 64;
 
 /// The smallest budget that an agent starts with.
 pub const MEMORY_BYTES_MIN: u64 = 64 * 1024 * 1024;
@@ -112,6 +118,17 @@ impl Budget {
     /// at the moment needs them.
     pub fn archive_round_bytes(memory_bytes: u64) -> u64 {
         (memory_bytes.max(MEMORY_BYTES_MIN) / ARCHIVE_PART).min(ARCHIVE_ROUND_BYTES_MAX)
+    }
+
+    /// Bytes that members of groups may have told of themselves. Not charged to a share: few clusters come near it.
+    pub fn group_bytes(memory_bytes: u64) -> u64 {
+        memory_bytes.max(MEMORY_BYTES_MIN) / GROUP_PART
+    }
+
+    /// Bytes that the partitions of all fetch sessions may take. Not charged to a share: they stay for as long as there is
+    /// room, and nobody waits for it.
+    pub fn sessions_bytes(memory_bytes: u64) -> u64 {
+        memory_bytes.max(MEMORY_BYTES_MIN) / SESSIONS_PART
     }
 
     /// The cache's share of `memory_bytes`.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use esker_model::groups::GroupLimits;
 use esker_model::limits;
 
 /// Settings of one agent.
@@ -46,6 +47,8 @@ pub struct BrokerConfig {
     pub sweep_interval: Duration,
     /// When archived records are merged, and into what.
     pub merge: MergeLimits,
+    /// What groups may do.
+    pub groups: GroupLimits,
 }
 
 /// When archived records of a partition are merged, and into what. They are due as soon as one of the first three is
@@ -124,6 +127,7 @@ impl Default for BrokerConfig {
             archive_grace: Duration::from_secs(10 * 60),
             sweep_interval: Duration::from_secs(60 * 60),
             merge: MergeLimits::default(),
+            groups: GroupLimits::default(),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::budget::{Reservation, TooLarge};
 use crate::connection::limits::{FREE_FRAME_BYTES, FREE_HEAP_BYTES, HEAP_CHARGES};
 use crate::connection::{Outcome, Pending, Reply};
 use crate::context::{ConnectionContext, RequestContext, zone_of_client_id};
+use crate::groups::{offsets, requests};
 use crate::metrics::{ApiLabels, RequestLabels};
 use crate::{cluster, fetch, produce, producers, topics};
 
@@ -130,6 +131,15 @@ impl Session {
                 Pending::Now(answer.encode(&$handler(broker, &context, $request).await))
             };
         }
+        // What may take minutes must not keep the connection from being read: that it was closed would not be noticed.
+        macro_rules! answer_later {
+            ($handler:path, $request:expr) => {{
+                let broker = Arc::clone(broker);
+                Pending::Later(Box::pin(async move {
+                    answer.encode(&$handler(&broker, &context, $request).await)
+                }))
+            }};
+        }
         match request {
             Request::Produce(request) => {
                 let acks = request.acks;
@@ -142,7 +152,7 @@ impl Session {
             Request::Fetch(request) => {
                 let reply = fetch::handle(broker, &context, request).await;
                 let error = reply.first_error();
-                let (parts, hold) = reply.into_parts();
+                let (parts, hold, _charge) = reply.into_parts();
                 Pending::Now(answer.finish(parts.encode(&answer.header), error, hold))
             }
             Request::ListOffsets(request) => answer_with!(fetch::list_offsets::handle, request),
@@ -160,10 +170,37 @@ impl Session {
             Request::IncrementalAlterConfigs(request) => {
                 answer_with!(topics::incremental_alter_configs::handle, request)
             }
+            Request::ListConfigResources(request) => {
+                answer_with!(topics::list_config_resources::handle, request)
+            }
+            Request::DescribeLogDirs(request) => answer_with!(topics::log_dirs::handle, request),
+            Request::ElectLeaders(request) => answer_with!(topics::elect_leaders::handle, request),
+            Request::AlterPartitionReassignments(request) => {
+                answer_with!(topics::reassignments::alter, request)
+            }
+            Request::ListPartitionReassignments(request) => {
+                answer_with!(topics::reassignments::list, request)
+            }
             Request::InitProducerId(request) => answer_with!(producers::init_producer_id::handle, request),
             Request::ApiVersions(request) => answer_with!(cluster::api_versions::handle, request),
             Request::DescribeCluster(request) => answer_with!(cluster::describe_cluster::handle, request),
             Request::FindCoordinator(request) => answer_with!(cluster::find_coordinator::handle, request),
+            Request::JoinGroup(request) => answer_later!(requests::join::handle, request),
+            Request::SyncGroup(request) => answer_later!(requests::sync::handle, request),
+            Request::Heartbeat(request) => answer_with!(requests::heartbeat::handle, request),
+            Request::LeaveGroup(request) => answer_with!(requests::leave::handle, request),
+            Request::ConsumerGroupHeartbeat(request) => {
+                answer_with!(requests::consumer_heartbeat::handle, request)
+            }
+            Request::ConsumerGroupDescribe(request) => {
+                answer_with!(requests::consumer_describe::handle, request)
+            }
+            Request::DescribeGroups(request) => answer_with!(requests::describe::handle, request),
+            Request::ListGroups(request) => answer_with!(requests::list::handle, request),
+            Request::DeleteGroups(request) => answer_with!(requests::delete::handle, request),
+            Request::OffsetCommit(request) => answer_with!(offsets::commit::handle, request),
+            Request::OffsetFetch(request) => answer_with!(offsets::fetch::handle, request),
+            Request::OffsetDelete(request) => answer_with!(offsets::delete::handle, request),
         }
     }
 }
@@ -172,7 +209,13 @@ impl Session {
 fn lists_all(request: &Request) -> bool {
     match request {
         Request::Metadata(request) => request.topics.as_ref().is_none_or(Vec::is_empty),
-        Request::DescribeConfigs(_) | Request::DescribeTopicPartitions(_) => true,
+        Request::DescribeConfigs(_)
+        | Request::DescribeTopicPartitions(_)
+        | Request::DescribeGroups(_)
+        | Request::ConsumerGroupDescribe(_)
+        | Request::ListGroups(_)
+        | Request::DescribeLogDirs(_)
+        | Request::ListConfigResources(_) => true,
         _ => false,
     }
 }

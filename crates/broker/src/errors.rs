@@ -8,6 +8,7 @@
 //! nothing was done (clients look for another agent and repeat) and 7 where it may have been.
 
 use esker_metastore::MetastoreError;
+use esker_model::groups::GroupError;
 use esker_model::planted::{Mistake, planted};
 use esker_model::sequence::Refusal;
 use esker_protocol::{ErrorCode, StrBytes};
@@ -31,6 +32,30 @@ pub(crate) fn of_refusal(refusal: Refusal) -> ErrorCode {
         Refusal::OutOfOrder => ErrorCode::OutOfOrderSequenceNumber,
         Refusal::StaleEpoch => ErrorCode::InvalidProducerEpoch,
         Refusal::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
+    }
+}
+
+/// Why a group refused.
+pub(crate) const fn of_group(error: GroupError) -> ErrorCode {
+    match error {
+        GroupError::IllegalGeneration => ErrorCode::IllegalGeneration,
+        GroupError::InconsistentGroupProtocol => ErrorCode::InconsistentGroupProtocol,
+        GroupError::InvalidGroupId => ErrorCode::InvalidGroupId,
+        GroupError::UnknownMemberId => ErrorCode::UnknownMemberId,
+        GroupError::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
+        GroupError::RebalanceInProgress => ErrorCode::RebalanceInProgress,
+        GroupError::InvalidRequest => ErrorCode::InvalidRequest,
+        GroupError::NonEmptyGroup => ErrorCode::NonEmptyGroup,
+        GroupError::GroupIdNotFound => ErrorCode::GroupIdNotFound,
+        GroupError::MemberIdRequired => ErrorCode::MemberIdRequired,
+        GroupError::GroupMaxSizeReached => ErrorCode::GroupMaxSizeReached,
+        GroupError::FencedInstanceId => ErrorCode::FencedInstanceId,
+        GroupError::GroupSubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
+        GroupError::FencedMemberEpoch => ErrorCode::FencedMemberEpoch,
+        GroupError::UnreleasedInstanceId => ErrorCode::UnreleasedInstanceId,
+        GroupError::UnsupportedAssignor => ErrorCode::UnsupportedAssignor,
+        GroupError::StaleMemberEpoch => ErrorCode::StaleMemberEpoch,
+        GroupError::InvalidRegularExpression => ErrorCode::InvalidRegularExpression,
     }
 }
 

@@ -7,7 +7,7 @@
 //! [`Broker::stopped`] says so, and the process starts another.
 //!
 //! Folders follow the data: [`connection`] frames, [`produce`] the write path, [`fetch`] the read path,
-//! `upkeep` background work, [`topics`] the catalog and its administration, [`membership`] who is alive and in which epoch.
+//! `groups` consumer groups, `upkeep` background work, [`topics`] the catalog and its administration, [`membership`] who is alive and in which epoch.
 
 pub mod authorizer;
 #[cfg(feature = "benching")]
@@ -21,6 +21,7 @@ pub mod context;
 mod dispatch;
 pub mod errors;
 pub mod fetch;
+mod groups;
 mod manifests;
 pub mod membership;
 pub mod metrics;

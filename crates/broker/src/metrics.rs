@@ -30,6 +30,14 @@ pub struct FetchLabels {
     pub source: &'static str,
 }
 
+/// Label of Fetch requests.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SessionLabels {
+    /// What it had to do with sessions: `none`, `new`, `no_room` for a new one, `incremental`, or `refused` if it named one
+    /// that is not there.
+    pub session: &'static str,
+}
+
 /// Labels of requests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
@@ -74,6 +82,14 @@ pub struct BrokerMetrics {
     pub produce_bytes: Family<TopicLabels, Counter>,
     /// Bytes of record batches sent to consumers, per topic and source.
     pub fetch_bytes: Family<FetchLabels, Counter>,
+    /// Fetch requests, by what they had to do with sessions.
+    pub fetches: Family<SessionLabels, Counter>,
+    /// Fetch sessions.
+    pub fetch_sessions: Gauge,
+    /// Partitions of all fetch sessions.
+    pub fetch_session_partitions: Gauge,
+    /// Fetch sessions that had to make room for others.
+    pub fetch_sessions_evicted: Counter,
     /// Requests answered.
     pub requests: Family<RequestLabels, Counter>,
     /// Time from a request's last byte to its reply.
@@ -110,6 +126,10 @@ impl Default for BrokerMetrics {
         Self {
             produce_bytes: Family::default(),
             fetch_bytes: Family::default(),
+            fetches: Family::default(),
+            fetch_sessions: Gauge::default(),
+            fetch_session_partitions: Gauge::default(),
+            fetch_sessions_evicted: Counter::default(),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(seconds),
             commit_seconds: seconds(),
@@ -150,6 +170,26 @@ impl BrokerMetrics {
             "esker_fetch_bytes",
             "Bytes of record batches sent to consumers",
             self.fetch_bytes.clone(),
+        );
+        registry.register(
+            "esker_fetches",
+            "Fetch requests, by what they had to do with sessions",
+            self.fetches.clone(),
+        );
+        registry.register(
+            "esker_fetch_sessions",
+            "Fetch sessions",
+            self.fetch_sessions.clone(),
+        );
+        registry.register(
+            "esker_fetch_session_partitions",
+            "Partitions of all fetch sessions",
+            self.fetch_session_partitions.clone(),
+        );
+        registry.register(
+            "esker_fetch_sessions_evicted",
+            "Fetch sessions that had to make room for others",
+            self.fetch_sessions_evicted.clone(),
         );
         registry.register(
             "esker_requests",

@@ -56,39 +56,6 @@ async fn every_version_reads_the_same_records() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sessions_are_answered_with_none() {
-    let cluster = Cluster::new();
-    let agent = cluster.agent("a").await;
-    let topic = cluster.topic("t", 1).await;
-    let mut client = agent.client();
-    for (session, error) in [
-        ((0, 0), 0),
-        ((0, -1), 0),
-        ((5, 0), 0),
-        ((5, -1), 0),
-        ((5, 1), 70),
-        ((0, 1), 70),
-        ((5, -2), 70),
-    ] {
-        for version in [7, 12, 18] {
-            let response = client
-                .fetch(&Fetch {
-                    version,
-                    session,
-                    ..Fetch::of(&topic, 0, 0)
-                })
-                .await;
-            assert_eq!(
-                (response.error_code, response.session_id),
-                (error, 0),
-                "{session:?} v{version}"
-            );
-            assert_eq!(response.responses.is_empty(), error != 0);
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn errors_have_kafkas_codes_and_no_offsets() {
     let cluster = Cluster::new();
     let agent = cluster.agent("a").await;

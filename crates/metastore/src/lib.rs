@@ -21,6 +21,7 @@ pub mod benching;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod group_rounds;
 mod metrics;
 pub mod postgres;
 pub mod sqlite;
@@ -47,9 +48,15 @@ pub use types::sweep::*;
 pub use types::topics::*;
 
 /// Everything an agent needs of a metastore.
-pub trait Metastore: Commits + Reads + Topics + Producers + Agents + Clusters + Upkeep {}
+pub trait Metastore:
+    Commits + Reads + Topics + Producers + Agents + Clusters + Coordinators + Groups + Upkeep
+{
+}
 
-impl<T: Commits + Reads + Topics + Producers + Agents + Clusters + Upkeep> Metastore for T {}
+impl<T> Metastore for T where
+    T: Commits + Reads + Topics + Producers + Agents + Clusters + Coordinators + Groups + Upkeep
+{
+}
 
 /// What background work needs of a metastore.
 pub trait Upkeep: Jobs + Archives + Merges + Retention + Removals + Sweeps {}
@@ -364,18 +371,22 @@ pub trait Groups: Send + Sync {
     ) -> Result<Option<Vec<StoredGroup>>>;
 
     /// Makes changes of many groups, all in one transaction. Reply `i` says whether change `i` was made: `false` if its
-    /// shard is not held by this incarnation with this lease. Offsets are kept with the time of the metastore's clock.
+    /// shard is not held by this incarnation with this lease, or if under this lease a call was made whose number is this
+    /// call's or a higher one. So once a call is answered, none with a lower number can undo it, whenever it lands; who
+    /// repeats a call gives it a new number. Offsets are kept with the time of the metastore's clock. Of two calls at the
+    /// same time, the one or the other comes first.
     ///
-    /// Errors: `Fenced`, `DifferentPast`: then nothing was changed.
+    /// Errors: `Fenced`, `DifferentPast`, and `Corrupt` if a lease is not of the shard of its group, or the number is beyond
+    /// `i64::MAX`: then nothing was changed.
     async fn write_groups(&self, writes: &GroupWrites) -> Result<Vec<bool>>;
 
     /// Offsets that groups committed. A group that is not there has none.
     async fn committed_offsets(&self, requests: &[OffsetsRequest]) -> Result<Vec<CommittedOffsets>>;
 
     /// Forgets committed offsets of a shard's groups, at most `limit`: those of topics that do not exist any more, and
-    /// those that were committed at least `retention_ms` ago in groups that have been without members as long. Returns
-    /// the groups without members, at most `limit`, for which no offset is kept; `None` if the shard is not held by
-    /// this incarnation with this lease.
+    /// those that were committed at least `retention_ms` ago in groups that have been without members as long. Which go
+    /// first is open. Returns the groups without members, at most `limit`, for which no offset is kept then, ascending;
+    /// `None` if the shard is not held by this incarnation with this lease.
     async fn expire_offsets(
         &self,
         incarnation: IncarnationId,

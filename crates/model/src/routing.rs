@@ -4,7 +4,7 @@
 //! in one hot segment and its tail be read from memory. All agents that see the same live agents give
 //! the same answer, and when an agent joins or leaves only its own share of partitions moves.
 
-use crate::{NodeId, TopicUuid};
+use crate::{NodeId, ShardId, TopicUuid};
 
 /// The node of `nodes` that rendezvous hashing picks for a partition; `None` if there are none.
 pub fn leader(topic: TopicUuid, partition: i32, nodes: &[NodeId]) -> Option<NodeId> {
@@ -22,6 +22,12 @@ pub fn preference(topic: TopicUuid, partition: i32, nodes: &[NodeId], count: usi
         .collect();
     ranked.sort_unstable_by(|a, b| b.cmp(a));
     ranked.into_iter().take(count).map(|(_, node)| node).collect()
+}
+
+/// The node of `nodes` that is to coordinate a shard of groups; `None` if there are none.
+pub fn coordinator(shard: ShardId, nodes: &[NodeId]) -> Option<NodeId> {
+    let weight = |node: NodeId| mix(mix(u64::from(shard.0 as u16)) ^ u64::from(node.0 as u32));
+    nodes.iter().copied().max_by_key(|node| (weight(*node), *node))
 }
 
 fn weight(topic: TopicUuid, partition: i32, node: NodeId) -> u64 {
@@ -71,6 +77,21 @@ mod tests {
             let after = leader(topic, partition, &nodes(4)).unwrap();
             assert!(before == after || before == NodeId(5));
         }
+    }
+
+    #[test]
+    fn shards_are_spread_and_only_those_of_a_lost_node_move() {
+        let mut counts = [0; 4];
+        for shard in (0..1000).map(ShardId) {
+            let before = coordinator(shard, &nodes(4)).unwrap();
+            counts[before.0 as usize - 1] += 1;
+            let after = coordinator(shard, &nodes(3)).unwrap();
+            assert!(before == after || before == NodeId(4));
+        }
+        assert!(
+            counts.iter().all(|count| (190..310).contains(count)),
+            "{counts:?}"
+        );
     }
 
     #[test]

@@ -36,7 +36,15 @@ client_requests! {
     FetchRequest => FetchResponse = FETCH;
     ListOffsetsRequest => ListOffsetsResponse = LIST_OFFSETS;
     MetadataRequest => MetadataResponse = METADATA;
+    OffsetCommitRequest => OffsetCommitResponse = OFFSET_COMMIT;
+    OffsetFetchRequest => OffsetFetchResponse = OFFSET_FETCH;
     FindCoordinatorRequest => FindCoordinatorResponse = FIND_COORDINATOR;
+    JoinGroupRequest => JoinGroupResponse = JOIN_GROUP;
+    HeartbeatRequest => HeartbeatResponse = HEARTBEAT;
+    LeaveGroupRequest => LeaveGroupResponse = LEAVE_GROUP;
+    SyncGroupRequest => SyncGroupResponse = SYNC_GROUP;
+    DescribeGroupsRequest => DescribeGroupsResponse = DESCRIBE_GROUPS;
+    ListGroupsRequest => ListGroupsResponse = LIST_GROUPS;
     ApiVersionsRequest => ApiVersionsResponse = API_VERSIONS;
     CreateTopicsRequest => CreateTopicsResponse = CREATE_TOPICS;
     DeleteTopicsRequest => DeleteTopicsResponse = DELETE_TOPICS;
@@ -45,9 +53,18 @@ client_requests! {
     OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse = OFFSET_FOR_LEADER_EPOCH;
     DescribeConfigsRequest => DescribeConfigsResponse = DESCRIBE_CONFIGS;
     AlterConfigsRequest => AlterConfigsResponse = ALTER_CONFIGS;
+    DescribeLogDirsRequest => DescribeLogDirsResponse = DESCRIBE_LOG_DIRS;
     CreatePartitionsRequest => CreatePartitionsResponse = CREATE_PARTITIONS;
+    DeleteGroupsRequest => DeleteGroupsResponse = DELETE_GROUPS;
+    ElectLeadersRequest => ElectLeadersResponse = ELECT_LEADERS;
     IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse = INCREMENTAL_ALTER_CONFIGS;
+    AlterPartitionReassignmentsRequest => AlterPartitionReassignmentsResponse = ALTER_PARTITION_REASSIGNMENTS;
+    ListPartitionReassignmentsRequest => ListPartitionReassignmentsResponse = LIST_PARTITION_REASSIGNMENTS;
+    OffsetDeleteRequest => OffsetDeleteResponse = OFFSET_DELETE;
     DescribeClusterRequest => DescribeClusterResponse = DESCRIBE_CLUSTER;
+    ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse = CONSUMER_GROUP_HEARTBEAT;
+    ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse = CONSUMER_GROUP_DESCRIBE;
+    ListConfigResourcesRequest => ListConfigResourcesResponse = LIST_CONFIG_RESOURCES;
     DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse = DESCRIBE_TOPIC_PARTITIONS;
 }
 

@@ -18,6 +18,7 @@
 pub mod batch;
 #[cfg(any(test, feature = "client"))]
 pub mod client;
+pub mod consumer_protocol;
 mod error_code;
 pub mod fetch_response;
 pub mod frame;

@@ -59,7 +59,15 @@ requests! {
     Fetch(FetchRequest) = FETCH;
     ListOffsets(ListOffsetsRequest) = LIST_OFFSETS;
     Metadata(MetadataRequest) = METADATA;
+    OffsetCommit(OffsetCommitRequest) = OFFSET_COMMIT;
+    OffsetFetch(OffsetFetchRequest) = OFFSET_FETCH;
     FindCoordinator(FindCoordinatorRequest) = FIND_COORDINATOR;
+    JoinGroup(JoinGroupRequest) = JOIN_GROUP;
+    Heartbeat(HeartbeatRequest) = HEARTBEAT;
+    LeaveGroup(LeaveGroupRequest) = LEAVE_GROUP;
+    SyncGroup(SyncGroupRequest) = SYNC_GROUP;
+    DescribeGroups(DescribeGroupsRequest) = DESCRIBE_GROUPS;
+    ListGroups(ListGroupsRequest) = LIST_GROUPS;
     ApiVersions(ApiVersionsRequest) = API_VERSIONS;
     CreateTopics(CreateTopicsRequest) = CREATE_TOPICS;
     DeleteTopics(DeleteTopicsRequest) = DELETE_TOPICS;
@@ -68,9 +76,18 @@ requests! {
     OffsetForLeaderEpoch(OffsetForLeaderEpochRequest) = OFFSET_FOR_LEADER_EPOCH;
     DescribeConfigs(DescribeConfigsRequest) = DESCRIBE_CONFIGS;
     AlterConfigs(AlterConfigsRequest) = ALTER_CONFIGS;
+    DescribeLogDirs(DescribeLogDirsRequest) = DESCRIBE_LOG_DIRS;
     CreatePartitions(CreatePartitionsRequest) = CREATE_PARTITIONS;
+    DeleteGroups(DeleteGroupsRequest) = DELETE_GROUPS;
+    ElectLeaders(ElectLeadersRequest) = ELECT_LEADERS;
     IncrementalAlterConfigs(IncrementalAlterConfigsRequest) = INCREMENTAL_ALTER_CONFIGS;
+    AlterPartitionReassignments(AlterPartitionReassignmentsRequest) = ALTER_PARTITION_REASSIGNMENTS;
+    ListPartitionReassignments(ListPartitionReassignmentsRequest) = LIST_PARTITION_REASSIGNMENTS;
+    OffsetDelete(OffsetDeleteRequest) = OFFSET_DELETE;
     DescribeCluster(DescribeClusterRequest) = DESCRIBE_CLUSTER;
+    ConsumerGroupHeartbeat(ConsumerGroupHeartbeatRequest) = CONSUMER_GROUP_HEARTBEAT;
+    ConsumerGroupDescribe(ConsumerGroupDescribeRequest) = CONSUMER_GROUP_DESCRIBE;
+    ListConfigResources(ListConfigResourcesRequest) = LIST_CONFIG_RESOURCES;
     DescribeTopicPartitions(DescribeTopicPartitionsRequest) = DESCRIBE_TOPIC_PARTITIONS;
 }
 

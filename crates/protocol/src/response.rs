@@ -103,7 +103,15 @@ responses! {
     Fetch(FetchResponse) = FETCH;
     ListOffsets(ListOffsetsResponse) = LIST_OFFSETS;
     Metadata(MetadataResponse) = METADATA;
+    OffsetCommit(OffsetCommitResponse) = OFFSET_COMMIT;
+    OffsetFetch(OffsetFetchResponse) = OFFSET_FETCH;
     FindCoordinator(FindCoordinatorResponse) = FIND_COORDINATOR;
+    JoinGroup(JoinGroupResponse) = JOIN_GROUP;
+    Heartbeat(HeartbeatResponse) = HEARTBEAT;
+    LeaveGroup(LeaveGroupResponse) = LEAVE_GROUP;
+    SyncGroup(SyncGroupResponse) = SYNC_GROUP;
+    DescribeGroups(DescribeGroupsResponse) = DESCRIBE_GROUPS;
+    ListGroups(ListGroupsResponse) = LIST_GROUPS;
     ApiVersions(ApiVersionsResponse) = API_VERSIONS;
     CreateTopics(CreateTopicsResponse) = CREATE_TOPICS;
     DeleteTopics(DeleteTopicsResponse) = DELETE_TOPICS;
@@ -112,9 +120,18 @@ responses! {
     OffsetForLeaderEpoch(OffsetForLeaderEpochResponse) = OFFSET_FOR_LEADER_EPOCH;
     DescribeConfigs(DescribeConfigsResponse) = DESCRIBE_CONFIGS;
     AlterConfigs(AlterConfigsResponse) = ALTER_CONFIGS;
+    DescribeLogDirs(DescribeLogDirsResponse) = DESCRIBE_LOG_DIRS;
     CreatePartitions(CreatePartitionsResponse) = CREATE_PARTITIONS;
+    DeleteGroups(DeleteGroupsResponse) = DELETE_GROUPS;
+    ElectLeaders(ElectLeadersResponse) = ELECT_LEADERS;
     IncrementalAlterConfigs(IncrementalAlterConfigsResponse) = INCREMENTAL_ALTER_CONFIGS;
+    AlterPartitionReassignments(AlterPartitionReassignmentsResponse) = ALTER_PARTITION_REASSIGNMENTS;
+    ListPartitionReassignments(ListPartitionReassignmentsResponse) = LIST_PARTITION_REASSIGNMENTS;
+    OffsetDelete(OffsetDeleteResponse) = OFFSET_DELETE;
     DescribeCluster(DescribeClusterResponse) = DESCRIBE_CLUSTER;
+    ConsumerGroupHeartbeat(ConsumerGroupHeartbeatResponse) = CONSUMER_GROUP_HEARTBEAT;
+    ConsumerGroupDescribe(ConsumerGroupDescribeResponse) = CONSUMER_GROUP_DESCRIBE;
+    ListConfigResources(ListConfigResourcesResponse) = LIST_CONFIG_RESOURCES;
     DescribeTopicPartitions(DescribeTopicPartitionsResponse) = DESCRIBE_TOPIC_PARTITIONS;
 }
 

@@ -13,7 +13,15 @@ pub mod api_key {
     pub const FETCH: i16 = 1;
     pub const LIST_OFFSETS: i16 = 2;
     pub const METADATA: i16 = 3;
+    pub const OFFSET_COMMIT: i16 = 8;
+    pub const OFFSET_FETCH: i16 = 9;
     pub const FIND_COORDINATOR: i16 = 10;
+    pub const JOIN_GROUP: i16 = 11;
+    pub const HEARTBEAT: i16 = 12;
+    pub const LEAVE_GROUP: i16 = 13;
+    pub const SYNC_GROUP: i16 = 14;
+    pub const DESCRIBE_GROUPS: i16 = 15;
+    pub const LIST_GROUPS: i16 = 16;
     pub const API_VERSIONS: i16 = 18;
     pub const CREATE_TOPICS: i16 = 19;
     pub const DELETE_TOPICS: i16 = 20;
@@ -22,9 +30,18 @@ pub mod api_key {
     pub const OFFSET_FOR_LEADER_EPOCH: i16 = 23;
     pub const DESCRIBE_CONFIGS: i16 = 32;
     pub const ALTER_CONFIGS: i16 = 33;
+    pub const DESCRIBE_LOG_DIRS: i16 = 35;
     pub const CREATE_PARTITIONS: i16 = 37;
+    pub const DELETE_GROUPS: i16 = 42;
+    pub const ELECT_LEADERS: i16 = 43;
     pub const INCREMENTAL_ALTER_CONFIGS: i16 = 44;
+    pub const ALTER_PARTITION_REASSIGNMENTS: i16 = 45;
+    pub const LIST_PARTITION_REASSIGNMENTS: i16 = 46;
+    pub const OFFSET_DELETE: i16 = 47;
     pub const DESCRIBE_CLUSTER: i16 = 60;
+    pub const CONSUMER_GROUP_HEARTBEAT: i16 = 68;
+    pub const CONSUMER_GROUP_DESCRIBE: i16 = 69;
+    pub const LIST_CONFIG_RESOURCES: i16 = 74;
     pub const DESCRIBE_TOPIC_PARTITIONS: i16 = 75;
 }
 
@@ -67,7 +84,15 @@ const ROWS: &[Row] = &[
     row(api_key::FETCH, 4, 18, 12, "Fetch"),
     row(api_key::LIST_OFFSETS, 1, 10, 6, "ListOffsets"),
     row(api_key::METADATA, 0, 13, 9, "Metadata"),
+    row(api_key::OFFSET_COMMIT, 2, 9, 8, "OffsetCommit"),
+    row(api_key::OFFSET_FETCH, 1, 9, 6, "OffsetFetch"),
     row(api_key::FIND_COORDINATOR, 0, 5, 3, "FindCoordinator"),
+    row(api_key::JOIN_GROUP, 0, 9, 6, "JoinGroup"),
+    row(api_key::HEARTBEAT, 0, 4, 4, "Heartbeat"),
+    row(api_key::LEAVE_GROUP, 0, 5, 4, "LeaveGroup"),
+    row(api_key::SYNC_GROUP, 0, 5, 4, "SyncGroup"),
+    row(api_key::DESCRIBE_GROUPS, 0, 6, 5, "DescribeGroups"),
+    row(api_key::LIST_GROUPS, 0, 5, 3, "ListGroups"),
     row(api_key::API_VERSIONS, 0, 4, 3, "ApiVersions"),
     row(api_key::CREATE_TOPICS, 2, 7, 5, "CreateTopics"),
     row(api_key::DELETE_TOPICS, 1, 6, 4, "DeleteTopics"),
@@ -76,7 +101,10 @@ const ROWS: &[Row] = &[
     row(api_key::OFFSET_FOR_LEADER_EPOCH, 2, 4, 4, "OffsetForLeaderEpoch"),
     row(api_key::DESCRIBE_CONFIGS, 1, 4, 4, "DescribeConfigs"),
     row(api_key::ALTER_CONFIGS, 0, 2, 2, "AlterConfigs"),
+    row(api_key::DESCRIBE_LOG_DIRS, 1, 4, 2, "DescribeLogDirs"),
     row(api_key::CREATE_PARTITIONS, 0, 3, 2, "CreatePartitions"),
+    row(api_key::DELETE_GROUPS, 0, 2, 2, "DeleteGroups"),
+    row(api_key::ELECT_LEADERS, 0, 2, 2, "ElectLeaders"),
     row(
         api_key::INCREMENTAL_ALTER_CONFIGS,
         0,
@@ -84,7 +112,31 @@ const ROWS: &[Row] = &[
         1,
         "IncrementalAlterConfigs",
     ),
+    row(
+        api_key::ALTER_PARTITION_REASSIGNMENTS,
+        0,
+        1,
+        0,
+        "AlterPartitionReassignments",
+    ),
+    row(
+        api_key::LIST_PARTITION_REASSIGNMENTS,
+        0,
+        0,
+        0,
+        "ListPartitionReassignments",
+    ),
+    row(api_key::OFFSET_DELETE, 0, 0, i16::MAX, "OffsetDelete"),
     row(api_key::DESCRIBE_CLUSTER, 0, 2, 0, "DescribeCluster"),
+    row(
+        api_key::CONSUMER_GROUP_HEARTBEAT,
+        0,
+        1,
+        0,
+        "ConsumerGroupHeartbeat",
+    ),
+    row(api_key::CONSUMER_GROUP_DESCRIBE, 0, 1, 0, "ConsumerGroupDescribe"),
+    row(api_key::LIST_CONFIG_RESOURCES, 0, 1, 0, "ListConfigResources"),
     row(
         api_key::DESCRIBE_TOPIC_PARTITIONS,
         0,

@@ -235,6 +235,57 @@ fn the_tail_is_read_from_memory() {
     assert!(agent.metric("esker_fetch_bytes_total", "memory") > 0.0);
 }
 
+/// Apache Kafka's consumer keeps a fetch session: what it asks for after its first request is incremental, it gets
+/// everything, and closes the session when it ends.
+#[test]
+fn kafkas_consumer_goes_on_in_one_fetch_session() {
+    let cluster = Cluster::dev("sessions-dev", &[]);
+    let consumer = kafka_tool("org.apache.kafka.tools.consumer.ConsoleConsumer");
+    let (Some(mut consumer), true) = (consumer, kcat().is_some()) else {
+        return;
+    };
+    create_topic(&cluster, "session", 1);
+    let agent = &cluster.agents[0];
+    let fetches = |kind: &str| agent.metric("esker_fetches_total", &format!("session=\"{kind}\""));
+    let input = text_file(cluster.dir.path(), 500);
+    let bootstrap = cluster.bootstrap();
+    let consumer = consumer
+        .args(["--bootstrap-server", &bootstrap, "--topic", "session"])
+        .args(["--partition", "0", "--offset", "earliest"])
+        .args(["--max-messages", "1500", "--timeout-ms", "30000"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let until = |what: &str, holds: &dyn Fn() -> bool| {
+        let holds = (0..300).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            holds()
+        });
+        assert!(holds, "{what}");
+    };
+    for round in 0..3 {
+        let before = fetches("incremental");
+        until("no incremental fetch", &|| fetches("incremental") >= before + 2.0);
+        assert_eq!(agent.metric("esker_fetch_sessions", ""), 1.0);
+        assert_eq!(agent.metric("esker_fetch_session_partitions", ""), 1.0);
+        must(
+            &format!("kcat -P {round}"),
+            kcat()
+                .unwrap()
+                .args(["-P", "-b", &bootstrap, "-t", "session", "-p", "0", "-l"])
+                .arg(&input),
+        );
+    }
+    let got = consumer.wait_with_output().unwrap().stdout;
+    assert_eq!(got, fs::read(&input).unwrap().repeat(3));
+    let counts = ["new", "incremental", "refused", "no_room"].map(fetches);
+    println!("fetches: new, incremental, refused, without room: {counts:?}");
+    assert!(counts[0] == 1.0 && counts[2..] == [0.0, 0.0], "{counts:?}");
+    until("the session is left open", &|| {
+        agent.metric("esker_fetch_sessions", "") == 0.0
+    });
+}
+
 /// SIGTERM seals, commits, acknowledges and leaves with 0.
 #[test]
 fn sigterm_ends_in_good_order() {

@@ -96,6 +96,11 @@ impl Brokers {
         }
     }
 
+    /// The agent of an id, if it can be reached.
+    pub(crate) fn find(&self, id: NodeId) -> Option<&KnownBroker> {
+        self.all.iter().find(|known| known.id == id)
+    }
+
     /// Whether an agent of this id can be reached.
     pub(crate) fn has(&self, id: BrokerId) -> bool {
         self.all.iter().any(|known| known.id.0 == id.0)

@@ -42,6 +42,28 @@ first_error! {
     DescribeConfigsResponse: |r| r.results.iter().map(|resource| resource.error_code);
     AlterConfigsResponse: |r| r.responses.iter().map(|resource| resource.error_code);
     IncrementalAlterConfigsResponse: |r| r.responses.iter().map(|resource| resource.error_code);
+    OffsetCommitResponse: |r| r.topics.iter().flat_map(|topic| topic.partitions.iter().map(|p| p.error_code));
+    OffsetFetchResponse: |r| std::iter::once(r.error_code)
+        .chain(r.groups.iter().map(|group| group.error_code))
+        .chain(r.topics.iter().flat_map(|topic| topic.partitions.iter().map(|p| p.error_code)));
+    OffsetDeleteResponse: |r| std::iter::once(r.error_code)
+        .chain(r.topics.iter().flat_map(|topic| topic.partitions.iter().map(|p| p.error_code)));
+    DescribeGroupsResponse: |r| r.groups.iter().map(|group| group.error_code);
+    ConsumerGroupDescribeResponse: |r| r.groups.iter().map(|group| group.error_code);
+    DeleteGroupsResponse: |r| r.results.iter().map(|group| group.error_code);
+    LeaveGroupResponse: |r| std::iter::once(r.error_code).chain(r.members.iter().map(|member| member.error_code));
+    JoinGroupResponse: |r| [r.error_code];
+    SyncGroupResponse: |r| [r.error_code];
+    HeartbeatResponse: |r| [r.error_code];
+    ListGroupsResponse: |r| [r.error_code];
+    ConsumerGroupHeartbeatResponse: |r| [r.error_code];
+    ListConfigResourcesResponse: |r| [r.error_code];
+    DescribeLogDirsResponse: |r| std::iter::once(r.error_code).chain(r.results.iter().map(|dir| dir.error_code));
+    ElectLeadersResponse: |r| std::iter::once(r.error_code)
+        .chain(r.replica_election_results.iter().flat_map(|topic| topic.partition_result.iter().map(|p| p.error_code)));
+    AlterPartitionReassignmentsResponse: |r| std::iter::once(r.error_code)
+        .chain(r.responses.iter().flat_map(|topic| topic.partitions.iter().map(|p| p.error_code)));
+    ListPartitionReassignmentsResponse: |r| [r.error_code];
     InitProducerIdResponse: |r| [r.error_code];
     ApiVersionsResponse: |r| [r.error_code];
     DescribeClusterResponse: |r| [r.error_code];

@@ -11,12 +11,14 @@ use crate::context::RequestContext;
 /// First version whose clients look for a hint.
 const LEADER_HINTS: i16 = 16;
 
-/// Tells clients that are at the wrong agent, or behind in epochs, who leads.
+/// Tells clients that are at the wrong agent, or behind in epochs, who leads. `places`: of each topic in the response
+/// its place in the request.
 pub(super) fn hint_leaders(
     broker: &Broker,
     context: &RequestContext,
     asked: &Asked,
     parts: &mut FetchResponseParts,
+    places: &[usize],
 ) {
     let moves = |error| {
         matches!(
@@ -36,8 +38,10 @@ pub(super) fn hint_leaders(
         return;
     }
     let brokers = Brokers::known_to(broker, context);
-    for (topic, asked) in parts.topics.iter_mut().zip(&asked.topics) {
-        let Some(state) = &asked.state else { continue };
+    for (topic, place) in parts.topics.iter_mut().zip(places) {
+        let Some(state) = &asked.topics[*place].state else {
+            continue;
+        };
         for partition in topic.partitions.iter_mut().filter(|one| moves(one.error)) {
             let leader = brokers.place(state.topic.uuid, partition.index, 1).leader;
             let leader_epoch = broker.member.epoch().0;

@@ -39,13 +39,14 @@ mod read;
 mod read_ahead;
 mod readers;
 pub(crate) mod resolve;
+mod sessions;
 mod share;
 mod together;
 mod turns;
 mod wait;
 
 use esker_protocol::ErrorCode;
-use esker_protocol::fetch_response::{FetchPartitionParts, FetchResponseParts, FetchTopicParts};
+use esker_protocol::fetch_response::{FetchPartitionParts, FetchResponseParts};
 use esker_protocol::messages::FetchRequest;
 
 use crate::Broker;
@@ -62,12 +63,14 @@ pub use listed::extent as listed_extent;
 pub(crate) use pins::SegmentPins;
 pub(crate) use read_ahead::ReadAhead;
 pub(crate) use readers::{HistoryReaders, Readers};
+pub(crate) use sessions::{FetchSessions, SESSIONS_MAX};
 pub use wait::{HeadWatch, POLL_INTERVAL};
 
-use asked::Asked;
+use asked::{Asked, Checked};
 use assemble::{Assembly, Limits, Served};
 use gather::Gathered;
 use plan::Wanted;
+use sessions::Report;
 
 /// Partitions that are planned, read or assembled in one go; then others have their turn: a request may name tens of
 /// thousands.
@@ -77,6 +80,7 @@ const PARTITIONS_PER_TURN: usize = 256;
 pub(crate) struct FetchReply {
     parts: FetchResponseParts,
     hold: Option<Reservation>,
+    charge: Option<Reservation>,
 }
 
 impl FetchReply {
@@ -89,24 +93,36 @@ impl FetchReply {
             .unwrap_or(ErrorCode::None)
     }
 
-    /// The response, and the memory that is charged until it is written.
-    pub(crate) fn into_parts(self) -> (FetchResponseParts, Option<Reservation>) {
-        (self.parts, self.hold)
+    /// The response, the memory that is charged until it is written, and that which is until it is encoded.
+    pub(crate) fn into_parts(self) -> (FetchResponseParts, Option<Reservation>, Option<Reservation>) {
+        (self.parts, self.hold, self.charge)
     }
 }
 
 /// Answers a Fetch request.
 pub(crate) async fn handle(broker: &Broker, context: &RequestContext, request: FetchRequest) -> FetchReply {
-    let asked = match asked::check(broker, context, request).await {
-        Ok(asked) => asked,
-        Err(parts) => return FetchReply { parts, hold: None },
+    let checked = asked::check(broker, context, request).await;
+    let Checked {
+        asked,
+        mut session,
+        charge,
+    } = match checked {
+        Ok(checked) => checked,
+        Err(parts) => {
+            return FetchReply {
+                parts,
+                hold: None,
+                charge: None,
+            };
+        }
     };
+    let charged = context.charged || charge.is_some();
     let wanted: Vec<Wanted> = asked
         .partitions
         .iter()
         .filter_map(|partition| partition.wanted.ok())
         .collect();
-    let mut found = find::find_or_wait(broker, &asked, &wanted, context.charged).await;
+    let mut found = find::find_or_wait(broker, &asked, &wanted, charged).await;
     turns::take(broker, &mut found);
     together::stay(broker, &asked, &wanted, &mut found).await;
     yield_after(wanted.len()).await;
@@ -116,15 +132,7 @@ pub(crate) async fn handle(broker: &Broker, context: &RequestContext, request: F
 
     yield_after(wanted.len()).await;
     let mut assembly = Assembly::new(broker.member.epoch().0, asked.committed_only, asked.bytes_max);
-    let mut topics: Vec<FetchTopicParts> = asked
-        .topics
-        .iter()
-        .map(|topic| FetchTopicParts {
-            name: topic.name.clone(),
-            topic_id: topic.id,
-            partitions: Vec::new(),
-        })
-        .collect();
+    let mut report = Report::new(&asked, &session);
     let mut at = 0;
     for (place, partition) in asked.partitions.iter().enumerate() {
         if place % PARTITIONS_PER_TURN == PARTITIONS_PER_TURN - 1 {
@@ -150,15 +158,17 @@ pub(crate) async fn handle(broker: &Broker, context: &RequestContext, request: F
                 }
             }
         };
-        topics[partition.topic].partitions.push(part);
+        report.tell(&mut session, place, partition.topic, part);
     }
+    let (topics, places) = report.into_topics();
+    yield_after(wanted.len()).await;
     let mut parts = FetchResponseParts {
         topics,
+        session_id: session.end(broker),
         ..FetchResponseParts::empty(ErrorCode::None)
     };
-    yield_after(wanted.len()).await;
-    hints::hint_leaders(broker, context, &asked, &mut parts);
-    FetchReply { parts, hold }
+    hints::hint_leaders(broker, context, &asked, &mut parts, &places);
+    FetchReply { parts, hold, charge }
 }
 
 /// Between two stages of a request that names so many partitions others have their turn.

@@ -60,6 +60,12 @@ impl<'a> Resolver<'a> {
         Ok(topic)
     }
 
+    /// A topic that was found before, if the client may still see it.
+    pub(crate) fn still_allowed(&self, topic: Arc<TopicState>) -> Result<Arc<TopicState>, ErrorCode> {
+        self.authorize(&topic.topic.name)?;
+        Ok(topic)
+    }
+
     /// A partition of a topic.
     pub(crate) async fn partition(
         &mut self,

@@ -18,6 +18,7 @@ use tracing::info;
 
 use super::{EpochGate, Membership, StopReason, gate, heartbeat};
 use crate::config::BrokerConfig;
+use crate::groups::GROUPS_COORDINATED;
 use crate::topics::Catalog;
 
 /// Who this incarnation is.
@@ -197,6 +198,7 @@ fn profile(config: &BrokerConfig) -> AgentProfile {
         roles: config.roles.clone(),
         version: config.version.clone(),
         history: HISTORY_READ,
+        groups: GROUPS_COORDINATED,
     }
 }
 

@@ -8,8 +8,8 @@ use esker_protocol::messages::alter_configs_response::AlterConfigsResourceRespon
 use esker_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 use esker_protocol::{ErrorCode, StrBytes};
 
-use super::config_changes::{self, Change, ResourceId, invalid};
-use super::config_table;
+use super::config_changes::{self, Change, ResourceId, Subject, invalid};
+use super::{config_table, fixed_configs};
 use crate::Broker;
 use crate::context::RequestContext;
 use crate::errors::Failure;
@@ -32,15 +32,8 @@ pub(crate) async fn handle(
             .iter()
             .map(|config| config.name.as_str())
             .collect();
-        let change = config_changes::topic(broker, context, &id, &repeated, &keys).and_then(|state| {
-            let change = ConfigChange {
-                topic: state.topic.uuid,
-                replace_all: true,
-                changes: values(&resource)?,
-            };
-            config_changes::check_result(&BTreeMap::new(), &change)?;
-            Ok(change)
-        });
+        let subject = config_changes::subject(broker, context, &id, &repeated, &keys);
+        let change = subject.and_then(|subject| change(&subject, &resource));
         changes.push((id, change));
     }
     if !request.validate_only {
@@ -58,6 +51,26 @@ pub(crate) async fn handle(
         }
     });
     AlterConfigsResponse::default().with_responses(responses.collect())
+}
+
+fn change(subject: &Subject, resource: &AlterConfigsResource) -> Change {
+    let state = match subject {
+        Subject::Topic(state) => state,
+        Subject::Fixed(target) => {
+            // With nothing set all are at their defaults, as wanted.
+            return resource.configs.first().map_or(Ok(None), |config| {
+                let value = config.value.as_ref().map(StrBytes::as_str);
+                Err(fixed_configs::refuse(*target, &config.name, value))
+            });
+        }
+    };
+    let change = ConfigChange {
+        topic: state.topic.uuid,
+        replace_all: true,
+        changes: values(resource)?,
+    };
+    config_changes::check_result(&BTreeMap::new(), &change)?;
+    Ok(Some(change))
 }
 
 fn values(resource: &AlterConfigsResource) -> Result<BTreeMap<String, Option<String>>, Failure> {

@@ -1,6 +1,9 @@
 //! This agent's settings under Kafka's names, for tools that look there. Only what is true for this agent
 //! is shown, and nothing can be changed over the protocol: an agent's settings are given when it starts.
 
+use std::time::Duration;
+
+use esker_model::groups::GroupLimits;
 use esker_protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
 use esker_protocol::{StrBytes, limits};
 
@@ -9,7 +12,7 @@ use super::config_table;
 use super::config_values::Kind;
 use crate::Broker;
 use crate::connection::limits::IDLE_MAX;
-use crate::fetch::RESPONSE_BYTES_MAX;
+use crate::fetch::{RESPONSE_BYTES_MAX, SESSIONS_MAX};
 
 /// How long a partition remembers an idle producer.
 const PRODUCER_IDLE_MS: u32 = 86_400_000;
@@ -129,6 +132,12 @@ fn settings(broker: &Broker) -> Vec<Setting> {
             "The default of retention.ms in hours.",
         ),
         fixed(
+            "max.incremental.fetch.session.cache.slots",
+            SESSIONS_MAX.to_string(),
+            Kind::Int,
+            "Most fetch sessions that are kept.",
+        ),
+        fixed(
             "producer.id.expiration.ms",
             PRODUCER_IDLE_MS.to_string(),
             Kind::Int,
@@ -158,8 +167,68 @@ fn settings(broker: &Broker) -> Vec<Setting> {
         let value = config.default.to_owned();
         settings.push(fixed(config.synonym, value, config.kind(), config.documentation));
     }
+    settings.extend(of_groups(&config.groups));
     settings.sort_unstable_by_key(|setting| setting.name);
     settings
+}
+
+/// What groups may do.
+fn of_groups(limits: &GroupLimits) -> impl Iterator<Item = Setting> {
+    let ms = |time: Duration| time.as_millis().to_string();
+    let settings = [
+        (
+            "group.initial.rebalance.delay.ms",
+            ms(limits.initial_rebalance_delay),
+            "Milliseconds for which the first rebalance of a group waits for more members.",
+        ),
+        (
+            "group.min.session.timeout.ms",
+            ms(limits.min_session_timeout),
+            "Shortest session timeout that a member may ask for.",
+        ),
+        (
+            "group.max.session.timeout.ms",
+            ms(limits.max_session_timeout),
+            "Longest session timeout that a member may ask for.",
+        ),
+        (
+            "group.max.size",
+            limits.max_size.to_string(),
+            "Most members of a group of the classic protocol.",
+        ),
+        (
+            "group.consumer.session.timeout.ms",
+            ms(limits.consumer_session_timeout),
+            "A member of the consumer protocol is gone when nothing is heard of it for so long.",
+        ),
+        (
+            "group.consumer.heartbeat.interval.ms",
+            ms(limits.consumer_heartbeat_interval),
+            "How often a member of the consumer protocol is to send a heartbeat.",
+        ),
+        (
+            "group.consumer.max.size",
+            limits.consumer_max_size.to_string(),
+            "Most members of a group of the consumer protocol.",
+        ),
+        (
+            "offset.metadata.max.bytes",
+            limits.offset_metadata_bytes.to_string(),
+            "Most bytes that a client may keep with a committed offset.",
+        ),
+        (
+            "offsets.retention.minutes",
+            (limits.offsets_retention.as_secs() / 60).to_string(),
+            "Committed offsets are forgotten when their group has had no members for so long.",
+        ),
+    ];
+    settings.into_iter().map(|(name, value, documentation)| Setting {
+        name,
+        value: Some(value),
+        kind: Kind::Int,
+        source: Source::Static,
+        documentation,
+    })
 }
 
 /// The settings that `wanted` asks for, as a response shows them.

@@ -1,7 +1,7 @@
 //! Changing configs: what both calls share.
 //!
-//! Resources are judged one by one; the changes of all that are right are made in one call. An agent's own
-//! settings are read-only.
+//! Resources are judged one by one; the changes of all that are right are made in one call. Only topics have configs
+//! that can be changed: [`super::fixed_configs`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,8 +20,15 @@ use crate::errors::Failure;
 /// A resource by type and name.
 pub(super) type ResourceId = (i8, StrBytes);
 
-/// What shall be changed: of a topic, the changes to the metastore's row.
-pub(super) type Change = Result<ConfigChange, Failure>;
+/// What shall be changed: of a topic, the changes to the metastore's row; `None`: it is as wanted already.
+pub(super) type Change = Result<Option<ConfigChange>, Failure>;
+
+/// What a request wants to change.
+pub(super) enum Subject {
+    Topic(Arc<TopicState>),
+    /// Something that has no configs but its defaults.
+    Fixed(Target),
+}
 
 /// Resources that a request names more than once.
 pub(super) fn repeated<'a>(resources: impl Iterator<Item = (i8, &'a StrBytes)>) -> BTreeSet<ResourceId> {
@@ -35,14 +42,14 @@ pub(super) fn repeated<'a>(resources: impl Iterator<Item = (i8, &'a StrBytes)>) 
     twice
 }
 
-/// The topic that a resource names, if it may be changed. `keys` are the configs to change.
-pub(super) fn topic(
+/// What a resource names, if its configs may be changed. `keys` are the configs to change.
+pub(super) fn subject(
     broker: &Broker,
     context: &RequestContext,
     (resource_type, name): &ResourceId,
     repeated: &BTreeSet<ResourceId>,
     keys: &[&str],
-) -> Result<Arc<TopicState>, Failure> {
+) -> Result<Subject, Failure> {
     if repeated.contains(&(*resource_type, name.clone())) {
         return invalid("the request names this resource twice");
     }
@@ -53,13 +60,11 @@ pub(super) fn topic(
         return invalid(format!("the request changes {key} twice"));
     }
     match target {
-        Target::Topic => broker.catalog.by_name(name).ok_or_else(resources::unknown_topic),
-        Target::ThisBroker | Target::AllBrokers => invalid(format!(
-            "an agent's settings are given when it starts and cannot be changed: {}",
-            keys.join(", ")
-        )),
-        Target::Loggers => invalid("log levels cannot be changed over the protocol"),
-        Target::Nothing => invalid("resources of this type do not exist here"),
+        Target::Topic => {
+            let state = broker.catalog.by_name(name);
+            state.map(Subject::Topic).ok_or_else(resources::unknown_topic)
+        }
+        fixed => Ok(Subject::Fixed(fixed)),
     }
 }
 
@@ -84,18 +89,14 @@ pub(super) fn check_result(current: &BTreeMap<String, String>, change: &ConfigCh
 pub(super) async fn apply(broker: &Broker, changes: &mut [(ResourceId, Change)]) {
     let wanted: Vec<ConfigChange> = changes
         .iter()
-        .filter_map(|(_, change)| change.as_ref().ok())
-        .filter(|change| change.replace_all || !change.changes.is_empty())
+        .filter_map(|(_, change)| to_make(change))
         .cloned()
         .collect();
     if wanted.is_empty() {
         return;
     }
-    let slots = changes.iter_mut().map(|(_, change)| change).filter(|change| {
-        change
-            .as_ref()
-            .is_ok_and(|change| change.replace_all || !change.changes.is_empty())
-    });
+    let slots = changes.iter_mut().map(|(_, change)| change);
+    let slots = slots.filter(|change| to_make(change).is_some());
     match repeat::until_known(|| broker.metastore.alter_configs(&wanted)).await {
         Ok(outcomes) => {
             for (slot, outcome) in slots.zip(outcomes.answer) {
@@ -113,6 +114,12 @@ pub(super) async fn apply(broker: &Broker, changes: &mut [(ResourceId, Change)])
             }
         }
     }
+}
+
+/// The change, if there is something to do.
+fn to_make(change: &Change) -> Option<&ConfigChange> {
+    let change = change.as_ref().ok()?.as_ref()?;
+    (change.replace_all || !change.changes.is_empty()).then_some(change)
 }
 
 pub(super) fn invalid<T>(message: impl Into<String>) -> Result<T, Failure> {

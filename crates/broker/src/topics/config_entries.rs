@@ -20,6 +20,8 @@ pub(super) enum Source {
     Static = 4,
     /// Nobody set it.
     Default = 5,
+    /// The level of a logger.
+    Logger = 6,
 }
 
 /// All configs of a new topic.

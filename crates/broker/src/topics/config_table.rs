@@ -174,7 +174,7 @@ pub(crate) fn default_parts(config: &Definition) -> Vec<&'static str> {
 }
 
 /// A client's text, cut to what fits into a message.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     const CHARS: usize = 100;
     if text.chars().count() <= CHARS {
         return format!("'{text}'");

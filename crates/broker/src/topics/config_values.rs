@@ -33,6 +33,8 @@ pub(crate) enum Rule {
     ThrottledReplicas,
     /// -1 for the codec's own default, or 1 to 9.
     GzipLevel,
+    /// Any words, each separated by a comma; may be empty.
+    AnyList,
 }
 
 impl Rule {
@@ -43,7 +45,7 @@ impl Rule {
             Self::Long(_) => Kind::Long,
             Self::Ratio => Kind::Double,
             Self::OneOf(_) => Kind::String,
-            Self::ListOf(_) | Self::ThrottledReplicas => Kind::List,
+            Self::ListOf(_) | Self::ThrottledReplicas | Self::AnyList => Kind::List,
         }
     }
 
@@ -67,6 +69,7 @@ impl Rule {
                 .is_ok_and(|ratio| (0.0..=1.0).contains(&ratio)),
             Self::OneOf(words) => words.contains(&value),
             Self::ListOf(words) => parts(value).all(|part| words.contains(&part)),
+            Self::AnyList => true,
             Self::ThrottledReplicas => value == "*" || parts(value).all(is_replica),
         };
         if right { Ok(()) } else { Err(self.expected()) }
@@ -83,6 +86,7 @@ impl Rule {
             Self::Ratio => "a number from 0 to 1".into(),
             Self::OneOf(words) => format!("one of {}", words.join(", ")),
             Self::ListOf(words) => format!("a list of {}", words.join(", ")),
+            Self::AnyList => "a list".into(),
             Self::ThrottledReplicas => "*, or a list of partition:broker".into(),
         }
     }

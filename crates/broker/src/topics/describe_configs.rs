@@ -1,4 +1,5 @@
-//! DescribeConfigs 1-4: configs of topics and the settings of this agent, with where each value comes from.
+//! DescribeConfigs 1-4: configs of topics, the settings of this agent, and what is fixed, with where each value comes
+//! from.
 //!
 //! A topic changed through another agent is asked of the metastore first; while that does not answer, what
 //! this agent knows is shown. A resource that a request names again is described once: a few bytes must not
@@ -14,7 +15,7 @@ use esker_protocol::messages::describe_configs_response::{
 use esker_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
 use super::resources::{self, Target};
-use super::{broker_configs, config_entries, config_table, names};
+use super::{broker_configs, config_entries, config_table, fixed_configs, names};
 use crate::Broker;
 use crate::authorizer::Operation;
 use crate::context::RequestContext;
@@ -93,7 +94,13 @@ impl Asked<'_> {
                     documentation,
                 ))
             }
-            Target::AllBrokers | Target::Loggers | Target::Nothing => Ok(Vec::new()),
+            // Defaults of all agents cannot be set, so none are.
+            Target::AllBrokers => Ok(Vec::new()),
+            Target::Loggers => Ok(fixed_configs::describe_loggers(wanted)),
+            Target::ClientMetrics | Target::Group => {
+                let (synonyms, documentation) = (self.synonyms, self.documentation);
+                Ok(fixed_configs::describe(target, wanted, synonyms, documentation))
+            }
         }
     }
 

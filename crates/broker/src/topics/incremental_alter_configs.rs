@@ -11,9 +11,9 @@ use esker_protocol::messages::incremental_alter_configs_response::AlterConfigsRe
 use esker_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 use esker_protocol::{ErrorCode, StrBytes};
 
-use super::config_changes::{self, Change, ResourceId, invalid};
-use super::config_table;
+use super::config_changes::{self, Change, ResourceId, Subject, invalid};
 use super::config_values::{Kind, parts};
+use super::{config_table, fixed_configs};
 use crate::Broker;
 use crate::context::RequestContext;
 use crate::errors::Failure;
@@ -41,15 +41,8 @@ pub(crate) async fn handle(
             .iter()
             .map(|config| config.name.as_str())
             .collect();
-        let change = config_changes::topic(broker, context, &id, &repeated, &keys).and_then(|state| {
-            let change = ConfigChange {
-                topic: state.topic.uuid,
-                replace_all: false,
-                changes: values(&resource, &state.topic.configs)?,
-            };
-            config_changes::check_result(&state.topic.configs, &change)?;
-            Ok(change)
-        });
+        let subject = config_changes::subject(broker, context, &id, &repeated, &keys);
+        let change = subject.and_then(|subject| change(&subject, &resource));
         changes.push((id, change));
     }
     if !request.validate_only {
@@ -67,6 +60,30 @@ pub(crate) async fn handle(
         }
     });
     IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
+}
+
+fn change(subject: &Subject, resource: &AlterConfigsResource) -> Change {
+    let state = match subject {
+        Subject::Topic(state) => state,
+        Subject::Fixed(target) => {
+            let mut set = resource.configs.iter();
+            // Deleting what was never set is done already.
+            return match set.find(|config| config.config_operation != DELETE) {
+                None => Ok(None),
+                Some(config) => {
+                    let value = config.value.as_ref().map(StrBytes::as_str);
+                    Err(fixed_configs::refuse(*target, &config.name, value))
+                }
+            };
+        }
+    };
+    let change = ConfigChange {
+        topic: state.topic.uuid,
+        replace_all: false,
+        changes: values(resource, &state.topic.configs)?,
+    };
+    config_changes::check_result(&state.topic.configs, &change)?;
+    Ok(Some(change))
 }
 
 fn values(

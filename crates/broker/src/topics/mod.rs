@@ -20,11 +20,17 @@ pub(crate) mod delete;
 pub(crate) mod delete_records;
 pub(crate) mod describe_configs;
 pub(crate) mod describe_partitions;
+pub(crate) mod elect_leaders;
+mod fixed_configs;
 pub(crate) mod incremental_alter_configs;
+pub(crate) mod list_config_resources;
+pub(crate) mod log_dirs;
 pub(crate) mod metadata;
 pub(crate) mod names;
+pub(crate) mod reassignments;
 mod repeat;
 mod resources;
+mod stored_bytes;
 
 pub(crate) use catalog::Lookup;
 pub use catalog::{Catalog, TopicState};

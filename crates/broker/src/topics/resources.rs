@@ -8,11 +8,11 @@ use crate::context::RequestContext;
 use crate::errors::Failure;
 
 /// Numbers of Kafka's resource types.
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
-const BROKER_LOGGER: i8 = 8;
-const CLIENT_METRICS: i8 = 16;
-const GROUP: i8 = 32;
+pub(super) const TOPIC: i8 = 2;
+pub(super) const BROKER: i8 = 4;
+pub(super) const BROKER_LOGGER: i8 = 8;
+pub(super) const CLIENT_METRICS: i8 = 16;
+pub(super) const GROUP: i8 = 32;
 
 /// What a config request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +25,13 @@ pub(super) enum Target {
     AllBrokers,
     /// This agent's loggers.
     Loggers,
-    /// Client metrics or a group, neither of which exist yet.
-    Nothing,
+    /// A subscription to metrics of clients; none exists.
+    ClientMetrics,
+    /// A group, which may not exist.
+    Group,
 }
 
-/// Reads a resource; 42 for types that nobody knows and for other agents' ids.
+/// Reads a resource; 42 for types that nobody knows, for other agents' ids and where a name is missing.
 pub(super) fn target(broker: &Broker, resource_type: i8, name: &str) -> Result<Target, Failure> {
     let me = broker.member.node_id().0;
     let other = || {
@@ -43,7 +45,12 @@ pub(super) fn target(broker: &Broker, resource_type: i8, name: &str) -> Result<T
         BROKER if is_me => Ok(Target::ThisBroker),
         BROKER_LOGGER if is_me => Ok(Target::Loggers),
         BROKER | BROKER_LOGGER => Err(other()),
-        CLIENT_METRICS | GROUP => Ok(Target::Nothing),
+        CLIENT_METRICS | GROUP if name.is_empty() => {
+            let message = "a resource of this type needs a name";
+            Err(Failure::new(ErrorCode::InvalidRequest, message))
+        }
+        CLIENT_METRICS => Ok(Target::ClientMetrics),
+        GROUP => Ok(Target::Group),
         _ => {
             let message = format!("unknown resource type {resource_type}");
             Err(Failure::new(ErrorCode::InvalidRequest, message))

@@ -18,10 +18,14 @@ mod create;
 mod create_partitions;
 mod delete;
 mod describe_partitions;
+mod elect_leaders;
+mod list_config_resources;
+mod log_dirs;
 mod membership;
 mod metadata;
 #[path = "../support/pass_on.rs"]
 mod pass_on;
 mod producers;
+mod reassignments;
 mod watched;
 mod world;

@@ -188,6 +188,7 @@ impl Watched {
 }
 
 crate::pass_on_upkeep!(Watched);
+crate::pass_on_groups!(Watched);
 
 #[async_trait]
 impl Clusters for Watched {

@@ -196,6 +196,7 @@ impl Agents for MoodyMetastore {
 }
 
 crate::pass_on_upkeep!(MoodyMetastore);
+crate::pass_on_groups!(MoodyMetastore);
 
 #[async_trait]
 impl Clusters for MoodyMetastore {

@@ -43,6 +43,8 @@ pub struct Slow {
     pub commits: Duration,
     /// Heartbeats get no connection at all.
     pub no_heartbeats: bool,
+    /// Nor do upkeep and groups.
+    pub no_connection: bool,
 }
 
 impl Faulty {
@@ -59,6 +61,20 @@ impl Faulty {
     /// What is slow from now on.
     pub fn slow(&self, slow: Slow) {
         *self.slow.lock() = slow;
+    }
+
+    /// The metastore cannot be reached from now on.
+    pub fn cut_off(&self) {
+        self.slow(Slow {
+            no_heartbeats: true,
+            no_connection: true,
+            ..Slow::default()
+        });
+    }
+
+    /// It can be reached again.
+    pub fn heal(&self) {
+        self.slow(Slow::default());
     }
 
     async fn take_time(&self, of: impl Fn(Slow) -> Duration) {
@@ -89,6 +105,9 @@ impl Faulty {
     }
 
     async fn around<T>(&self, method: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
+        if self.slow.lock().no_connection {
+            return Err(MetastoreError::Unavailable("not now".into()));
+        }
         let next = |queued: &mut VecDeque<Fault>| queued.pop_front();
         let fault = self.upkeep.lock().get_mut(method).and_then(next);
         meet(fault.unwrap_or(Fault::None), call).await
@@ -213,6 +232,7 @@ impl Agents for Faulty {
 }
 
 crate::pass_on_upkeep!(Faulty);
+crate::pass_on_groups!(Faulty);
 
 #[async_trait]
 impl Clusters for Faulty {

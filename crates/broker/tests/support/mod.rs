@@ -28,6 +28,7 @@ use esker_metastore::{Metastore, MetastoreMetrics};
 use esker_model::seams::{Clock, Seams};
 use esker_protocol::StrBytes;
 use esker_protocol::client::{self, ClientRequest};
+use esker_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use esker_protocol::messages::create_topics_request::CreatableTopic;
 use esker_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use esker_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -35,8 +36,8 @@ use esker_protocol::messages::fetch_response::PartitionData;
 use esker_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use esker_protocol::messages::produce_response::PartitionProduceResponse;
 use esker_protocol::messages::{
-    BrokerId, CreateTopicsRequest, DeleteRecordsRequest, FetchRequest, InitProducerIdRequest, ProduceRequest,
-    ProduceResponse, TopicName,
+    BrokerId, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    FetchRequest, InitProducerIdRequest, ProduceRequest, ProduceResponse, TopicName,
 };
 use esker_protocol::records::BatchBuilder;
 use esker_storage::cache::LruCache;
@@ -212,6 +213,21 @@ impl Client {
             .with_timeout_ms(5000);
         let response = self.call(7, &request).await;
         assert_eq!(response.topics[0].error_code, 0);
+    }
+
+    pub async fn delete_topic(&mut self, name: &str) {
+        let request = DeleteTopicsRequest::default().with_topic_names(vec![topic_name(name)]);
+        assert_eq!(self.call(5, &request).await.responses[0].error_code, 0);
+    }
+
+    /// Raises the number of a topic's partitions.
+    pub async fn add_partitions(&mut self, name: &str, count: i32) {
+        let topic = CreatePartitionsTopic::default()
+            .with_name(topic_name(name))
+            .with_count(count)
+            .with_assignments(None);
+        let request = CreatePartitionsRequest::default().with_topics(vec![topic]);
+        assert_eq!(self.call(3, &request).await.results[0].error_code, 0);
     }
 
     pub async fn producer_id(&mut self) -> i64 {

@@ -101,3 +101,41 @@ macro_rules! pass_on_upkeep {
         }
     };
 }
+
+/// Passes on what coordinators of groups ask, likewise.
+#[macro_export]
+macro_rules! pass_on_groups {
+    ($double:ty) => {
+        $crate::pass_on! {
+            $double,
+            Coordinators {
+                claim_shards(
+                    incarnation: esker_model::IncarnationId,
+                    wanted: &[esker_model::ShardId]
+                ) -> Vec<esker_metastore::ShardOwner>;
+                release_shards(
+                    incarnation: esker_model::IncarnationId,
+                    leases: &[esker_metastore::ShardLease]
+                ) -> ();
+            }
+            Groups {
+                load_groups(
+                    incarnation: esker_model::IncarnationId,
+                    lease: esker_metastore::ShardLease,
+                    after: Option<&str>,
+                    limit: usize
+                ) -> Option<Vec<esker_metastore::StoredGroup>>;
+                write_groups(writes: &esker_metastore::GroupWrites) -> Vec<bool>;
+                committed_offsets(
+                    requests: &[esker_metastore::OffsetsRequest]
+                ) -> Vec<esker_metastore::CommittedOffsets>;
+                expire_offsets(
+                    incarnation: esker_model::IncarnationId,
+                    lease: esker_metastore::ShardLease,
+                    retention_ms: i64,
+                    limit: usize
+                ) -> Option<Vec<std::sync::Arc<str>>>;
+            }
+        }
+    };
+}

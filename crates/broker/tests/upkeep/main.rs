@@ -14,6 +14,7 @@ mod merge;
 mod past;
 mod remove;
 mod retention;
+mod sizes;
 mod stubborn;
 #[path = "../support/mod.rs"]
 mod support;

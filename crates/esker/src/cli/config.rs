@@ -1,4 +1,4 @@
-//! `esker config`: configs of topics and brokers.
+//! `esker config`: configs of topics, groups and brokers.
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
@@ -48,13 +48,14 @@ pub(crate) enum ConfigCommand {
 pub(crate) struct Of {
     /// What kind of thing
     kind: Kind,
-    /// The topic's name or the broker's node id
+    /// The topic's or group's name, or the broker's node id
     name: String,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Kind {
     Topic,
+    Group,
     Broker,
 }
 
@@ -62,6 +63,7 @@ impl Of {
     fn resource(&self) -> Outcome<Resource> {
         match self.kind {
             Kind::Topic => Ok(Resource::Topic(self.name.clone())),
+            Kind::Group => Ok(Resource::Group(self.name.clone())),
             Kind::Broker => self.name.parse().map(Resource::Broker).map_err(|_| {
                 Failure::Usage(format!(
                     "{:?} is not a node id: `esker cluster agents` lists them",
@@ -92,6 +94,7 @@ fn source(code: i8) -> &'static str {
         3 => "cluster",
         4 => "static",
         5 => "default",
+        8 => "group",
         _ => "unknown",
     }
 }

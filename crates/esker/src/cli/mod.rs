@@ -8,6 +8,7 @@ mod cluster;
 mod config;
 mod consume;
 mod flags;
+mod group;
 mod output;
 mod produce;
 mod record_format;
@@ -40,7 +41,8 @@ Use (any broker that speaks Kafka's protocol):
   produce      Write records, one per line of the input
   consume      Read records
   topic        Create, list, describe, delete and alter topics
-  config       Describe and alter configs of topics and brokers
+  group        List, describe and delete consumer groups, and set their offsets
+  config       Describe and alter configs of topics, groups and brokers
   cluster      Describe the cluster, its agents and their background work
 
 Else:
@@ -94,7 +96,9 @@ enum Command {
     )]
     Produce(produce::ProduceArgs),
     /// Read records
-    #[command(after_help = "Example:\n  esker consume orders --from beginning --until-end --format json")]
+    #[command(
+        after_help = "Example:\n  esker consume orders --from beginning --until-end --format json\n\nShared with other members of a group, from where it stopped:\n  esker consume orders --group billing"
+    )]
     Consume(consume::ConsumeArgs),
     /// Describe the cluster, its agents and their background work
     #[command(
@@ -102,7 +106,10 @@ enum Command {
         after_help = "Example:\n  esker cluster describe --bootstrap-server 127.0.0.1:9092"
     )]
     Cluster(cluster::ClusterCommand),
-    /// Describe and alter configs of topics and brokers
+    /// List, describe and delete consumer groups, and set their offsets
+    #[command(subcommand, after_help = "Example:\n  esker group describe billing --offsets")]
+    Group(group::GroupCommand),
+    /// Describe and alter configs of topics, groups and brokers
     #[command(
         subcommand,
         after_help = "Example:\n  esker config alter topic orders --set retention.ms=86400000"
@@ -127,8 +134,9 @@ impl Cli {
             Command::Inspect(args) => crate::inspect::run(&args),
             Command::Topic(command) => target::block_on(topic::run(command)),
             Command::Produce(args) => target::block_on(produce::run(args)),
-            Command::Consume(args) => target::block_on(consume::run(args)),
+            Command::Consume(args) => target::block_on_beside(consume::run(args)),
             Command::Cluster(command) => target::block_on(cluster::run(command)),
+            Command::Group(command) => target::block_on(group::run(command)),
             Command::Config(command) => target::block_on(config::run(command)),
             Command::Completions { shell } => completions(shell),
         }

@@ -23,9 +23,15 @@ pub(crate) fn json(value: &impl Serialize) -> Outcome {
     write(text.as_bytes())
 }
 
-/// Prints a table.
+/// Prints a table; on a terminal it fits.
 pub(crate) fn table(table: &Table) -> Outcome {
-    write(table.render().as_bytes())
+    write(table.render(terminal_width()).as_bytes())
+}
+
+/// Columns of the terminal that the output goes to, if it does.
+fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
 /// Prints one line.

@@ -1,7 +1,10 @@
-//! Tables of aligned columns for terminals: no borders, so that other programs can read them as well.
+//! Tables of aligned columns: no borders, so that other programs can read them as well. On a terminal they fit its
+//! width, as far as columns can become narrower; elsewhere nothing is cut.
 
-/// Widest column, in characters; longer text is cut with `…`. The last column is never cut.
-const COLUMN_MAX: usize = 48;
+/// Narrowest that a column becomes, in characters; longer text is cut with `…`.
+const COLUMN_MIN: usize = 8;
+/// Between two columns.
+const GAP: usize = 2;
 
 /// Rows under a heading.
 pub(crate) struct Table {
@@ -21,33 +24,43 @@ impl Table {
         self.rows.push(cells.into());
     }
 
-    /// The text: columns as wide as needed, two spaces between them, nothing at the end of a line.
-    pub(crate) fn render(&self) -> String {
+    /// The text: columns as wide as needed, two spaces between them, nothing at the end of a line. With a `width`, the
+    /// widest columns are made narrower until a line fits, or all are at their narrowest.
+    pub(crate) fn render(&self, width: Option<usize>) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
+        let needed = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or(0)
-                .min(COLUMN_MAX)
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
         };
-        let widths: Vec<_> = (0..columns).map(width).collect();
+        let mut widths: Vec<_> = (0..columns).map(needed).collect();
+        if let Some(width) = width {
+            narrow(&mut widths, width);
+        }
         let mut text = String::new();
         for row in &self.rows {
             let mut line = String::new();
             for (column, cell) in row.iter().enumerate() {
                 let width = widths.get(column).copied().unwrap_or_default();
-                let last = column + 1 == columns;
-                line.push_str(&if last { one_line(cell) } else { fit(cell, width) });
-                if !last {
-                    line.push_str("  ");
+                line.push_str(&fit(cell, width));
+                if column + 1 < columns {
+                    line.push_str(&" ".repeat(GAP));
                 }
             }
             text.push_str(line.trim_end());
             text.push('\n');
         }
         text
+    }
+}
+
+/// Takes from the widest columns what is too much.
+fn narrow(widths: &mut [usize], width: usize) {
+    loop {
+        let line = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
+        match widths.iter_mut().max() {
+            Some(widest) if line > width && *widest > COLUMN_MIN => *widest -= 1,
+            _ => return,
+        }
     }
 }
 
@@ -73,19 +86,36 @@ fn fit(cell: &str, width: usize) -> String {
 mod tests {
     use super::Table;
 
+    fn table() -> Table {
+        let mut table = Table::new(&["NAME", "COUNT", "WHERE"]);
+        table.row(["a".repeat(60), "1".into(), "here and there".into()]);
+        table.row(["b\n".into(), "22".into(), "c".into()]);
+        table
+    }
+
     #[test]
-    fn aligns_columns_and_cuts_long_ones() {
-        let mut table = Table::new(&["NAME", "COUNT"]);
-        table.row(["a".repeat(60), "1".into()]);
-        table.row(["b\n".into(), "22".into()]);
-        let text = table.render();
+    fn aligns_columns_and_cuts_nothing() {
+        let text = table().render(None);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 3);
-        assert!(lines[0].starts_with("NAME ") && lines[0].ends_with("  COUNT"));
-        assert!(lines[1].contains("…  1"));
+        assert!(lines[0].starts_with("NAME ") && lines[0].ends_with("  WHERE"));
+        assert!(lines[1].contains(&"a".repeat(60)));
         assert_eq!(
             lines[2].chars().position(|c| c == '2'),
             lines[0].chars().position(|c| c == 'C')
         );
+    }
+
+    #[test]
+    fn fits_a_terminal() {
+        for width in [25, 30, 40, 60, 80] {
+            let text = table().render(Some(width));
+            let longest = text.lines().map(|line| line.chars().count()).max();
+            assert!(longest <= Some(width), "{width}: {text}");
+            assert!(text.contains('…'), "{width}: {text}");
+        }
+        // Narrower than columns can be.
+        assert!(table().render(Some(5)).contains("aaaaaaa…  1"));
+        assert_eq!(table().render(Some(200)), table().render(None));
     }
 }

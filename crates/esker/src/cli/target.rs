@@ -54,7 +54,18 @@ impl Target {
 
 /// Runs a client command: one thread is enough.
 pub(crate) fn block_on(command: impl Future<Output = Outcome>) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    run(tokio::runtime::Builder::new_current_thread(), command)
+}
+
+/// Runs a client command whose background tasks go on while it waits for its output to be taken.
+pub(crate) fn block_on_beside(command: impl Future<Output = Outcome>) -> Outcome {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1);
+    run(builder, command)
+}
+
+fn run(mut builder: tokio::runtime::Builder, command: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = builder
         .enable_all()
         .build()
         .map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;

@@ -90,7 +90,21 @@ fn wrong_usage_is_exit_code_2() {
         "esker produce t --header novalue",
         "esker consume t --from yesterday",
         "esker consume t --count 0",
-        "esker config describe group g",
+        "esker config describe user g",
+        "esker consume t --group g --partition 0",
+        "esker consume t --instance-id i",
+        "esker consume",
+        "esker group list --state Sleeping",
+        "esker group describe",
+        "esker group reset-offsets g --topic t",
+        "esker group reset-offsets g --topic t --to latest --to-current",
+        "esker group reset-offsets g --topic t --to yesterday",
+        "esker group reset-offsets g --topic t:x --to 5",
+        "esker group reset-offsets g --all-topics --by-duration 1d",
+        "esker group reset-offsets g --topic t --all-topics --to 5",
+        "esker group delete-offsets g",
+        "esker group remove-member g",
+        "esker group remove-member g --all --instance-id i",
         "esker cluster",
         "esker completions tcl",
         "esker inspect",
@@ -108,5 +122,8 @@ fn common_flags_go_anywhere() {
     assert!(parse("esker topic list --json -b h:1").is_ok());
     assert!(parse("esker consume t -p 0 -p 1 -o @5 -c 3 -e --format json --delimiter \\0").is_ok());
     assert!(parse("esker produce t -K : -z zstd -H a=b -H c=d --null NULL -q").is_ok());
+    assert!(parse("esker group list --state stable,Empty --type CLASSIC --json").is_ok());
+    assert!(parse("esker group reset-offsets g --topic t:0,1 --topic u --shift-by -5 --execute").is_ok());
+    assert!(parse("esker consume t u --group g --instance-id i -b h:1").is_ok());
     assert!(parse("esker config alter broker 1 --set a=b=c --delete d").is_ok());
 }

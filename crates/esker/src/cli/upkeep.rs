@@ -230,7 +230,7 @@ mod tests {
             ],
             ..UpkeepStatus::default()
         };
-        let text = format!("{}\n{}", lines(&status).join("\n"), jobs(&status).render());
+        let text = format!("{}\n{}", lines(&status).join("\n"), jobs(&status).render(None));
         let expected = "\
 waits to be archived   2 segments, 1.5 KiB, the oldest for 1 min 1 s
 waits to be merged     1 extent in 1 archive segment

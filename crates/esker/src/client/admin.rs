@@ -21,6 +21,7 @@ const OPERATION_DELETE: i8 = 1;
 /// Kafka's codes of resource types.
 const TYPE_TOPIC: i8 = 2;
 const TYPE_BROKER: i8 = 4;
+const TYPE_GROUP: i8 = 32;
 /// From this version on DeleteTopics has its names in another field.
 const DELETE_TOPICS_STRUCTS: i16 = 6;
 
@@ -29,6 +30,7 @@ const DELETE_TOPICS_STRUCTS: i16 = 6;
 pub(crate) enum Resource {
     Topic(String),
     Broker(i32),
+    Group(String),
 }
 
 impl Resource {
@@ -36,12 +38,13 @@ impl Resource {
         match self {
             Self::Topic(_) => TYPE_TOPIC,
             Self::Broker(_) => TYPE_BROKER,
+            Self::Group(_) => TYPE_GROUP,
         }
     }
 
     fn name(&self) -> StrBytes {
         StrBytes::from_string(match self {
-            Self::Topic(name) => name.clone(),
+            Self::Topic(name) | Self::Group(name) => name.clone(),
             Self::Broker(id) => id.to_string(),
         })
     }
@@ -52,6 +55,7 @@ impl std::fmt::Display for Resource {
         match self {
             Self::Topic(name) => write!(f, "topic {name}"),
             Self::Broker(id) => write!(f, "broker {id}"),
+            Self::Group(name) => write!(f, "group {name}"),
         }
     }
 }
@@ -175,7 +179,7 @@ pub(crate) async fn describe_configs(
             cluster.topics(Some(&[]), false).await?;
             cluster.connect(*id).await?.call(&request).await?
         }
-        Resource::Topic(_) => cluster.any().await?.call(&request).await?,
+        Resource::Topic(_) | Resource::Group(_) => cluster.any().await?.call(&request).await?,
     };
     let result = response
         .results
@@ -214,7 +218,14 @@ pub(crate) async fn alter_configs(
             .with_resource_name(resource.name())
             .with_configs(changes),
     ]);
-    let response = cluster.any().await?.call(&request).await?;
+    let response = match resource {
+        // A broker alters its own configs only.
+        Resource::Broker(id) => {
+            cluster.topics(Some(&[]), false).await?;
+            cluster.connect(*id).await?.call(&request).await?
+        }
+        Resource::Topic(_) | Resource::Group(_) => cluster.any().await?.call(&request).await?,
+    };
     let result = response
         .responses
         .first()

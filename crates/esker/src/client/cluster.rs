@@ -53,6 +53,21 @@ impl Cluster {
         }
     }
 
+    /// The same cluster for somebody who works beside: nothing is connected yet, the brokers are known.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            bootstrap: self.bootstrap.clone(),
+            deadline: self.deadline,
+            brokers: self.brokers.clone(),
+            any: None,
+        }
+    }
+
+    /// Node ids of the brokers, as the last metadata had them.
+    pub(crate) fn nodes(&self) -> Vec<i32> {
+        self.brokers.keys().copied().collect()
+    }
+
     /// Deadline of every request.
     pub(crate) fn deadline(&self) -> Duration {
         self.deadline
@@ -148,9 +163,14 @@ impl Cluster {
     }
 }
 
+/// Text as messages have it.
+pub(crate) fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
 /// A topic name as messages have it.
 pub(crate) fn topic_name(name: &str) -> TopicName {
-    TopicName(StrBytes::from_string(name.to_owned()))
+    TopicName(text(name))
 }
 
 /// `host:port` with brackets around IPv6.

@@ -1,4 +1,4 @@
-//! Reading: records of some partitions of one topic, without a group.
+//! Reading: records of some partitions. Which ones, and from where, others decide.
 //!
 //! [`Consumer::fetch`] asks all leaders side by side, once, and returns what came. Order is kept within a
 //! partition. A leader that cannot be reached, or that answers with a retriable code, is asked again with
@@ -15,7 +15,7 @@ use esker_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use esker_protocol::messages::{BrokerId, FetchRequest, FetchResponse};
 
 use super::cluster::topic_name;
-use super::{ClientError, Cluster, Connection, Result, is_retriable};
+use super::{ClientError, Cluster, Connection, Result, TopicPartition, is_retriable};
 
 /// How long the broker may wait for new records.
 const FETCH_WAIT: Duration = Duration::from_millis(500);
@@ -28,10 +28,9 @@ const BACKOFF: Duration = Duration::from_millis(100);
 pub(crate) struct Consumer {
     cluster: Cluster,
     seams: Seams,
-    topic: String,
     /// Next offset by partition; a partition that is finished is taken out.
-    positions: BTreeMap<i32, i64>,
-    leaders: BTreeMap<i32, i32>,
+    positions: BTreeMap<TopicPartition, i64>,
+    leaders: BTreeMap<TopicPartition, i32>,
     connections: BTreeMap<i32, Connection>,
     failing_since: Option<Instant>,
     backoff: Duration,
@@ -39,7 +38,7 @@ pub(crate) struct Consumer {
 
 /// Whole batches of one partition, from a fetch.
 pub(crate) struct Fetched {
-    pub(crate) partition: i32,
+    pub(crate) of: TopicPartition,
     pub(crate) batches: Vec<Batch>,
     /// The first offset that was asked for: batches may begin before it.
     pub(crate) from: i64,
@@ -50,14 +49,12 @@ impl Consumer {
     pub(crate) fn new(
         cluster: Cluster,
         seams: Seams,
-        topic: &str,
-        leaders: BTreeMap<i32, i32>,
-        positions: BTreeMap<i32, i64>,
+        leaders: BTreeMap<TopicPartition, i32>,
+        positions: BTreeMap<TopicPartition, i64>,
     ) -> Self {
         Self {
             cluster,
             seams,
-            topic: topic.to_owned(),
             positions,
             leaders,
             connections: BTreeMap::new(),
@@ -67,13 +64,13 @@ impl Consumer {
     }
 
     /// Stops reading a partition.
-    pub(crate) fn finish(&mut self, partition: i32) {
-        self.positions.remove(&partition);
+    pub(crate) fn finish(&mut self, partition: &TopicPartition) {
+        self.positions.remove(partition);
     }
 
     /// The next offset of a partition that is still read.
-    pub(crate) fn position(&self, partition: i32) -> Option<i64> {
-        self.positions.get(&partition).copied()
+    pub(crate) fn position(&self, partition: &TopicPartition) -> Option<i64> {
+        self.positions.get(partition).copied()
     }
 
     /// Whether no partition is left.
@@ -97,26 +94,40 @@ impl Consumer {
                 }
                 tokio::time::sleep(self.seams.rng.jitter(self.backoff)).await;
                 self.backoff = (self.backoff * 2).min(Duration::from_secs(1));
-                if let Ok(topic) = self.cluster.topic(&self.topic, false).await {
-                    self.leaders = topic.partitions.iter().map(|p| (p.index, p.leader)).collect();
-                }
+                self.learn_leaders().await;
                 Ok(Vec::new())
             }
             Err(error) => Err(error),
         }
     }
 
+    /// Asks for the leaders again; what cannot be learned stays as it was.
+    async fn learn_leaders(&mut self) {
+        let mut names: Vec<_> = self.positions.keys().map(|(topic, _)| topic.clone()).collect();
+        names.dedup();
+        let Ok(topics) = self.cluster.topics(Some(&names), false).await else {
+            return;
+        };
+        for topic in topics.into_iter().filter_map(|(_, topic)| topic.ok()) {
+            for partition in topic.partitions {
+                self.leaders
+                    .insert((topic.name.clone(), partition.index), partition.leader);
+            }
+        }
+    }
+
     async fn round(&mut self) -> Result<Vec<Fetched>> {
-        let mut by_leader: BTreeMap<i32, Vec<(i32, i64)>> = BTreeMap::new();
-        for (partition, offset) in &self.positions {
-            let leader = self.leaders.get(partition).copied().unwrap_or(-1);
-            by_leader.entry(leader).or_default().push((*partition, *offset));
+        let mut by_leader: BTreeMap<i32, Places> = BTreeMap::new();
+        for (of, offset) in &self.positions {
+            let leader = self.leaders.get(of).copied().unwrap_or(-1);
+            let topics = by_leader.entry(leader).or_default();
+            topics.entry(&of.0).or_default().push((of.1, *offset));
         }
         // With several leaders, waiting at one would hold back what another has: each waits its part.
         let wait = FETCH_WAIT / u32::try_from(by_leader.len().max(1)).unwrap_or(1);
         let asks = by_leader.into_iter().map(|(leader, partitions)| {
             let kept = self.connections.remove(&leader);
-            let request = request(&self.topic, &partitions, wait);
+            let request = request(&partitions, wait);
             let cluster = &self.cluster;
             async move {
                 let mut connection = match kept {
@@ -148,20 +159,20 @@ impl Consumer {
     }
 
     fn take(&mut self, response: &FetchResponse, fetched: &mut Vec<Fetched>) -> Result<()> {
-        let what = || format!("cannot read {}", self.topic);
-        ClientError::check(response.error_code, what, None)?;
+        ClientError::check(response.error_code, || "cannot read".to_owned(), None)?;
         let mut failed = None;
-        for data in response.responses.iter().flat_map(|topic| &topic.partitions) {
-            let partition = data.partition_index;
-            let Some(position) = self.positions.get_mut(&partition) else {
+        let topics = response.responses.iter();
+        for (topic, data) in topics.flat_map(|topic| topic.partitions.iter().map(move |data| (topic, data))) {
+            let of = (topic.topic.to_string(), data.partition_index);
+            let Some(position) = self.positions.get_mut(&of) else {
                 continue;
             };
             if data.error_code != ErrorCode::None.code() {
                 let what = || match ErrorCode::from_code(data.error_code) {
                     Some(ErrorCode::OffsetOutOfRange) => {
-                        format!("cannot read {}/{partition} at offset {position}", self.topic)
+                        format!("cannot read {}/{} at offset {position}", of.0, of.1)
                     }
-                    _ => format!("cannot read {}/{partition}", self.topic),
+                    _ => format!("cannot read {}/{}", of.0, of.1),
                 };
                 let error = ClientError::check(data.error_code, what, None);
                 if !is_retriable(data.error_code) || failed.is_none() {
@@ -173,11 +184,7 @@ impl Consumer {
             let from = *position;
             if let Some(last) = batches.last() {
                 *position = last.header.next_offset().max(from);
-                fetched.push(Fetched {
-                    partition,
-                    batches,
-                    from,
-                });
+                fetched.push(Fetched { of, batches, from });
             }
         }
         failed.map_or(Ok(()), Err)
@@ -203,24 +210,25 @@ fn whole_batches(records: Bytes) -> Result<Vec<Batch>> {
     Ok(batches)
 }
 
-fn request(topic: &str, partitions: &[(i32, i64)], wait: Duration) -> FetchRequest {
-    let partitions = partitions
-        .iter()
-        .map(|(partition, offset)| {
-            FetchPartition::default()
-                .with_partition(*partition)
-                .with_fetch_offset(*offset)
-                .with_partition_max_bytes(PARTITION_BYTES)
-        })
-        .collect();
+/// Partitions and the offsets to read from, by topic.
+type Places<'a> = BTreeMap<&'a str, Vec<(i32, i64)>>;
+
+fn request(places: &Places<'_>, wait: Duration) -> FetchRequest {
+    let partition = |(partition, offset): &(i32, i64)| {
+        FetchPartition::default()
+            .with_partition(*partition)
+            .with_fetch_offset(*offset)
+            .with_partition_max_bytes(PARTITION_BYTES)
+    };
+    let topics = places.iter().map(|(topic, partitions)| {
+        FetchTopic::default()
+            .with_topic(topic_name(topic))
+            .with_partitions(partitions.iter().map(partition).collect())
+    });
     FetchRequest::default()
         .with_replica_id(BrokerId(-1))
         .with_max_wait_ms(i32::try_from(wait.as_millis()).unwrap_or(i32::MAX))
         .with_min_bytes(1)
         .with_max_bytes(FETCH_BYTES)
-        .with_topics(vec![
-            FetchTopic::default()
-                .with_topic(topic_name(topic))
-                .with_partitions(partitions),
-        ])
+        .with_topics(topics.collect())
 }

@@ -109,6 +109,17 @@ fn explanation(code: i16, message: &Option<String>) -> String {
         (None, Some(ErrorCode::OffsetOutOfRange)) => "the log does not have this offset",
         (None, Some(ErrorCode::InvalidTopicException)) => "not a valid topic name",
         (None, Some(ErrorCode::NotEnoughReplicas)) => "not committed in time",
+        (None, Some(ErrorCode::NonEmptyGroup)) => "it has members; stop them first",
+        (None, Some(ErrorCode::GroupIdNotFound)) => {
+            "there is no such group; `esker group list` shows those there are"
+        }
+        (None, Some(ErrorCode::GroupSubscribedToTopic)) => "a member reads this topic; stop it first",
+        (None, Some(ErrorCode::UnknownMemberId)) => "the group has no such member",
+        (None, Some(ErrorCode::InvalidGroupId)) => "not a valid group name",
+        (None, Some(ErrorCode::RebalanceInProgress)) => "its members are just joining; try again",
+        (None, Some(ErrorCode::CoordinatorNotAvailable | ErrorCode::CoordinatorLoadInProgress)) => {
+            "the broker that looks after the group is not ready; try again"
+        }
         _ => return String::new(),
     };
     format!(": {}", text.trim())

@@ -179,6 +179,7 @@ fn broker_config(settings: &Settings, listeners: &[Arc<ListenerConfig>]) -> Brok
         archive_interval: settings.archive_interval,
         archive_grace: settings.archive_grace,
         sweep_interval: settings.sweep_interval,
+        groups: settings.groups.clone(),
         merge: MergeLimits {
             age: settings.merge_interval,
             ..MergeLimits::default()

@@ -7,6 +7,7 @@
 pub(crate) mod address;
 mod connections;
 mod error;
+mod groups;
 mod layers;
 mod listeners;
 mod memory;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use esker_broker::budget::MEMORY_BYTES_MIN;
+use esker_model::groups::GroupLimits;
 use esker_model::limits::{SEGMENT_BYTES_RANGE, TOPIC_PARTITIONS_MAX};
 
 use address::Address;
@@ -97,6 +99,7 @@ pub(crate) struct Settings {
     pub(crate) auto_create_topics: bool,
     pub(crate) num_partitions: i32,
     pub(crate) shutdown_grace: Duration,
+    pub(crate) groups: GroupLimits,
 }
 
 impl Settings {
@@ -149,6 +152,7 @@ impl Settings {
             ),
             memory_bytes,
             auto_create_topics: layers.parse("auto_create_topics", boolean)?.unwrap_or_default(),
+            groups: groups::resolve(layers)?,
             num_partitions: layers.parse("num_partitions", partitions)?.unwrap_or(1),
             shutdown_grace: Duration::from_secs(
                 layers

@@ -87,6 +87,7 @@ const STORES: &str = "Stores";
 const IDENTITY: &str = "Identity";
 const WORK: &str = "Memory, speed and price";
 const TOPICS: &str = "Topics";
+const GROUPS: &str = "Consumer groups";
 const OPERATION: &str = "Operation";
 
 use Fallback::{Computed, Nothing, Required, Value};
@@ -284,6 +285,78 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "Partitions of a topic that is created without saying how many",
         dev: Value("1"),
         agent: Value("1"),
+    },
+    Setting {
+        name: "group_initial_rebalance_delay_ms",
+        value: "MILLISECONDS",
+        heading: GROUPS,
+        help: "How long the first rebalance of a group waits for more members",
+        dev: Value("0"),
+        agent: Value("3000"),
+    },
+    Setting {
+        name: "group_min_session_timeout_ms",
+        value: "MILLISECONDS",
+        heading: GROUPS,
+        help: "Shortest session timeout that a member may ask for",
+        dev: Value("6000"),
+        agent: Value("6000"),
+    },
+    Setting {
+        name: "group_max_session_timeout_ms",
+        value: "MILLISECONDS",
+        heading: GROUPS,
+        help: "Longest session timeout that a member may ask for",
+        dev: Value("1800000"),
+        agent: Value("1800000"),
+    },
+    Setting {
+        name: "group_max_size",
+        value: "COUNT",
+        heading: GROUPS,
+        help: "Most members of a group of the classic protocol",
+        dev: Value("2147483647"),
+        agent: Value("2147483647"),
+    },
+    Setting {
+        name: "group_consumer_session_timeout_ms",
+        value: "MILLISECONDS",
+        heading: GROUPS,
+        help: "A member of the consumer protocol (KIP-848) is gone when nothing is heard of it for so long",
+        dev: Value("45000"),
+        agent: Value("45000"),
+    },
+    Setting {
+        name: "group_consumer_heartbeat_interval_ms",
+        value: "MILLISECONDS",
+        heading: GROUPS,
+        help: "How often a member of the consumer protocol is to send a heartbeat",
+        dev: Value("5000"),
+        agent: Value("5000"),
+    },
+    Setting {
+        name: "group_consumer_max_size",
+        value: "COUNT",
+        heading: GROUPS,
+        help: "Most members of a group of the consumer protocol",
+        dev: Value("2147483647"),
+        agent: Value("2147483647"),
+    },
+    Setting {
+        name: "offsets_retention_minutes",
+        value: "MINUTES",
+        heading: GROUPS,
+        help: "Committed offsets are forgotten when their group has had no members for so long",
+        dev: Value("10080"),
+        agent: Value("10080"),
+    },
+    Setting {
+        name: "offset_metadata_max_bytes",
+        value: "BYTES",
+        heading: GROUPS,
+        help: "Most bytes that a client may keep with a committed offset",
+        dev: Value("4096"),
+        agent: Value("4096"),
     },
     Setting {
         name: "admin_addr",

@@ -308,6 +308,21 @@ fn wrong_values_say_what_would_be_right() {
         ("auto_create_topics", "yes", "neither true nor false"),
         ("num_partitions", "0", "between 1 and 10000"),
         ("shutdown_grace_seconds", "soon", "between 0 and 3600"),
+        ("group_initial_rebalance_delay_ms", "-1", "between 0 and 86400000"),
+        ("group_min_session_timeout_ms", "0", "between 1 and 86400000"),
+        (
+            "group_min_session_timeout_ms",
+            "2000000",
+            "longer than group_max_session_timeout_ms",
+        ),
+        ("group_max_size", "0", "between 1 and 2147483647"),
+        (
+            "group_consumer_heartbeat_interval_ms",
+            "45000",
+            "not shorter than group_consumer_session",
+        ),
+        ("offsets_retention_minutes", "0", "between 1 and 2147483647"),
+        ("offset_metadata_max_bytes", "2000000", "between 1 and 1048576"),
     ] {
         let error = dev(name, value);
         assert!(error.contains(said), "{name}={value}: {error}");

@@ -16,9 +16,12 @@ mod agents;
 mod archive;
 mod clusters;
 mod commit;
+mod coordinators;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod group_layout;
+mod groups;
 mod jobs;
 mod layout;
 mod merge;

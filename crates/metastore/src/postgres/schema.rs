@@ -16,9 +16,9 @@ use super::session::{self, Session};
 use crate::{MetastoreError, Result};
 
 /// The oldest schema that this program works with.
-pub const SCHEMA_NEEDED: i64 = 7;
+pub const SCHEMA_NEEDED: i64 = 8;
 /// The newest schema that this program knows.
-pub const SCHEMA_KNOWN: i64 = 7;
+pub const SCHEMA_KNOWN: i64 = 8;
 
 /// Programs that migrate at the same time wait for each other on this advisory lock ("eskermig").
 const LOCK: i64 = 0x6573_6b65_726d_6967;
@@ -195,6 +195,20 @@ const MIGRATIONS: &[Migration] = &[
         name: "clock",
         indexes: &[],
         parts: &[function!("heartbeat_v2")],
+    },
+    Migration {
+        version: 8,
+        name: "groups",
+        indexes: &[],
+        parts: &[
+            include_str!("../../../../migrations/postgres/0006_groups.sql"),
+            function!("claim_shards_v1"),
+            function!("release_shards_v1"),
+            function!("load_groups_v1"),
+            function!("write_groups_v1"),
+            function!("committed_offsets_v1"),
+            function!("expire_offsets_v1"),
+        ],
     },
 ];
 

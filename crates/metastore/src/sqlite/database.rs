@@ -9,7 +9,7 @@ use super::error;
 use crate::Result;
 
 /// Statements kept prepared: more than there are.
-const STATEMENTS_CACHED: usize = 160;
+const STATEMENTS_CACHED: usize = 200;
 
 pub(super) struct Database {
     connection: Connection,

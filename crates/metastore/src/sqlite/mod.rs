@@ -11,7 +11,8 @@
 //! they are made, in the order in which they are made, so that a simulation repeats itself.
 //!
 //! `commit` → `settle` are the write path, `reads` the read path; `archive` → `moves` → `merge` → `release` → `removal`
-//! the way of segments out of the store, `sweep` what was never in it; the other files are named after their trait.
+//! the way of segments out of the store, `sweep` what was never in it; `coordinators`, `groups` and `group_writes` are what groups
+//! keep; the other files are named after their trait.
 
 mod agents;
 mod archive;
@@ -20,6 +21,7 @@ mod auditing;
 mod cluster;
 mod codec;
 mod commit;
+mod coordinators;
 mod create;
 mod database;
 mod error;
@@ -27,6 +29,8 @@ mod executor;
 mod extents;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod group_writes;
+mod groups;
 mod jobs;
 mod memory;
 mod merge;

@@ -1,22 +1,25 @@
 //! The traits, each method one call of the executor and one transaction.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use esker_model::{
-    ClusterEpoch, ClusterId, IncarnationId, LogId, ObjectId, PartitionKey, SegmentId, TopicUuid,
+    ClusterEpoch, ClusterId, IncarnationId, LogId, ObjectId, PartitionKey, SegmentId, ShardId, TopicUuid,
 };
 
 use super::database::{Database, Transaction};
 use super::{
-    SqliteMetastore, agents, archive, cluster, commit, jobs, memory, merge, moves, producers, reads, release,
-    removal, retention, settle, sweep, topics,
+    SqliteMetastore, agents, archive, cluster, commit, coordinators, group_writes, groups, jobs, memory,
+    merge, moves, producers, reads, release, removal, retention, settle, sweep, topics,
 };
 use crate::{
     Agents, ArchiveRequest, Archives, Catalog, Cluster, Clusters, CommitReply, CommitRequest, Commits,
-    ConfigChange, CreatePartitionsRefusal, CreateTopicRefusal, Extent, Head, Heartbeat, JobReport, Jobs,
-    KnownManifest, MergeCandidate, MergeDue, MergeRequest, Merges, NewPartitions, NewTopic, Plan,
-    PlanRequest, Producers, Reads, References, Registered, Registration, Removals, Result, RetainReply,
-    RetainRequest, Retention, Settled, Sweeps, TimeReply, TimeRequest, ToMerge, Topic, Topics, UpkeepStatus,
-    WaitingSegment,
+    CommittedOffsets, ConfigChange, Coordinators, CreatePartitionsRefusal, CreateTopicRefusal, Extent,
+    GroupWrites, Groups, Head, Heartbeat, JobReport, Jobs, KnownManifest, MergeCandidate, MergeDue,
+    MergeRequest, Merges, NewPartitions, NewTopic, OffsetsRequest, Plan, PlanRequest, Producers, Reads,
+    References, Registered, Registration, Removals, Result, RetainReply, RetainRequest, Retention, Settled,
+    ShardLease, ShardOwner, StoredGroup, Sweeps, TimeReply, TimeRequest, ToMerge, Topic, Topics,
+    UpkeepStatus, WaitingSegment,
 };
 
 impl SqliteMetastore {
@@ -387,6 +390,72 @@ impl Sweeps for SqliteMetastore {
         let incarnations = incarnations.to_vec();
         self.write("swept", move |tx| sweep::swept(tx, &incarnations))
             .await
+    }
+}
+
+#[async_trait]
+impl Coordinators for SqliteMetastore {
+    async fn claim_shards(&self, incarnation: IncarnationId, wanted: &[ShardId]) -> Result<Vec<ShardOwner>> {
+        let wanted = wanted.to_vec();
+        self.write("claim_shards", move |tx| {
+            coordinators::claim(tx, incarnation, &wanted)
+        })
+        .await
+    }
+
+    async fn release_shards(&self, incarnation: IncarnationId, leases: &[ShardLease]) -> Result<()> {
+        let leases = leases.to_vec();
+        self.write("release_shards", move |tx| {
+            coordinators::release(tx, incarnation, &leases)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Groups for SqliteMetastore {
+    async fn load_groups(
+        &self,
+        incarnation: IncarnationId,
+        lease: ShardLease,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<Vec<StoredGroup>>> {
+        let after = after.map(str::to_owned);
+        self.read("load_groups", move |tx| {
+            groups::load(tx, incarnation, lease, after.as_deref(), limit)
+        })
+        .await
+    }
+
+    async fn write_groups(&self, writes: &GroupWrites) -> Result<Vec<bool>> {
+        let writes = writes.clone();
+        self.write("write_groups", move |tx| group_writes::write(tx, &writes))
+            .await
+    }
+
+    async fn committed_offsets(&self, requests: &[OffsetsRequest]) -> Result<Vec<CommittedOffsets>> {
+        let requests = requests.to_vec();
+        self.read("committed_offsets", move |tx| {
+            requests
+                .iter()
+                .map(|request| groups::committed(tx, request))
+                .collect()
+        })
+        .await
+    }
+
+    async fn expire_offsets(
+        &self,
+        incarnation: IncarnationId,
+        lease: ShardLease,
+        retention_ms: i64,
+        limit: usize,
+    ) -> Result<Option<Vec<Arc<str>>>> {
+        self.write("expire_offsets", move |tx| {
+            groups::expire(tx, incarnation, lease, retention_ms, limit)
+        })
+        .await
     }
 }
 

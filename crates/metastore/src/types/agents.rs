@@ -36,6 +36,9 @@ pub struct AgentProfile {
     /// Which history it can read: [`HISTORY_READ`] of its release; 0: of a release before there was that.
     #[serde(default)]
     pub history: u32,
+    /// What it can coordinate; 0: nothing, as agents of a release before there were groups.
+    #[serde(default)]
+    pub groups: u32,
 }
 
 /// What clients of one listener are told.

@@ -55,9 +55,10 @@ pub enum StateChange {
         /// The group has no members. Since when, the metastore knows: from the first time that this was said on.
         empty: bool,
     },
-    /// The group goes, with its members and offsets.
+    /// The group goes, with its members and offsets; those of the change itself, too.
     Delete,
-    /// The group goes if no offset is kept for it; else nothing happens to it.
+    /// The group goes if no offset is kept for it, once members and offsets of the change itself are made; else nothing
+    /// happens to it.
     DeleteWithoutOffsets,
 }
 
@@ -75,7 +76,7 @@ pub struct CommittedOffset {
 /// What is to be kept of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupChange {
-    /// Who says so.
+    /// Who says so. Its shard is the group's ([`esker_model::groups::shard_of`]).
     pub lease: ShardLease,
     /// The group. One that has no state, and gets none here, keeps neither members nor offsets.
     pub group: Arc<str>,
@@ -92,6 +93,9 @@ pub struct GroupChange {
 pub struct GroupWrites {
     /// Who coordinates them.
     pub incarnation: IncarnationId,
+    /// From 1 on; goes up with each attempt of an incarnation. Under a lease, a call that is not higher than one that was
+    /// made before comes late: it is refused.
+    pub number: u64,
     /// In order: of one group, partition or member the last one stands.
     pub changes: Vec<GroupChange>,
 }

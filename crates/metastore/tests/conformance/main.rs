@@ -30,13 +30,17 @@ mod archive_requests;
 mod cluster;
 mod commits;
 mod commits_refused;
+mod coordinators;
 mod created_again;
 mod figures;
+mod group_numbers;
+mod groups;
 mod merge_requests;
 mod merging;
 mod moves;
 mod on_disk;
 mod on_disk_archive;
+mod on_disk_groups;
 mod on_disk_read;
 use esker_harness::throwaway_postgres as postgres_server;
 mod producers;
@@ -239,6 +243,33 @@ conformance! {
         a_job_that_was_done_is_not_due_for_a_while_whoever_asks,
         who_has_the_lease_reports,
         the_status_counts_what_there_is_to_do;
+    coordinators:
+        a_shard_is_taken_once,
+        a_shard_that_was_given_back_is_free,
+        the_shards_of_one_that_is_gone_are_free,
+        the_dead_claim_nothing;
+    groups:
+        a_group_is_found_again,
+        groups_are_loaded_page_by_page,
+        any_string_is_an_id,
+        a_group_without_a_state_keeps_nothing,
+        a_deleted_group_leaves_nothing,
+        a_group_goes_only_without_offsets,
+        later_changes_of_a_call_win,
+        only_the_holder_writes_and_loads,
+        the_dead_write_nothing,
+        a_group_is_of_its_own_shard,
+        committed_offsets_answer_in_order,
+        offsets_of_groups_without_members_expire,
+        a_group_that_had_a_member_for_a_moment_is_empty_anew,
+        offsets_of_deleted_topics_go,
+        groups_without_offsets_are_told,
+        a_large_call_is_made_at_once;
+    group_numbers:
+        a_late_write_changes_nothing,
+        what_is_not_late_is_made,
+        a_new_lease_begins_anew,
+        a_refused_call_uses_no_number;
     cluster:
         the_cluster_is_recorded_once,
         the_bucket_is_bound_for_ever;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use esker_metastore::sqlite::SqliteMetastore;
 use esker_metastore::{Agents, CommitRequest, MetastoreError, MetastoreMetrics, SegmentCommit, Settled};
 use esker_model::seams::SystemClock;
-use esker_model::{IncarnationId, PartitionKey, TopicKey};
+use esker_model::{IncarnationId, PartitionKey, ShardId, TopicKey};
 use uuid::Uuid;
 
 use crate::runs::{GAP, appended, piece, plain, produced, produced_by};
@@ -19,7 +19,7 @@ fn open(path: &Path) -> Result<SqliteMetastore, MetastoreError> {
     SqliteMetastore::open(path, Arc::new(SystemClock::new()), MetastoreMetrics::default())
 }
 
-fn world(path: &Path) -> World {
+pub fn world(path: &Path) -> World {
     World::of(Box::new(open(path).unwrap()))
 }
 
@@ -238,6 +238,9 @@ async fn a_file_of_the_first_schema_is_brought_up_to_date() {
     for expected in [GAP, appended(0)] {
         assert_eq!(world.commit(&writer, run(&new)).await, [[piece(0, 1, expected)]]);
     }
+    // And there are groups.
+    let owners = world.store.claim_shards(writer.incarnation, &[ShardId(3)]).await;
+    assert_eq!(owners.unwrap()[0].incarnation, Some(writer.incarnation));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

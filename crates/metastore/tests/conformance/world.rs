@@ -225,6 +225,7 @@ pub fn registration(node_name: &str, incarnation: IncarnationId) -> Registration
             roles: vec!["serve".to_owned()],
             version: "0.1.0".to_owned(),
             history: HISTORY_READ,
+            groups: 1,
         },
     }
 }

@@ -34,6 +34,10 @@ const WITH_PAUSES: &[(&str, &str)] = &[
     source!("merge_v1"),
     source!("move_archived_v1"),
     source!("swept_v2"),
+    source!("claim_shards_v1"),
+    source!("release_shards_v1"),
+    source!("write_groups_v1"),
+    source!("expire_offsets_v1"),
 ];
 
 /// Differences from the functions as they are: here buckets are emptied while commits write into them, and the lock

@@ -17,6 +17,8 @@ use esker_harness::throwaway_postgres as server;
 mod archive_checker;
 mod archiving;
 mod checker;
+mod coordinating;
+mod coordinating_storm;
 mod functions;
 mod meetings;
 mod merging;

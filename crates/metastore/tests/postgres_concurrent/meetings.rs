@@ -147,7 +147,7 @@ pub(crate) async fn heartbeat_meets_settle(mistake: Option<&Mistake>) -> Option<
     Some(wrong)
 }
 
-async fn renew(world: &mut World, agent: &Agent) -> Vec<String> {
+pub(crate) async fn renew(world: &mut World, agent: &Agent) -> Vec<String> {
     let renewing = agent.clone();
     let heartbeat = start(async move {
         renewing

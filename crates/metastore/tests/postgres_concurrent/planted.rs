@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crate::functions::Mistake;
-use crate::{archiving, meetings, merging, moving, sweeping};
+use crate::{archiving, coordinating, meetings, merging, moving, sweeping};
 
 async fn is_found<F: Future<Output = Option<Vec<String>>>>(found: F, by: &str) {
     let Some(wrong) = found.await else { return };
@@ -168,3 +168,61 @@ planted!(one_that_lived_and_counts_as_swept, sweeping::fence_meets_swept, finds 
     in "swept_v2",
     "WHERE a.incarnation = ANY (v_ended) AND a.state IN (1, 2, 3);" =>
     "WHERE a.incarnation = ANY (p_incarnations) AND a.state IN (1, 2, 3);");
+
+const LOCKS_SHARDS: &str = "ORDER BY s.shard FOR NO KEY UPDATE;";
+const LOCKS_NOTHING: &str = "ORDER BY s.shard;";
+const NOTES_ITS_NUMBER: &str = "        UPDATE coordinator_shard s SET written = p_number
+        FROM unnest(p_shard, p_epoch) AS q (shard, epoch)
+        WHERE s.shard = q.shard AND s.epoch = q.epoch AND s.incarnation = p_incarnation AND s.written < p_number
+        RETURNING s.shard, s.epoch
+";
+const LOOKS_ONLY: &str = "        SELECT s.shard, s.epoch
+        FROM unnest(p_shard, p_epoch) AS q (shard, epoch)
+        JOIN coordinator_shard s
+            ON s.shard = q.shard AND s.epoch = q.epoch AND s.incarnation = p_incarnation AND s.written < p_number
+";
+
+// A write that looks at its shards without a lock.
+planted!(a_write_without_its_shards, coordinating::return_meets_write, finds "landed after the shard was lost",
+    in "write_groups_v1",
+    LOCKS_SHARDS => LOCKS_NOTHING, NOTES_ITS_NUMBER => LOOKS_ONLY);
+
+planted!(a_write_that_does_not_wait_for_a_return, coordinating::write_meets_return, finds "was not waited for",
+    in "write_groups_v1",
+    LOCKS_SHARDS => LOCKS_NOTHING, NOTES_ITS_NUMBER => LOOKS_ONLY);
+
+// A write that comes late, and is not asked for its number.
+planted!(a_write_that_no_number_holds_back, coordinating::late_write_meets_newer, finds "went back",
+    in "write_groups_v1",
+    " AND s.written < p_number\n" => "\n");
+
+// A write that compares its number and leaves none.
+planted!(a_write_that_leaves_no_number, coordinating::late_write_meets_newer, finds "went back",
+    in "write_groups_v1",
+    NOTES_ITS_NUMBER => LOOKS_ONLY);
+
+planted!(a_write_without_its_fence_row, coordinating::fence_meets_write, finds "landed after the shard was lost",
+    in "write_groups_v1",
+    "WHERE a.incarnation = p_incarnation FOR KEY SHARE;" => "WHERE a.incarnation = p_incarnation;");
+
+planted!(a_write_that_shares_its_fence_row, coordinating::heartbeat_meets_write, finds "heartbeat waits",
+    in "write_groups_v1",
+    "WHERE a.incarnation = p_incarnation FOR KEY SHARE;" => "WHERE a.incarnation = p_incarnation FOR SHARE;");
+
+// What was free a moment ago.
+planted!(a_claim_that_does_not_look_again, coordinating::claimers_meet, finds "was taken from",
+    in "claim_shards_v1",
+    "WHERE s.shard = ANY (v_free)
+            AND NOT EXISTS (SELECT FROM agent a WHERE a.incarnation = s.incarnation AND a.state = 0);" =>
+    "WHERE s.shard = ANY (v_free);");
+
+// A group goes while somebody writes to it.
+planted!(a_deletion_that_is_not_alone, coordinating::deletion_meets_write, finds "offsets of no group",
+    in "write_groups_v1",
+    LOCKS_SHARDS => LOCKS_NOTHING, NOTES_ITS_NUMBER => LOOKS_ONLY);
+
+// What was old before somebody wrote to it.
+planted!(an_expiry_that_does_not_look_again, coordinating::expiry_meets_write, finds "in use expired",
+    in "expire_offsets_v1",
+    "            AND (NOT EXISTS (SELECT FROM topic t WHERE t.topic_id = q.topic_id AND t.state = 0)
+                 OR (c.empty_since <= v_before AND o.committed_at <= v_before));" => ";");

@@ -2,9 +2,11 @@
 
 use esker_metastore::postgres::{self, PostgresMetastore};
 use esker_metastore::{
-    AgentProfile, Agents, ArchiveRequest, Archives, Commits, Jobs, MergeRequest, Merges, MetastoreError,
-    NewTopic, Producers, Reads, Registration, Sweeps, Topics,
+    AgentProfile, Agents, ArchiveRequest, Archives, Commits, Coordinators, GroupChange, GroupWrites, Groups,
+    Jobs, MergeRequest, Merges, MetastoreError, NewTopic, Producers, Reads, Registration, StateChange,
+    Sweeps, Topics,
 };
+use esker_model::groups::shard_of;
 use esker_model::{ClusterEpoch, IncarnationId, LogId, SegmentId, SegmentKind, TopicUuid};
 use uuid::Uuid;
 
@@ -104,6 +106,47 @@ async fn nobody_does_a_job_until_another_past_is_accepted() {
     }
     postgres::accept_past(&url).await.unwrap();
     assert_eq!(store.claim_job("archive", INCARNATION, 60_000, 0).await, Ok(true));
+}
+
+/// Who holds a shard may be lost, and what its groups kept.
+#[tokio::test]
+async fn nobody_coordinates_until_another_past_is_accepted() {
+    let Some(url) = server::start_or_reuse() else {
+        return;
+    };
+    let (store, _) = agent(&url).await;
+    let mut admin = admin(&url).await;
+    let shard = shard_of("group");
+    let owners = store.claim_shards(INCARNATION, &[shard]).await.unwrap();
+    let writes = GroupWrites {
+        incarnation: INCARNATION,
+        number: 1,
+        changes: vec![GroupChange {
+            lease: owners[0].lease,
+            group: "group".into(),
+            state: StateChange::Put {
+                state: b"state".to_vec().into(),
+                empty: true,
+            },
+            members: Vec::new(),
+            offsets: Vec::new(),
+        }],
+    };
+    execute(&mut admin, "UPDATE cluster SET timeline = timeline - 1").await;
+    for refused in [
+        store.claim_shards(INCARNATION, &[]).await.err(),
+        store.claim_shards(INCARNATION, &[shard]).await.err(),
+        store.write_groups(&writes).await.err(),
+    ] {
+        assert!(
+            matches!(refused, Some(MetastoreError::DifferentPast { timeline: 1, .. })),
+            "{refused:?}"
+        );
+    }
+    let stored = store.load_groups(INCARNATION, owners[0].lease, None, 10).await;
+    assert_eq!(stored, Ok(Some(vec![])), "what is read goes on");
+    postgres::accept_past(&url).await.unwrap();
+    assert_eq!(store.write_groups(&writes).await, Ok(vec![true]));
 }
 
 /// The row of a primary that was left behind agrees with itself; the agent knows better.

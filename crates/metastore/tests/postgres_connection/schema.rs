@@ -1,8 +1,8 @@
 //! Migrations: repeatable, side by side, and checked at every connection.
 
 use esker_metastore::postgres::{self, PostgresMetastore, SCHEMA_KNOWN, SCHEMA_NEEDED};
-use esker_metastore::{Agents, Commits, MetastoreError, Reads, Removals, Sweeps, Topics};
-use esker_model::{ClusterEpoch, LogId, PartitionKey, TopicUuid};
+use esker_metastore::{Agents, Commits, Coordinators, MetastoreError, Reads, Removals, Sweeps, Topics};
+use esker_model::{ClusterEpoch, LogId, PartitionKey, ShardId, TopicUuid};
 use sqlx::Row;
 use uuid::Uuid;
 
@@ -50,6 +50,47 @@ async fn repeating_a_migration_beside_an_agent_changes_nothing() {
     assert_eq!((report.from, report.applied.len()), (SCHEMA_KNOWN, 0));
     let reply = store.commit(commit(partition, 2)).await.unwrap();
     assert_eq!(reply.heads[0].1.next_offset, 2);
+}
+
+/// As the release before left it, with an agent of that release at work.
+#[tokio::test]
+async fn a_database_of_the_release_before_is_brought_up_to_date() {
+    let Some(url) = server::start_or_reuse() else {
+        return;
+    };
+    let (store, partition) = agent(&url).await;
+    store.commit(commit(partition, 1)).await.unwrap();
+    let mut admin = admin(&url).await;
+    execute(
+        &mut admin,
+        "DROP TABLE coordinator_shard, consumer_group, group_member, group_offset;
+         DROP FUNCTION claim_shards_v1, release_shards_v1, load_groups_v1, write_groups_v1, committed_offsets_v1,
+                       expire_offsets_v1;
+         DELETE FROM schema_migration WHERE version = 8",
+    )
+    .await;
+    let not_migrated = MetastoreError::NotMigrated {
+        found: 7,
+        needed: SCHEMA_NEEDED,
+    };
+    assert_eq!(
+        PostgresMetastore::connect(config(&url)).await.err(),
+        Some(not_migrated)
+    );
+    // Nobody who writes is waited for, nor has to wait.
+    let mut open = crate::admin(&url).await;
+    execute(
+        &mut open,
+        "BEGIN; LOCK TABLE cluster, agent, topic, log_head, segment, extent IN ROW EXCLUSIVE MODE",
+    )
+    .await;
+    let report = postgres::migrate(&url).await.unwrap();
+    execute(&mut open, "ROLLBACK").await;
+    assert_eq!((report.from, report.applied), (7, vec!["groups"]));
+    store.commit(commit(partition, 2)).await.unwrap();
+    let restarted = PostgresMetastore::connect(config(&url)).await.unwrap();
+    let owners = restarted.claim_shards(INCARNATION, &[ShardId(3)]).await.unwrap();
+    assert_eq!(owners[0].incarnation, Some(INCARNATION));
 }
 
 /// Functions that the release before calls, on the schema of this one.
@@ -151,19 +192,39 @@ async fn updates_stay_hot() {
          JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
              AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid
          JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = d.refobjsubid
-         WHERE i.indrelid = ANY (ARRAY['agent', 'log_head']::regclass[])
+         WHERE i.indrelid = ANY ($1::text[]::regclass[])
          UNION
          SELECT a.attrelid::regclass::text || '.' || a.attname
          FROM pg_index i
          JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-         WHERE i.indrelid = ANY (ARRAY['agent', 'log_head']::regclass[])
+         WHERE i.indrelid = ANY ($1::text[]::regclass[])
          ORDER BY 1";
-    let rows = sqlx::query(indexed).fetch_all(&mut admin).await.unwrap();
+    let tables = [
+        "agent",
+        "log_head",
+        "coordinator_shard",
+        "consumer_group",
+        "group_member",
+        "group_offset",
+    ];
+    let rows = sqlx::query(indexed)
+        .bind(&tables[..])
+        .fetch_all(&mut admin)
+        .await
+        .unwrap();
     let indexed: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     let expected = [
         "agent.incarnation",
         "agent.node_id",
         "agent.state",
+        "consumer_group.id",
+        "consumer_group.shard",
+        "coordinator_shard.shard",
+        "group_member.group_key",
+        "group_member.member_id",
+        "group_offset.group_key",
+        "group_offset.partition",
+        "group_offset.topic_id",
         "log_head.partition",
         "log_head.topic_id",
     ];

@@ -10,6 +10,8 @@
 //! - a call is answered exactly once;
 //! - everything is bounded by [`GroupLimits`] and the constants here.
 
+pub mod classic;
+pub mod consumer;
 mod limits;
 mod shard;
 

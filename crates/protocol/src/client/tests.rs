@@ -38,9 +38,14 @@ fn every_request_arrives() {
     arrives::<OffsetForLeaderEpochRequest>();
     arrives::<DescribeConfigsRequest>();
     arrives::<AlterConfigsRequest>();
+    arrives::<DescribeLogDirsRequest>();
     arrives::<CreatePartitionsRequest>();
+    arrives::<ElectLeadersRequest>();
     arrives::<IncrementalAlterConfigsRequest>();
+    arrives::<AlterPartitionReassignmentsRequest>();
+    arrives::<ListPartitionReassignmentsRequest>();
     arrives::<DescribeClusterRequest>();
+    arrives::<ListConfigResourcesRequest>();
     arrives::<DescribeTopicPartitionsRequest>();
 }
 

@@ -6,16 +6,20 @@
 use super::schema::Kind::{Array, Bytes, Nullable, Struct, Text};
 use super::schema::{BOOL, I8, I16, I32, I64, Kind, Schema, UUID, always, between, since, tag, until};
 use crate::messages::{
-    alter_configs_request as alter, api_versions_request as api_versions,
-    create_partitions_request as partitions, create_topics_request as create,
-    delete_records_request as records, delete_topics_request as delete, describe_cluster_request as cluster,
-    describe_configs_request as describe, describe_topic_partitions_request as topic_partitions,
-    fetch_request as fetch, find_coordinator_request as find,
+    alter_configs_request as alter, alter_partition_reassignments_request as reassign,
+    api_versions_request as api_versions, create_partitions_request as partitions,
+    create_topics_request as create, delete_records_request as records, delete_topics_request as delete,
+    describe_cluster_request as cluster, describe_configs_request as describe,
+    describe_log_dirs_request as log_dirs, describe_topic_partitions_request as topic_partitions,
+    elect_leaders_request as elect, fetch_request as fetch, find_coordinator_request as find,
     incremental_alter_configs_request as incremental, init_producer_id_request as init,
-    list_offsets_request as list, metadata_request as metadata, offset_for_leader_epoch_request as epochs,
-    produce_request as produce,
+    list_config_resources_request as config_resources, list_offsets_request as list,
+    list_partition_reassignments_request as reassignments, metadata_request as metadata,
+    offset_for_leader_epoch_request as epochs, produce_request as produce,
 };
 use crate::versions::api_key;
+
+mod groups;
 
 const TEXTS: Kind = Array(&Text);
 const I32S: Kind = Array(&I32);
@@ -27,7 +31,15 @@ pub(super) fn request_schema(key: i16) -> Option<&'static Schema> {
         api_key::FETCH => &FETCH,
         api_key::LIST_OFFSETS => &LIST_OFFSETS,
         api_key::METADATA => &METADATA,
+        api_key::OFFSET_COMMIT => &groups::OFFSET_COMMIT,
+        api_key::OFFSET_FETCH => &groups::OFFSET_FETCH,
         api_key::FIND_COORDINATOR => &FIND_COORDINATOR,
+        api_key::JOIN_GROUP => &groups::JOIN_GROUP,
+        api_key::HEARTBEAT => &groups::HEARTBEAT,
+        api_key::LEAVE_GROUP => &groups::LEAVE_GROUP,
+        api_key::SYNC_GROUP => &groups::SYNC_GROUP,
+        api_key::DESCRIBE_GROUPS => &groups::DESCRIBE_GROUPS,
+        api_key::LIST_GROUPS => &groups::LIST_GROUPS,
         api_key::API_VERSIONS => &API_VERSIONS,
         api_key::CREATE_TOPICS => &CREATE_TOPICS,
         api_key::DELETE_TOPICS => &DELETE_TOPICS,
@@ -36,9 +48,18 @@ pub(super) fn request_schema(key: i16) -> Option<&'static Schema> {
         api_key::OFFSET_FOR_LEADER_EPOCH => &OFFSET_FOR_LEADER_EPOCH,
         api_key::DESCRIBE_CONFIGS => &DESCRIBE_CONFIGS,
         api_key::ALTER_CONFIGS => &ALTER_CONFIGS,
+        api_key::DESCRIBE_LOG_DIRS => &DESCRIBE_LOG_DIRS,
         api_key::CREATE_PARTITIONS => &CREATE_PARTITIONS,
+        api_key::DELETE_GROUPS => &groups::DELETE_GROUPS,
+        api_key::ELECT_LEADERS => &ELECT_LEADERS,
         api_key::INCREMENTAL_ALTER_CONFIGS => &INCREMENTAL_ALTER_CONFIGS,
+        api_key::ALTER_PARTITION_REASSIGNMENTS => &ALTER_PARTITION_REASSIGNMENTS,
+        api_key::LIST_PARTITION_REASSIGNMENTS => &LIST_PARTITION_REASSIGNMENTS,
+        api_key::OFFSET_DELETE => &groups::OFFSET_DELETE,
         api_key::DESCRIBE_CLUSTER => &DESCRIBE_CLUSTER,
+        api_key::CONSUMER_GROUP_HEARTBEAT => &groups::CONSUMER_GROUP_HEARTBEAT,
+        api_key::CONSUMER_GROUP_DESCRIBE => &groups::CONSUMER_GROUP_DESCRIBE,
+        api_key::LIST_CONFIG_RESOURCES => &LIST_CONFIG_RESOURCES,
         api_key::DESCRIBE_TOPIC_PARTITIONS => &DESCRIBE_TOPIC_PARTITIONS,
         _ => return None,
     })
@@ -226,3 +247,39 @@ static DESCRIBE_TOPIC_PARTITIONS: Schema = {
         always(Nullable(&CURSOR)),
     ])
 };
+
+static DESCRIBE_LOG_DIRS: Schema = {
+    const TOPIC: Schema = Schema::of::<log_dirs::DescribableLogDirTopic>(&[always(Text), always(I32S)]);
+    Schema::of::<log_dirs::DescribeLogDirsRequest>(&[always(Array(&Struct(&TOPIC)))])
+};
+
+static ELECT_LEADERS: Schema = {
+    const TOPIC: Schema = Schema::of::<elect::TopicPartitions>(&[always(Text), always(I32S)]);
+    // Election type, partitions, timeout.
+    Schema::of::<elect::ElectLeadersRequest>(&[since(1, I8), always(Array(&Struct(&TOPIC))), always(I32)])
+};
+
+static ALTER_PARTITION_REASSIGNMENTS: Schema = {
+    const PARTITION: Schema = Schema::of::<reassign::ReassignablePartition>(&[always(I32), always(I32S)]);
+    const TOPIC: Schema =
+        Schema::of::<reassign::ReassignableTopic>(&[always(Text), always(Array(&Struct(&PARTITION)))]);
+    // Timeout, whether the replication factor may change, topics.
+    Schema::of::<reassign::AlterPartitionReassignmentsRequest>(&[
+        always(I32),
+        since(1, BOOL),
+        always(Array(&Struct(&TOPIC))),
+    ])
+};
+
+static LIST_PARTITION_REASSIGNMENTS: Schema = {
+    const TOPIC: Schema =
+        Schema::of::<reassignments::ListPartitionReassignmentsTopics>(&[always(Text), always(I32S)]);
+    // Timeout, topics.
+    Schema::of::<reassignments::ListPartitionReassignmentsRequest>(&[
+        always(I32),
+        always(Array(&Struct(&TOPIC))),
+    ])
+};
+
+static LIST_CONFIG_RESOURCES: Schema =
+    Schema::of::<config_resources::ListConfigResourcesRequest>(&[since(1, Array(&I8))]);

@@ -60,7 +60,10 @@ fn encode(request: &Request, version: i16) -> Vec<u8> {
     each! {
         Produce Fetch ListOffsets Metadata FindCoordinator ApiVersions CreateTopics DeleteTopics DeleteRecords InitProducerId
         OffsetForLeaderEpoch DescribeConfigs AlterConfigs CreatePartitions IncrementalAlterConfigs DescribeCluster
-        DescribeTopicPartitions
+        DescribeTopicPartitions DescribeLogDirs ElectLeaders AlterPartitionReassignments ListPartitionReassignments
+        ListConfigResources
+        OffsetCommit OffsetFetch JoinGroup Heartbeat LeaveGroup SyncGroup DescribeGroups ListGroups
+        DeleteGroups OffsetDelete ConsumerGroupHeartbeat ConsumerGroupDescribe
     }
     .expect("encode");
     out.to_vec()
@@ -82,7 +85,15 @@ fn consumed(key: i16, version: i16, body: &[u8]) -> Option<usize> {
         OFFSET_FOR_LEADER_EPOCH OffsetForLeaderEpochRequest DESCRIBE_CONFIGS DescribeConfigsRequest
         ALTER_CONFIGS AlterConfigsRequest CREATE_PARTITIONS CreatePartitionsRequest
         INCREMENTAL_ALTER_CONFIGS IncrementalAlterConfigsRequest DESCRIBE_CLUSTER DescribeClusterRequest
-        DESCRIBE_TOPIC_PARTITIONS DescribeTopicPartitionsRequest
+        DESCRIBE_TOPIC_PARTITIONS DescribeTopicPartitionsRequest DESCRIBE_LOG_DIRS DescribeLogDirsRequest
+        ELECT_LEADERS ElectLeadersRequest ALTER_PARTITION_REASSIGNMENTS AlterPartitionReassignmentsRequest
+        LIST_PARTITION_REASSIGNMENTS ListPartitionReassignmentsRequest
+        LIST_CONFIG_RESOURCES ListConfigResourcesRequest
+        OFFSET_COMMIT OffsetCommitRequest
+        OFFSET_FETCH OffsetFetchRequest JOIN_GROUP JoinGroupRequest HEARTBEAT HeartbeatRequest
+        LEAVE_GROUP LeaveGroupRequest SYNC_GROUP SyncGroupRequest DESCRIBE_GROUPS DescribeGroupsRequest
+        LIST_GROUPS ListGroupsRequest DELETE_GROUPS DeleteGroupsRequest OFFSET_DELETE OffsetDeleteRequest
+        CONSUMER_GROUP_HEARTBEAT ConsumerGroupHeartbeatRequest CONSUMER_GROUP_DESCRIBE ConsumerGroupDescribeRequest
     };
     decoded.then(|| body.len() - rest.len())
 }

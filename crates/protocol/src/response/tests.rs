@@ -46,9 +46,14 @@ fn every_response_round_trips() {
     round_trips::<OffsetForLeaderEpochRequest>();
     round_trips::<DescribeConfigsRequest>();
     round_trips::<AlterConfigsRequest>();
+    round_trips::<DescribeLogDirsRequest>();
     round_trips::<CreatePartitionsRequest>();
+    round_trips::<ElectLeadersRequest>();
     round_trips::<IncrementalAlterConfigsRequest>();
+    round_trips::<AlterPartitionReassignmentsRequest>();
+    round_trips::<ListPartitionReassignmentsRequest>();
     round_trips::<DescribeClusterRequest>();
+    round_trips::<ListConfigResourcesRequest>();
     round_trips::<DescribeTopicPartitionsRequest>();
 }
 

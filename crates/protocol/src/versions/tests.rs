@@ -45,11 +45,28 @@ fn table_agrees_with_the_message_crate() {
     agrees::<m::OffsetForLeaderEpochRequest>();
     agrees::<m::DescribeConfigsRequest>();
     agrees::<m::AlterConfigsRequest>();
+    agrees::<m::DescribeLogDirsRequest>();
     agrees::<m::CreatePartitionsRequest>();
+    agrees::<m::ElectLeadersRequest>();
     agrees::<m::IncrementalAlterConfigsRequest>();
+    agrees::<m::AlterPartitionReassignmentsRequest>();
+    agrees::<m::ListPartitionReassignmentsRequest>();
     agrees::<m::DescribeClusterRequest>();
+    agrees::<m::ListConfigResourcesRequest>();
     agrees::<m::DescribeTopicPartitionsRequest>();
-    assert_eq!(ROWS.len(), 17);
+    agrees::<m::OffsetCommitRequest>();
+    agrees::<m::OffsetFetchRequest>();
+    agrees::<m::JoinGroupRequest>();
+    agrees::<m::HeartbeatRequest>();
+    agrees::<m::LeaveGroupRequest>();
+    agrees::<m::SyncGroupRequest>();
+    agrees::<m::DescribeGroupsRequest>();
+    agrees::<m::ListGroupsRequest>();
+    agrees::<m::DeleteGroupsRequest>();
+    agrees::<m::OffsetDeleteRequest>();
+    agrees::<m::ConsumerGroupHeartbeatRequest>();
+    agrees::<m::ConsumerGroupDescribeRequest>();
+    assert_eq!(ROWS.len(), 34);
 }
 
 #[test]

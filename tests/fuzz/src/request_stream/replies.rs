@@ -44,6 +44,27 @@ fn check_reply(header: &RequestHeader, reply: &Bytes) {
         api_key::DESCRIBE_TOPIC_PARTITIONS => {
             drop(read::<m::DescribeTopicPartitionsRequest>(header, reply));
         }
+        api_key::OFFSET_COMMIT => drop(read::<m::OffsetCommitRequest>(header, reply)),
+        api_key::OFFSET_FETCH => drop(read::<m::OffsetFetchRequest>(header, reply)),
+        api_key::JOIN_GROUP => drop(read::<m::JoinGroupRequest>(header, reply)),
+        api_key::HEARTBEAT => drop(read::<m::HeartbeatRequest>(header, reply)),
+        api_key::LEAVE_GROUP => drop(read::<m::LeaveGroupRequest>(header, reply)),
+        api_key::SYNC_GROUP => drop(read::<m::SyncGroupRequest>(header, reply)),
+        api_key::DESCRIBE_GROUPS => drop(read::<m::DescribeGroupsRequest>(header, reply)),
+        api_key::LIST_GROUPS => drop(read::<m::ListGroupsRequest>(header, reply)),
+        api_key::DELETE_GROUPS => drop(read::<m::DeleteGroupsRequest>(header, reply)),
+        api_key::OFFSET_DELETE => drop(read::<m::OffsetDeleteRequest>(header, reply)),
+        api_key::CONSUMER_GROUP_HEARTBEAT => drop(read::<m::ConsumerGroupHeartbeatRequest>(header, reply)),
+        api_key::CONSUMER_GROUP_DESCRIBE => drop(read::<m::ConsumerGroupDescribeRequest>(header, reply)),
+        api_key::DESCRIBE_LOG_DIRS => drop(read::<m::DescribeLogDirsRequest>(header, reply)),
+        api_key::ELECT_LEADERS => drop(read::<m::ElectLeadersRequest>(header, reply)),
+        api_key::ALTER_PARTITION_REASSIGNMENTS => {
+            drop(read::<m::AlterPartitionReassignmentsRequest>(header, reply));
+        }
+        api_key::LIST_PARTITION_REASSIGNMENTS => {
+            drop(read::<m::ListPartitionReassignmentsRequest>(header, reply));
+        }
+        api_key::LIST_CONFIG_RESOURCES => drop(read::<m::ListConfigResourcesRequest>(header, reply)),
         other => panic!("a reply of API {other} cannot be checked: add it here"),
     }
 }

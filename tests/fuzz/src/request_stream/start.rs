@@ -93,7 +93,7 @@ impl Authorizer for Guardian {
             Resource::Topic(name) => {
                 operation != Operation::Delete || KNOWN_TOPICS.iter().all(|topic| topic.name != name)
             }
-            Resource::Cluster => true,
+            Resource::Group(_) | Resource::Cluster => true,
         }
     }
 }

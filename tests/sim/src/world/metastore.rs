@@ -3,6 +3,7 @@
 //! A call is a request, an effect and a reply, each after its delay. The effect happens whatever becomes of
 //! the caller; when the connection breaks, the caller does not know whether, and it may even come after.
 
+mod groups;
 mod upkeep;
 
 use std::result::Result as StdResult;

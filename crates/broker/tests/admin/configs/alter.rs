@@ -182,7 +182,7 @@ async fn only_topics_can_be_changed() {
         (BROKER, "99", 42),
         (8, me.as_str(), 42),
         (16, "x", 42),
-        (32, "x", 42),
+        (32, "x", 40),
         (99, "x", 42),
     ] {
         let one = vec![operation("retention.ms", SET, Some("1"))];

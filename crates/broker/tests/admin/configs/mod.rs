@@ -2,6 +2,7 @@
 
 mod alter;
 mod describe;
+mod fixed;
 
 use std::sync::Arc;
 

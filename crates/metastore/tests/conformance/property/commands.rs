@@ -1,7 +1,9 @@
 //! What a metastore can be asked, and what it answers, as data.
 
+use std::sync::Arc;
+
 use esker_metastore::*;
-use esker_model::{ClusterId, IncarnationId, LogId, ObjectId, PartitionKey, SegmentId, TopicUuid};
+use esker_model::{ClusterId, IncarnationId, LogId, ObjectId, PartitionKey, SegmentId, ShardId, TopicUuid};
 
 use crate::world::EPOCH;
 
@@ -50,6 +52,12 @@ pub enum Command {
     ToSweep,
     Swept(Vec<IncarnationId>),
     UpkeepStatus,
+    ClaimShards(IncarnationId, Vec<ShardId>),
+    ReleaseShards(IncarnationId, Vec<ShardLease>),
+    LoadGroups(IncarnationId, ShardLease, Option<&'static str>, usize),
+    WriteGroups(GroupWrites),
+    CommittedOffsets(Vec<OffsetsRequest>),
+    ExpireOffsets(IncarnationId, ShardLease, i64),
 }
 
 #[derive(Debug, PartialEq)]
@@ -98,6 +106,12 @@ pub enum Reply {
     ToSweep(Result<Vec<IncarnationId>>),
     Swept(Result<u64>),
     UpkeepStatus(Result<UpkeepStatus>),
+    ClaimShards(Result<Vec<ShardOwner>>),
+    ReleaseShards(Result<()>),
+    LoadGroups(Result<Option<Vec<StoredGroup>>>),
+    WriteGroups(Result<Vec<bool>>),
+    CommittedOffsets(Result<Vec<CommittedOffsets>>),
+    ExpireOffsets(Result<Option<Vec<Arc<str>>>>),
 }
 
 /// Bytes and segments: more than there are.
@@ -222,6 +236,26 @@ impl Command {
                     status
                 }))
             }
+            grouping => grouping.run_grouping(store).await,
+        }
+    }
+
+    async fn run_grouping(&self, store: &dyn Metastore) -> Reply {
+        match self {
+            Self::ClaimShards(id, wanted) => Reply::ClaimShards(store.claim_shards(*id, wanted).await),
+            Self::ReleaseShards(id, leases) => Reply::ReleaseShards(store.release_shards(*id, leases).await),
+            Self::LoadGroups(id, lease, after, limit) => {
+                Reply::LoadGroups(store.load_groups(*id, *lease, *after, *limit).await)
+            }
+            Self::WriteGroups(writes) => Reply::WriteGroups(store.write_groups(writes).await),
+            Self::CommittedOffsets(requests) => {
+                Reply::CommittedOffsets(store.committed_offsets(requests).await)
+            }
+            Self::ExpireOffsets(id, lease, retention_ms) => Reply::ExpireOffsets(
+                store
+                    .expire_offsets(*id, *lease, *retention_ms, ALL as usize)
+                    .await,
+            ),
             other => unreachable!("{other:?} is run elsewhere"),
         }
     }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::archiving::Archiving;
 use super::commands::{Command, Reply};
+use super::grouping::Grouping;
 use super::merging::Merging;
 use super::offers::{self, Tracks};
 use crate::world::{EPOCH, LONG_MS, registration};
@@ -40,6 +41,7 @@ pub struct Generator {
     pub taken_up: usize,
     archiving: Archiving,
     merging: Merging,
+    grouping: Grouping,
     /// Asked at the end of the case.
     audit: Vec<Command>,
 }
@@ -57,6 +59,7 @@ impl Generator {
             taken_up: 0,
             archiving: Archiving::default(),
             merging: Merging::default(),
+            grouping: Grouping::default(),
             audit: Vec::new(),
         }
     }
@@ -94,6 +97,10 @@ impl Generator {
         {
             let topic = self.new_topic(name);
             return Command::CreateTopics(vec![topic]);
+        }
+        if self.below(8) == 0 {
+            let (partition, incarnation) = (self.partition(), self.incarnation());
+            return self.grouping.draw(&self.rng, partition, incarnation);
         }
         if self.below(2) == 0 {
             let (partition, incarnation) = (self.partition(), self.incarnation());
@@ -319,6 +326,7 @@ impl Generator {
             |writer: &Writer| Command::Settle(writer.incarnation, (1..writer.next_seq + 3).collect());
         let mut audit: Vec<_> = self.writers.iter().map(settle).collect();
         audit.extend(self.archiving.audit());
+        audit.extend(self.grouping.audit());
         audit.extend(self.merging.audit(keys));
         audit.extend([Command::Plan(plans), Command::Catalog(0), Command::Cluster]);
         audit
@@ -327,6 +335,7 @@ impl Generator {
     pub fn observe(&mut self, command: &Command, reply: &Reply) {
         self.archiving.observe(reply);
         self.merging.observe(reply);
+        self.grouping.observe(reply);
         let fenced = match (command, reply) {
             (Command::Commit(request), Reply::Commit(Err(MetastoreError::Fenced))) => {
                 Some(request.incarnation)

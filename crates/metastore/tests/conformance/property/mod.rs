@@ -9,6 +9,7 @@
 mod archiving;
 mod commands;
 mod generate;
+mod grouping;
 mod merging;
 mod offers;
 
@@ -20,12 +21,12 @@ use commands::{Command, Reply};
 use generate::Generator;
 
 /// Commands of one case.
-const STEPS: u64 = 220;
+const STEPS: u64 = 250;
 /// How long cases are begun, unless their number was asked for.
 const BUDGET: Duration = Duration::from_secs(7);
 
 /// What a run must have seen, so that it is known to test something.
-const EXPECTED: [&str; 36] = [
+const EXPECTED: [&str; 43] = [
     "Appended {",
     "Duplicate {",
     "Refused(Gap)",
@@ -62,6 +63,13 @@ const EXPECTED: [&str; 36] = [
     "Orphans(Ok([S",
     "TopicsToEmpty(Ok([T",
     "Swept(Ok(1",
+    "ClaimShards(Ok([S",
+    "LoadGroups(Ok(Some([S",
+    "LoadGroups(Ok(None",
+    "WriteGroups(Ok([true",
+    "WriteGroups(Ok([false",
+    "CommittedOffset {",
+    "ExpireOffsets(Ok(Some([\"",
 ];
 
 /// Likewise: a producer of a deleted topic went on in the one that was created under its name.

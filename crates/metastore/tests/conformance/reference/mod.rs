@@ -4,6 +4,7 @@
 mod agents;
 mod archive;
 mod commits;
+mod groups;
 mod jobs;
 mod merges;
 mod reads;
@@ -54,6 +55,8 @@ struct State {
     /// Node `i + 1` has the name at index `i`.
     nodes: Vec<String>,
     agents: BTreeMap<IncarnationId, AgentRow>,
+    shards: groups::Shards,
+    groups: BTreeMap<Arc<str>, groups::GroupRow>,
 }
 
 #[derive(Clone)]

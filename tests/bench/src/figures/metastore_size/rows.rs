@@ -8,11 +8,11 @@ pub(super) const COUNTED: [(&str, &[&str]); 5] = [
     ("archive-extent-rows", &["archive_extent"]),
     ("segment-rows", &["segment", "archive_segment"]),
     ("manifest-rows", &["manifest"]),
-    // The rest: those that follow partitions, agents and topics.
+    // The rest: those that follow partitions, agents, topics and groups.
     ("other-rows", &OTHERS),
 ];
 
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 13] = [
     "log_head",
     "unneeded_object",
     "producer_partition",
@@ -22,6 +22,10 @@ const OTHERS: [&str; 9] = [
     "node",
     "cluster",
     "job",
+    "coordinator_shard",
+    "consumer_group",
+    "group_member",
+    "group_offset",
 ];
 
 /// Rows of each, in the order of [`COUNTED`].

@@ -16,7 +16,8 @@ use esker_protocol::messages::metadata_request::MetadataRequestTopic;
 use esker_protocol::messages::{
     AlterConfigsRequest, ApiVersionsRequest, BrokerId, CreatePartitionsRequest, CreateTopicsRequest,
     DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
-    DescribeTopicPartitionsRequest, FindCoordinatorRequest, IncrementalAlterConfigsRequest, MetadataRequest,
+    DescribeTopicPartitionsRequest, FindCoordinatorRequest, IncrementalAlterConfigsRequest,
+    ListConfigResourcesRequest, MetadataRequest,
 };
 
 use super::{Requests, name, text};
@@ -40,6 +41,12 @@ pub(super) fn add(requests: &mut Requests) {
     requests.add("", incremental_alter_configs);
     requests.add("", describe_cluster);
     requests.add("", describe_topic_partitions);
+    requests.add("", list_config_resources);
+}
+
+fn list_config_resources(version: i16) -> ListConfigResourcesRequest {
+    let types = if version >= 1 { vec![TOPIC, BROKER] } else { vec![] };
+    ListConfigResourcesRequest::default().with_resource_types(types)
 }
 
 fn metadata(version: i16) -> MetadataRequest {

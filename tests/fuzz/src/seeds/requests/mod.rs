@@ -3,6 +3,8 @@
 mod admin;
 mod data;
 mod extremes;
+mod groups;
+mod partitions;
 
 use bytes::Bytes;
 use esker_protocol::client::{self, ClientRequest};
@@ -50,6 +52,8 @@ pub(crate) fn all() -> Vec<SeedRequest> {
     let mut requests = Requests::default();
     data::add(&mut requests);
     admin::add(&mut requests);
+    partitions::add(&mut requests);
+    groups::add(&mut requests);
     extremes::add(&mut requests);
     requests.0
 }

@@ -1,5 +1,7 @@
 //! `esker topic`: create, list, describe, delete and alter topics.
 
+mod describe;
+
 use clap::{Args, Subcommand};
 use esker_protocol::ErrorCode;
 use serde_json::json;
@@ -7,8 +9,8 @@ use serde_json::json;
 use super::output;
 use super::table::Table;
 use super::target::{Target, name_value};
-use crate::client::offsets::{self, Place};
-use crate::client::{ClientError, Cluster, Topic, admin};
+use crate::client::admin;
+use crate::client::group::is_code;
 use crate::failure::{Failure, Outcome};
 
 #[derive(Debug, Subcommand)]
@@ -25,14 +27,8 @@ pub(crate) enum TopicCommand {
         target: Target,
     },
     /// Describe topics: partitions, leaders and offsets
-    #[command(after_help = "Example:\n  esker topic describe orders")]
-    Describe {
-        /// The topics
-        #[arg(required = true)]
-        names: Vec<String>,
-        #[command(flatten)]
-        target: Target,
-    },
+    #[command(after_help = "Example:\n  esker topic describe orders --groups")]
+    Describe(describe::Describe),
     /// Delete topics with all their records
     #[command(after_help = "Example:\n  esker topic delete orders")]
     Delete {
@@ -85,7 +81,7 @@ pub(crate) async fn run(command: TopicCommand) -> Outcome {
     match command {
         TopicCommand::Create(args) => create(args).await,
         TopicCommand::List { target } => list(&target).await,
-        TopicCommand::Describe { names, target } => describe(&names, &target).await,
+        TopicCommand::Describe(args) => describe::run(&args).await,
         TopicCommand::Delete {
             names,
             if_exists,
@@ -97,10 +93,6 @@ pub(crate) async fn run(command: TopicCommand) -> Outcome {
             target,
         } => alter(&name, partitions, &target).await,
     }
-}
-
-fn is_code(error: &ClientError, wanted: ErrorCode) -> bool {
-    matches!(error, ClientError::Refused { code, .. } if *code == wanted.code())
 }
 
 async fn create(args: Create) -> Outcome {
@@ -155,107 +147,6 @@ async fn list(target: &Target) -> Outcome {
         table.row([topic.name, topic.partitions.len().to_string()]);
     }
     output::table(&table)
-}
-
-async fn describe(names: &[String], target: &Target) -> Outcome {
-    let mut cluster = target.cluster()?;
-    let mut documents = Vec::new();
-    for (_, topic) in cluster.topics(Some(names), false).await? {
-        let topic = topic?;
-        let first = offsets::find(&mut cluster, &topic.name, &topic.partitions, Place::Beginning).await?;
-        let next = offsets::find(&mut cluster, &topic.name, &topic.partitions, Place::End).await?;
-        let configs =
-            admin::describe_configs(&mut cluster, &admin::Resource::Topic(topic.name.clone())).await?;
-        let set: Vec<_> = configs
-            .configs
-            .iter()
-            .filter(|config| config.config_source == super::config::SOURCE_TOPIC)
-            .map(|config| {
-                (
-                    config.name.to_string(),
-                    config.value.as_ref().map(ToString::to_string).unwrap_or_default(),
-                )
-            })
-            .collect();
-        if target.json {
-            documents.push(document(&cluster, &topic, &first, &next, &set));
-            continue;
-        }
-        let set: Vec<_> = set
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        output::line(&format!("topic {}  id {}", topic.name, topic.id))?;
-        output::line(&format!(
-            "configs set: {}",
-            if set.is_empty() {
-                "none".to_owned()
-            } else {
-                set.join(", ")
-            }
-        ))?;
-        output::table(&partitions(&cluster, &topic, &first, &next))?;
-    }
-    if target.json {
-        output::json(&documents)
-    } else {
-        Ok(())
-    }
-}
-
-type Offsets = std::collections::BTreeMap<i32, i64>;
-
-fn partitions(cluster: &Cluster, topic: &Topic, first: &Offsets, next: &Offsets) -> Table {
-    let mut table = Table::new(&[
-        "PARTITION",
-        "FIRST OFFSET",
-        "NEXT OFFSET",
-        "LEADER",
-        "ADDRESS",
-        "REPLICAS",
-    ]);
-    let offset = |offsets: &Offsets, index| offsets.get(&index).map_or("-".to_owned(), ToString::to_string);
-    for partition in &topic.partitions {
-        let replicas: Vec<_> = partition.replicas.iter().map(ToString::to_string).collect();
-        table.row([
-            partition.index.to_string(),
-            offset(first, partition.index),
-            offset(next, partition.index),
-            partition.leader.to_string(),
-            cluster.address_of(partition.leader).unwrap_or("-").to_owned(),
-            replicas.join(","),
-        ]);
-    }
-    table
-}
-
-fn document(
-    cluster: &Cluster,
-    topic: &Topic,
-    first: &Offsets,
-    next: &Offsets,
-    configs: &[(String, String)],
-) -> serde_json::Value {
-    let partitions: Vec<_> = topic
-        .partitions
-        .iter()
-        .map(|partition| {
-            json!({
-                "partition": partition.index,
-                "first_offset": first.get(&partition.index),
-                "next_offset": next.get(&partition.index),
-                "leader": partition.leader,
-                "leader_address": cluster.address_of(partition.leader),
-                "replicas": partition.replicas,
-                "in_sync_replicas": partition.in_sync,
-            })
-        })
-        .collect();
-    let configs: serde_json::Map<_, _> = configs
-        .iter()
-        .map(|(name, value)| (name.clone(), json!(value)))
-        .collect();
-    json!({ "topic": topic.name, "id": topic.id.to_string(), "internal": topic.internal, "configs": configs, "partitions": partitions })
 }
 
 async fn delete(names: &[String], if_exists: bool, target: &Target) -> Outcome {

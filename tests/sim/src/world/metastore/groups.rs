@@ -1,0 +1,77 @@
+//! What coordinators of groups ask the metastore, as one process reaches it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use esker_metastore::{
+    CommittedOffsets, Coordinators, GroupWrites, Groups, OffsetsRequest, Result, ShardLease, ShardOwner,
+    StoredGroup,
+};
+use esker_model::{IncarnationId, ShardId};
+
+use super::{Kind, ProcessMetastore};
+
+#[async_trait]
+impl Coordinators for ProcessMetastore {
+    async fn claim_shards(&self, incarnation: IncarnationId, wanted: &[ShardId]) -> Result<Vec<ShardOwner>> {
+        let wanted = wanted.to_vec();
+        self.call("claim_shards", Kind::Writes, move |db| async move {
+            db.claim_shards(incarnation, &wanted).await
+        })
+        .await
+    }
+
+    async fn release_shards(&self, incarnation: IncarnationId, leases: &[ShardLease]) -> Result<()> {
+        let leases = leases.to_vec();
+        self.call("release_shards", Kind::Writes, move |db| async move {
+            db.release_shards(incarnation, &leases).await
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Groups for ProcessMetastore {
+    async fn load_groups(
+        &self,
+        incarnation: IncarnationId,
+        lease: ShardLease,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<Vec<StoredGroup>>> {
+        let after = after.map(str::to_owned);
+        self.call("load_groups", Kind::Reads, move |db| async move {
+            db.load_groups(incarnation, lease, after.as_deref(), limit).await
+        })
+        .await
+    }
+
+    async fn write_groups(&self, writes: &GroupWrites) -> Result<Vec<bool>> {
+        let writes = writes.clone();
+        self.call("write_groups", Kind::Writes, move |db| async move {
+            db.write_groups(&writes).await
+        })
+        .await
+    }
+
+    async fn committed_offsets(&self, requests: &[OffsetsRequest]) -> Result<Vec<CommittedOffsets>> {
+        let requests = requests.to_vec();
+        self.call("committed_offsets", Kind::Reads, move |db| async move {
+            db.committed_offsets(&requests).await
+        })
+        .await
+    }
+
+    async fn expire_offsets(
+        &self,
+        incarnation: IncarnationId,
+        lease: ShardLease,
+        retention_ms: i64,
+        limit: usize,
+    ) -> Result<Option<Vec<Arc<str>>>> {
+        self.call("expire_offsets", Kind::Writes, move |db| async move {
+            db.expire_offsets(incarnation, lease, retention_ms, limit).await
+        })
+        .await
+    }
+}
