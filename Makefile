@@ -19,7 +19,7 @@ ALLOCATOR := background_thread:true,dirty_decay_ms:60000,muzzy_decay_ms:0,oversi
 A ?=
 B ?=
 
-.PHONY: help run install stores setup test lint e2e crash drivers sim sim-planted sim-nightly chaos fuzz attack bench bench-compare micro micro-counts
+.PHONY: help run install stores setup test lint e2e crash drivers matrix sim sim-planted sim-nightly chaos fuzz attack bench bench-compare micro micro-counts
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -80,3 +80,6 @@ micro-counts: ## count the instructions of each stage: the same on a busy machin
 
 drivers: ## prove the test clients themselves against Apache Kafka
 	@exec scripts/test drivers
+
+matrix: ## stock clients and tools, TARGET=kafka|dev|cluster (ARGS="console-tools go" takes those; --list, --record)
+	@exec scripts/matrix $(if $(filter --list,$(ARGS)),,$(or $(TARGET),dev)) $(ARGS)

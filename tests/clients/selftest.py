@@ -6,83 +6,20 @@ in a temporary directory, runs every driver against it, kills it (-9) a few time
 and plants a fault that the checker must find. Needs $ESKER_TEST_PYTHON too: `make drivers` sets both.
 """
 
-import contextlib
 import json
 import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
+from apache_kafka import ApacheKafka
+
 DRIVERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "python")
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
-SERVER_PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-controller.listener.names=CONTROLLER
-log.dirs={data}
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-"""
-
-
-def free_ports(count):
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
-
-
-class ApacheKafka:
-    """One broker that keeps its port and data over restarts."""
-
-    def __init__(self, jars, directory):
-        self.port, controller = free_ports(2)
-        self.bootstrap = f"127.0.0.1:{self.port}"
-        self._classpath = os.path.join(jars, "*")
-        self._log = os.path.join(directory, "broker.log")
-        self._properties = os.path.join(directory, "server.properties")
-        with open(self._properties, "w", encoding="ascii") as file:
-            file.write(SERVER_PROPERTIES.format(port=self.port, controller=controller, data=f"{directory}/data"))
-        self._java("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", self._properties)
-        self._process = None
-
-    def _java(self, *args):
-        subprocess.run(["java", "-cp", self._classpath, *args], check=True, stdin=subprocess.DEVNULL,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60)
-
-    def start(self):
-        log = open(self._log, "ab")
-        self._process = subprocess.Popen(
-            ["java", "-Xmx512m", "-cp", self._classpath, "kafka.Kafka", self._properties],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        log.close()
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                return
-            if self._process.poll() is not None:
-                break
-            time.sleep(0.1)
-        raise RuntimeError(f"Apache Kafka did not start: see {self._log}")
-
-    def stop(self, how=signal.SIGTERM):
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(how)
-            self._process.wait(timeout=60)
-
-    def create_topic(self, name, partitions):
-        self._java("org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.bootstrap, "--create",
-                   "--topic", name, "--partitions", str(partitions))
 
 
 def driver(name, *args):
