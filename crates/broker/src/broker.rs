@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::authorizer::Authorizer;
 use crate::budget::Budget;
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, serves};
 use crate::connection::limits::LISTINGS_AT_ONCE;
 use crate::connection::turns::Turns;
 use crate::fetch::{
@@ -28,9 +28,6 @@ use crate::topics::Catalog;
 use crate::upkeep::{self, Leftovers, Upkeep};
 
 pub use crate::membership::{StartError, StopReason};
-
-/// The role of agents that serve clients.
-const SERVE: &str = "serve";
 
 /// What a broker is built on.
 #[derive(Clone)]
@@ -144,7 +141,7 @@ impl Broker {
             catalog: Arc::clone(&catalog),
             seams: on.seams.clone(),
             bytes_max: Budget::group_bytes(config.memory_bytes),
-            serves: config.roles.iter().any(|role| role == SERVE),
+            serves: serves(&config.roles),
         });
         let sessions_bytes = Budget::sessions_bytes(config.memory_bytes);
         Ok(Arc::new(Self {

@@ -6,6 +6,14 @@ use std::time::Duration;
 use esker_model::groups::GroupLimits;
 use esker_model::limits;
 
+/// The role of agents that clients are sent to.
+const SERVE: &str = "serve";
+
+/// Whether an agent with these roles serves clients.
+pub(crate) fn serves(roles: &[String]) -> bool {
+    roles.iter().any(|role| role == SERVE)
+}
+
 /// Settings of one agent.
 #[derive(Clone, Debug)]
 pub struct BrokerConfig {
@@ -115,7 +123,7 @@ impl Default for BrokerConfig {
             connections_max: 20_000,
             connections_per_ip_max: 15_000,
             zone: None,
-            roles: vec!["serve".into(), "upkeep".into()],
+            roles: vec![SERVE.into(), "upkeep".into()],
             version: env!("CARGO_PKG_VERSION").into(),
             segment_bytes: limits::SEGMENT_BYTES,
             flush_interval: Duration::from_millis(100),

@@ -9,11 +9,8 @@ use esker_model::{NodeId, TopicUuid, routing};
 use esker_protocol::StrBytes;
 use esker_protocol::messages::BrokerId;
 
-use crate::config::ListenerConfig;
+use crate::config::{ListenerConfig, serves};
 use crate::context::RequestContext;
-
-/// The role of agents that clients are sent to.
-const SERVE: &str = "serve";
 
 /// One agent, by the address of the client's listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +67,7 @@ impl Brokers {
                 continue;
             };
             all.push(known);
-            if agent.profile.roles.iter().any(|role| role == SERVE) {
+            if serves(&agent.profile.roles) {
                 serving.push(agent.node_id);
                 if client_zone.is_some() && agent.profile.zone.as_deref() == client_zone {
                     near.push(agent.node_id);

@@ -20,6 +20,8 @@ use tracing::{info, warn};
 
 use super::shard::{Shard, Slot, until_written};
 use super::{Groups, stored};
+use crate::config;
+use crate::membership::in_time;
 
 /// What this release can coordinate, as it tells the others. 1: groups of both kinds.
 pub(crate) const GROUPS_COORDINATED: u32 = 1;
@@ -35,8 +37,6 @@ const LOAD_PAGE: usize = 500;
 
 /// No answer of the metastore for so long is none.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-const SERVE: &str = "serve";
 
 /// Since when each incarnation has been seen.
 type Seen = BTreeMap<IncarnationId, Instant>;
@@ -61,7 +61,6 @@ pub(super) async fn keep(groups: Arc<Groups>, serves: bool) {
         tokio::select! {
             biased;
             _ = groups.member.until_stopped() => break,
-            () = groups.look.notified() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
@@ -101,7 +100,7 @@ async fn look(groups: &Arc<Groups>, serves: bool, seen: &mut Seen) -> Result<(),
     };
     let mine = groups.member.incarnation();
     let claim = groups.metastore.claim_shards(mine, &wanted);
-    let owners = in_time(claim).await?;
+    let owners = in_time(PATIENCE, claim).await?;
     groups.owners.learn(&owners);
     heed(groups, &owners);
     let settled: Vec<Agent> = live
@@ -177,7 +176,7 @@ async fn read(groups: &Groups, lease: ShardLease) -> Result<Option<Shard>, Metas
         let page = groups
             .metastore
             .load_groups(mine, lease, after.as_deref(), LOAD_PAGE);
-        let Some(page) = in_time(page).await? else {
+        let Some(page) = in_time(PATIENCE, page).await? else {
             return Ok(None);
         };
         let last = page.len() < LOAD_PAGE;
@@ -216,7 +215,7 @@ async fn give_back(groups: &Groups, leases: &[ShardLease]) -> Result<(), Metasto
         "gives groups to the agents that are to coordinate them"
     );
     let mine = groups.member.incarnation();
-    in_time(groups.metastore.release_shards(mine, leases)).await
+    in_time(PATIENCE, groups.metastore.release_shards(mine, leases)).await
 }
 
 impl Groups {
@@ -247,21 +246,12 @@ impl Groups {
 
 /// The agent that is to coordinate a shard.
 fn preferred(shard: ShardId, live: &[Agent]) -> Option<NodeId> {
-    let can = |agent: &&Agent| {
-        agent.profile.groups >= GROUPS_COORDINATED && agent.profile.roles.iter().any(|role| role == SERVE)
-    };
+    let can =
+        |agent: &&Agent| agent.profile.groups >= GROUPS_COORDINATED && config::serves(&agent.profile.roles);
     let nodes: Vec<NodeId> = live.iter().filter(can).map(|agent| agent.node_id).collect();
     routing::coordinator(shard, &nodes)
 }
 
 fn shards() -> impl Iterator<Item = ShardId> {
     (0..SHARDS).map(ShardId)
-}
-
-/// The answer, if it comes in time.
-async fn in_time<T>(call: impl Future<Output = Result<T, MetastoreError>>) -> Result<T, MetastoreError> {
-    let silent = || MetastoreError::Unavailable("no answer in time".to_owned());
-    tokio::time::timeout(PATIENCE, call)
-        .await
-        .unwrap_or_else(|_| Err(silent()))
 }

@@ -70,8 +70,6 @@ pub(crate) struct Groups {
     /// There is something to write.
     to_write: Notify,
     alarm: Alarm,
-    /// What is to be looked at again before its time.
-    look: Notify,
 }
 
 /// What groups are built on.
@@ -106,7 +104,6 @@ impl Groups {
             draining: AtomicBool::new(false),
             to_write: Notify::new(),
             alarm: Alarm::default(),
-            look: Notify::new(),
         });
         let spawner = Arc::clone(&groups.seams.spawner);
         spawner.spawn(

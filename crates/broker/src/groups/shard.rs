@@ -144,7 +144,7 @@ impl Shard {
             ..Entry::new(group)
         };
         self.groups.insert(Arc::clone(&id), entry);
-        self.reschedule(&id);
+        self.touched(&id);
     }
 
     /// A group; `None` also for one that is about to go.
@@ -156,19 +156,15 @@ impl Shard {
     }
 
     /// A group, as it is made by `new` if it is not there.
-    pub(super) fn group_or(&mut self, id: &str, new: impl FnOnce() -> Group) -> (&mut Group, Arc<str>) {
-        let id = match self.groups.get_key_value(id) {
-            Some((id, _)) => Arc::clone(id),
-            None => Arc::from(id),
-        };
+    pub(super) fn group_or(&mut self, id: &str, new: impl FnOnce() -> Group) -> &mut Group {
         let entry = self
             .groups
-            .entry(Arc::clone(&id))
+            .entry(Arc::from(id))
             .or_insert_with(|| Entry::new(Group::Gone));
         if entry.group.is_gone() {
             entry.group = new();
         }
-        (&mut entry.group, id)
+        &mut entry.group
     }
 
     /// Puts a group without members into the place of another one: what is kept beside members stays.
@@ -189,10 +185,11 @@ impl Shard {
         all.filter(|(_, group)| !group.is_gone())
     }
 
-    /// Lets a call wait for its answer.
-    pub(super) fn wait(&mut self, call: CallId) -> oneshot::Receiver<Answer> {
+    /// Does what a call leads to of which a classic group was told, and lets it wait for its answer.
+    pub(super) fn wait(&mut self, id: &str, call: CallId, effects: Effects) -> oneshot::Receiver<Answer> {
         let (sender, receiver) = oneshot::channel();
         self.calls.insert(call, sender);
+        self.heed(id, effects);
         receiver
     }
 
@@ -216,7 +213,7 @@ impl Shard {
                 waiter.tell();
             }
         }
-        self.reschedule(id);
+        self.touched(id);
         self.queue(id);
     }
 
@@ -230,7 +227,7 @@ impl Shard {
             .pending
             .members
             .extend(keep.members.into_iter().map(|(member, _)| member));
-        self.reschedule(id);
+        self.touched(id);
         self.when_written(id)
     }
 
@@ -258,7 +255,7 @@ impl Shard {
             then: std::mem::take(&mut entry.pending.then),
             ..Pending::default()
         };
-        self.reschedule(id);
+        self.touched(id);
         self.when_written(id)
     }
 
@@ -271,7 +268,7 @@ impl Shard {
             entry.group = Group::Gone;
             entry.kept = false;
             entry.pending.delete_without_offsets = true;
-            self.reschedule(id);
+            self.touched(id);
             self.queue(id);
         }
     }
@@ -334,7 +331,7 @@ impl Shard {
 
     /// After each event: counts what the group keeps, wakes it when it wants to be, and forgets one that nothing is kept of
     /// and nobody waits for.
-    fn reschedule(&mut self, id: &str) {
+    pub(super) fn touched(&mut self, id: &str) {
         let Some((id, _)) = self.groups.get_key_value(id) else {
             return;
         };
@@ -376,11 +373,6 @@ impl Shard {
     pub(super) fn due(&self, now: Instant) -> Option<Arc<str>> {
         let (wake, id) = self.wakes.first()?;
         (*wake <= now).then(|| Arc::clone(id))
-    }
-
-    /// After an event that answered nothing and kept nothing.
-    pub(super) fn touched(&mut self, id: &str) {
-        self.reschedule(id);
     }
 }
 

@@ -126,7 +126,7 @@ pub(super) async fn send(
 ) -> Result<(MetastoreTime, Heartbeat), MetastoreError> {
     let liveness_ms = LIVENESS_TIMEOUT.as_millis() as i64;
     let sent = seams.clock.now();
-    let beat = in_time(metastore.heartbeat(incarnation, liveness_ms)).await?;
+    let beat = in_time(HEARTBEAT_PATIENCE, metastore.heartbeat(incarnation, liveness_ms)).await?;
     let time = MetastoreTime {
         sent,
         told_ms: beat.now_ms,
@@ -184,7 +184,7 @@ async fn fence_silent(member: Arc<Membership>, metastore: Arc<dyn Metastore>, to
         if silent.is_empty() {
             continue;
         }
-        match in_time(metastore.fence_expired(&silent, liveness_ms)).await {
+        match in_time(HEARTBEAT_PATIENCE, metastore.fence_expired(&silent, liveness_ms)).await {
             Ok(fenced) => {
                 failing = false;
                 for incarnation in fenced {
@@ -213,10 +213,13 @@ async fn next(member: &Membership, to_do: &Signal<ToDo>, seen: &mut u64) -> Opti
     }
 }
 
-/// The answer, if it comes while there is time for another attempt.
-async fn in_time<T>(call: impl Future<Output = Result<T, MetastoreError>>) -> Result<T, MetastoreError> {
+/// The answer, if it comes before the patience is over.
+pub(crate) async fn in_time<T>(
+    patience: Duration,
+    call: impl Future<Output = Result<T, MetastoreError>>,
+) -> Result<T, MetastoreError> {
     let silent = || MetastoreError::Unavailable("no answer in time".to_owned());
-    tokio::time::timeout(HEARTBEAT_PATIENCE, call)
+    tokio::time::timeout(patience, call)
         .await
         .unwrap_or_else(|_| Err(silent()))
 }

@@ -28,6 +28,7 @@ use parking_lot::RwLock;
 
 pub(crate) use gate::shows_our_cluster;
 pub use gate::{EpochGate, GateClosed};
+pub(crate) use heartbeat::in_time;
 pub use metastore_time::MetastoreTime;
 pub use start::{Identity, StartError, join};
 

@@ -33,6 +33,7 @@ mod commits_refused;
 mod coordinators;
 mod created_again;
 mod figures;
+mod group_expiry;
 mod group_numbers;
 mod groups;
 mod merge_requests;
@@ -260,11 +261,12 @@ conformance! {
         the_dead_write_nothing,
         a_group_is_of_its_own_shard,
         committed_offsets_answer_in_order,
+        a_large_call_is_made_at_once;
+    group_expiry:
         offsets_of_groups_without_members_expire,
         a_group_that_had_a_member_for_a_moment_is_empty_anew,
         offsets_of_deleted_topics_go,
-        groups_without_offsets_are_told,
-        a_large_call_is_made_at_once;
+        groups_without_offsets_are_told;
     group_numbers:
         a_late_write_changes_nothing,
         what_is_not_late_is_made,

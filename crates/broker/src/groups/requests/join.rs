@@ -12,7 +12,7 @@ use super::{allow, named};
 use crate::authorizer::Operation;
 use crate::context::RequestContext;
 use crate::groups::group::Group;
-use crate::groups::{members, shard::Shard};
+use crate::groups::members;
 use crate::{Broker, errors};
 
 /// First version with a rebalance timeout of its own.
@@ -79,12 +79,12 @@ async fn join(
         if may_begin {
             shard.replace(&id, Group::new_classic());
         }
-        let (group, _) = shard.group_or(&id, Group::new_classic);
+        let group = shard.group_or(&id, Group::new_classic);
         let Group::Classic(group) = group else {
             return Err(ErrorCode::InconsistentGroupProtocol);
         };
         let effects = group.join(now, call, join, &groups.limits);
-        Ok(wait(shard, &id, call, effects))
+        Ok(shard.wait(&id, call, effects))
     })??;
     match answered.await {
         Ok(Answer::Join(Ok(joined))) => Ok(joined),
@@ -94,18 +94,6 @@ async fn join(
         }),
         Ok(Answer::Sync(_)) | Err(_) => Err(ErrorCode::NotCoordinator.into()),
     }
-}
-
-/// Waits for the answer to a call that the group has just been told of.
-pub(super) fn wait(
-    shard: &mut Shard,
-    id: &str,
-    call: esker_model::groups::CallId,
-    effects: esker_model::groups::classic::Effects,
-) -> tokio::sync::oneshot::Receiver<Answer> {
-    let answered = shard.wait(call);
-    shard.heed(id, effects);
-    answered
 }
 
 fn member(broker: &Broker, context: &RequestContext, request: JoinGroupRequest) -> Join {

@@ -4,7 +4,6 @@ use esker_model::groups::classic::{Answer, Sync, Synced};
 use esker_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 use esker_protocol::{ErrorCode, StrBytes};
 
-use super::join::wait;
 use super::{allow, named};
 use crate::authorizer::Operation;
 use crate::context::RequestContext;
@@ -52,7 +51,7 @@ async fn sync(
             return Err(ErrorCode::UnknownMemberId);
         };
         let effects = group.sync(now, call, sync);
-        Ok(wait(shard, &id, call, effects))
+        Ok(shard.wait(&id, call, effects))
     })??;
     match answered.await {
         Ok(Answer::Sync(synced)) => synced.map_err(errors::of_group),
