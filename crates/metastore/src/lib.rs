@@ -233,13 +233,15 @@ pub trait Archives: Send + Sync {
     /// Archive segments of at least `bytes_min` of which less than a quarter is needed, at most `limit`.
     async fn mostly_dead(&self, bytes_min: u64, limit: usize) -> Result<Vec<SegmentId>>;
 
-    /// The extents in these archive segments, ascending by partition and offset.
+    /// The extents in these archive segments, ascending by partition and offset. Those that lie below the log start are
+    /// not among them: they go where they are.
     async fn archived_in(&self, segments: &[SegmentId]) -> Result<Vec<(PartitionKey, Extent)>>;
 
     /// Puts archived extents into the place of others that cover exactly the same offsets, registers the archive
     /// segments that they lie in, and releases those that nothing needs now; all in one transaction. A partition may
-    /// come several times, with other offsets. `false` where the offsets are not covered by extents any more:
-    /// nothing was changed there. The records count as archived when the youngest of those replaced was.
+    /// come several times, with other offsets. `false` where the offsets are not covered by extents any more, or one
+    /// of these lies below the log start: nothing was changed there. The records count as archived when the youngest
+    /// of those replaced was.
     ///
     /// Errors: as of [`Archives::archive`].
     async fn move_archived(&self, request: &ArchiveRequest) -> Result<Vec<bool>>;

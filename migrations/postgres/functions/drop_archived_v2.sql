@@ -2,8 +2,8 @@
 -- that hold nothing else. Returns how many chunks were forgotten. What manifests list is left to merging.
 --
 -- What holds: a log start never goes back, so what was dead without a lock is dead. Chunks go in the order in which a
--- merge takes them: of two that want the same ones, the second waits and finds them gone. No head is locked: commits
--- go on.
+-- merge takes them: of two that want the same ones, the second waits and finds them gone. Moves leave them alone. No
+-- head is locked: commits go on.
 CREATE OR REPLACE FUNCTION drop_archived_v2(p_limit bigint) RETURNS bigint
 LANGUAGE plpgsql
 SET jit = off

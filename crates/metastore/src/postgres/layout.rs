@@ -1,4 +1,4 @@
-//! An archive request laid out as the flat arrays that `archive_v1` and `move_archived_v1` take.
+//! An archive request laid out as the flat arrays that `archive_v1` and `move_archived_v2` take.
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;

@@ -11,7 +11,7 @@ use super::reads;
 use crate::{ArchiveRequest, Extent, Result};
 
 const MOVE_ARCHIVED: &str =
-    "SELECT o_accepted FROM move_archived_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+    "SELECT o_accepted FROM move_archived_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
      $14, $15, $16, $17, $18, $19, $20, $21, $22)";
 
 pub(super) async fn mostly_dead(
@@ -39,7 +39,7 @@ pub(super) async fn archived_in(
 ) -> Result<Vec<(PartitionKey, Extent)>> {
     let archive = segments.iter().filter(|id| id.kind == SegmentKind::Archive);
     let ids = Objects::segments(archive)?;
-    let query = || ids.bind_ids("SELECT * FROM archived_in_v1($1, $2)");
+    let query = || ids.bind_ids("SELECT * FROM archived_in_v2($1, $2)");
     let rows = store
         .session
         .rows(&store.general, "archived_in", Effect::Reads, query)

@@ -16,9 +16,9 @@ use super::session::{self, Session};
 use crate::{MetastoreError, Result};
 
 /// The oldest schema that this program works with.
-pub const SCHEMA_NEEDED: i64 = 8;
+pub const SCHEMA_NEEDED: i64 = 9;
 /// The newest schema that this program knows.
-pub const SCHEMA_KNOWN: i64 = 8;
+pub const SCHEMA_KNOWN: i64 = 9;
 
 /// Programs that migrate at the same time wait for each other on this advisory lock ("eskermig").
 const LOCK: i64 = 0x6573_6b65_726d_6967;
@@ -208,6 +208,18 @@ const MIGRATIONS: &[Migration] = &[
             function!("write_groups_v1"),
             function!("committed_offsets_v1"),
             function!("expire_offsets_v1"),
+        ],
+    },
+    // Version 1 of both once more, for agents of the release before: theirs moved what was being forgotten.
+    Migration {
+        version: 9,
+        name: "moves_above_log_start",
+        indexes: &[],
+        parts: &[
+            function!("archived_in_v2"),
+            function!("move_archived_v2"),
+            function!("archived_in_v1"),
+            function!("move_archived_v1"),
         ],
     },
 ];

@@ -11,7 +11,7 @@ use super::archive::register_segment;
 use super::database::Transaction;
 use super::extents::{self, archive_extents_sql};
 use super::values::{get_epoch, get_incarnation, get_unsigned, incarnation, int};
-use super::{agents, cluster, release};
+use super::{agents, cluster, reads, release};
 use crate::{ArchiveRequest, ArchivedPartition, Extent, Result, ends_meet};
 
 pub(super) fn mostly_dead(tx: &Transaction<'_>, bytes_min: u64, limit: usize) -> Result<Vec<SegmentId>> {
@@ -40,7 +40,8 @@ pub(super) fn archived_in(
     segments: &[SegmentId],
 ) -> Result<Vec<(PartitionKey, Extent)>> {
     let mut statement = tx.prepare_cached(archive_extents_sql!(
-        "WHERE e.incarnation = ?1 AND e.seq = ?2 AND e.kind = 1"
+        "JOIN log_head h ON h.topic = e.topic AND h.partition = e.partition
+         WHERE e.incarnation = ?1 AND e.seq = ?2 AND e.kind = 1 AND e.end_offset > h.log_start"
     ))?;
     let segments: BTreeSet<_> = segments.iter().collect();
     let mut found = Vec::new();
@@ -88,15 +89,19 @@ fn move_one(
         return Ok(false);
     };
     let (from, to) = (first.base_offset, last.end_offset);
-    let (covered, archived_ms): (i64, i64) = tx
+    let Some(reads::HeadRow { head, .. }) = reads::head(tx, key)? else {
+        return Ok(false);
+    };
+    let (covered, archived_ms, first_end): (i64, i64, i64) = tx
         .prepare_cached(
-            "SELECT ifnull(sum(end_offset - base_offset), 0), ifnull(max(archived_ms), 0) FROM archive_extent
+            "SELECT ifnull(sum(end_offset - base_offset), 0), ifnull(max(archived_ms), 0), ifnull(min(end_offset), 0)
+             FROM archive_extent
              WHERE topic = ?1 AND partition = ?2 AND base_offset >= ?3 AND base_offset < ?4 AND end_offset <= ?4",
         )?
         .query_row(params![key.topic.0, key.partition, from, to], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
-    if covered != to - from {
+    if covered != to - from || first_end <= head.log_start {
         return Ok(false);
     }
     {

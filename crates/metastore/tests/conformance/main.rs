@@ -114,6 +114,7 @@ conformance! {
         mostly_dead_segments_are_told,
         extents_move_into_another_segment,
         moves_that_do_not_cover_what_is_there_are_refused_alone,
+        what_lies_below_the_log_start_does_not_move,
         moved_records_are_as_old_as_before,
         who_was_registered_is_told_until_its_object_is_gone;
     sweeping:

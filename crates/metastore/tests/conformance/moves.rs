@@ -154,6 +154,39 @@ pub async fn moves_that_do_not_cover_what_is_there_are_refused_alone(world: &Wor
     );
 }
 
+pub async fn what_lies_below_the_log_start_does_not_move(world: &World) {
+    let writer = world.writer("a").await;
+    let [one, two] = two_partitions(world, &writer).await;
+    let (of_one, of_two) = (world.extents(one, 0).await, world.extents(two, 0).await);
+    let segment = archive_segment(&writer, 1);
+    // One extent below it and one that reaches beyond, which is needed.
+    let moved = world.store.advance_log_start(&[(one, 15), (two, 40)]).await;
+    assert_eq!(moved.map(|heads| heads.len()), Ok(2));
+    let needed: Vec<_> = of_one[1..].iter().map(|extent| (one, *extent)).collect();
+    assert_eq!(world.store.archived_in(&[segment]).await, Ok(needed));
+    let to = archive_segment(&writer, 2);
+    let asked = request(
+        &writer,
+        vec![
+            (one, each_archived(&of_one[..1], to)),
+            (one, vec![archived(&of_one[..3], to)]),
+            (one, each_archived(&of_one[1..], to)),
+            (two, vec![archived(&of_two, to)]),
+        ],
+    );
+    let accepted = vec![false, false, true, false];
+    assert_eq!(world.store.move_archived(&asked).await, Ok(accepted));
+    let expected = [&of_one[..1], &each_archived(&of_one[1..], to)].concat();
+    assert_eq!(world.extents(one, 0).await, expected);
+    assert_eq!(world.extents(two, 0).await, of_two);
+    // It goes where it lies.
+    assert_eq!(world.store.archived_in(&[segment]).await, Ok(vec![]));
+    assert_eq!(world.store.release(&[segment]).await, Ok(vec![false]));
+    assert_eq!(world.store.drop_archived(100).await, Ok(5));
+    assert_eq!(unneeded_archives(world).await, [segment]);
+    assert_eq!(world.extents(one, 0).await, expected[1..]);
+}
+
 pub async fn moved_records_are_as_old_as_before(world: &World) {
     let writer = world.writer("a").await;
     let partition = world.partition().await;

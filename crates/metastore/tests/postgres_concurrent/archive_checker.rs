@@ -29,7 +29,12 @@ pub(crate) fn gaps(plan: &Plan) -> Vec<String> {
     }
     for extent in &plan.extents {
         if !(from..=at).contains(&extent.base_offset) {
-            wrong.push(format!("a plan jumps from {at} to {extent:?}"));
+            let manifest = plan
+                .manifest
+                .map(|manifest| (manifest.base_offset, manifest.end_offset));
+            wrong.push(format!(
+                "a plan jumps from {at} to {extent:?}; {head:?}, manifest {manifest:?}"
+            ));
         }
         at = extent.end_offset;
         from = at;

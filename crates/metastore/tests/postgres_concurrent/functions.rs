@@ -32,7 +32,7 @@ const WITH_PAUSES: &[(&str, &str)] = &[
     source!("release_archived_v1"),
     source!("drop_archived_v2"),
     source!("merge_v1"),
-    source!("move_archived_v1"),
+    source!("move_archived_v2"),
     source!("swept_v2"),
     source!("claim_shards_v1"),
     source!("release_shards_v1"),

@@ -2,7 +2,7 @@
 //! meeting returns what is wrong afterwards.
 
 use esker_metastore::{
-    Agents, ArchiveRequest, ArchivedPartition, Archives, MetastoreError, Removals, Sweeps,
+    Agents, ArchiveRequest, ArchivedPartition, Archives, MetastoreError, Removals, Retention, Sweeps,
 };
 use esker_model::{LogId, ObjectId, PartitionKey, SegmentKind};
 use tokio::task::JoinHandle;
@@ -19,6 +19,9 @@ meeting!(move_meets_merge);
 meeting!(merge_meets_move);
 meeting!(fence_meets_move);
 meeting!(movers_meet);
+meeting!(drop_meets_move);
+meeting!(move_meets_drop);
+meeting!(advance_meets_move);
 meeting!(releases_meet);
 
 /// All extents of a partition, as one in another archive segment.
@@ -165,6 +168,91 @@ pub(crate) async fn movers_meet(mistake: Option<&Mistake>) -> Option<Vec<String>
         wrong.push(format!("moving: {outcomes:?}"));
     }
     wrong.extend(read_through(&one, partition, 0, 6).await);
+    wrong.extend(left_behind(world.connection()).await);
+    Some(wrong)
+}
+
+/// The first extent of a partition and the third, to another archive segment: what lies between them stays.
+async fn move_of_two(agent: &Agent, partition: PartitionKey, seq: u64) -> ArchiveRequest {
+    let found = to_merge(agent, partition).await;
+    let apart = [0, 2].map(|at| ArchivedPartition {
+        partition,
+        extents: vec![moved(&found.extents[at], agent, seq)],
+    });
+    ArchiveRequest {
+        epoch: EPOCH,
+        incarnation: agent.incarnation,
+        partitions: apart.to_vec(),
+    }
+}
+
+/// Extents are to move that are just being forgotten.
+pub(crate) async fn drop_meets_move(mistake: Option<&Mistake>) -> Option<Vec<String>> {
+    dropped_and_moved(mistake, "drop dropped").await
+}
+
+/// What lies below the log start is forgotten while a mover is at work, who was told of it before.
+pub(crate) async fn move_meets_drop(mistake: Option<&Mistake>) -> Option<Vec<String>> {
+    dropped_and_moved(mistake, "move wrote extents").await
+}
+
+/// Whichever waits at this point is met by the other: nothing that is forgotten comes back, and nobody waits.
+async fn dropped_and_moved(mistake: Option<&Mistake>, point: &'static str) -> Option<Vec<String>> {
+    let mut world = World::new(0, mistake).await?;
+    let agent = world.agent("one").await;
+    let (partition, _) = archived_partition(&world, &agent, 3).await;
+    let request = move_of_two(&agent, partition, 4).await;
+    let heads = agent.store.advance_log_start(&[(partition, 2 * RECORDS)]).await;
+    assert_eq!(heads.unwrap()[0].map(|head| head.log_start), Some(2 * RECORDS));
+    let store = agent.store.clone();
+    let drop = async move { store.drop_archived(100).await };
+    let mut wrong = Vec::new();
+    world.hold(point).await;
+    let (dropping, moving, blocked) = if point.starts_with("drop") {
+        let dropping = start(drop);
+        world.wait_for(point, 1).await;
+        let moving = move_archived(&agent, request);
+        let blocked = world.is_blocked(&moving).await;
+        (dropping, moving, blocked)
+    } else {
+        let moving = move_archived(&agent, request);
+        world.wait_for(point, 1).await;
+        let dropping = start(drop);
+        let blocked = world.is_blocked(&dropping).await;
+        (dropping, moving, blocked)
+    };
+    world.release(point).await;
+    let outcomes = (end(dropping).await, end(moving).await);
+    if blocked || outcomes != (Ok(2), Ok(vec![false, true])) {
+        wrong.push(format!(
+            "dropping and moving: {outcomes:?}, one waited: {blocked}"
+        ));
+    }
+    wrong.extend(read_through(&agent, partition, 0, 3 * RECORDS).await);
+    wrong.extend(left_behind(world.connection()).await);
+    Some(wrong)
+}
+
+/// A move comes while the log start moves over what it was told of.
+pub(crate) async fn advance_meets_move(mistake: Option<&Mistake>) -> Option<Vec<String>> {
+    let mut world = World::new(0, mistake).await?;
+    let agent = world.agent("one").await;
+    let (partition, _) = archived_partition(&world, &agent, 3).await;
+    let request = move_of_two(&agent, partition, 4).await;
+    world.hold("advance holds heads").await;
+    let store = agent.store.clone();
+    let advancing = start(async move { store.advance_log_start(&[(partition, 2 * RECORDS)]).await });
+    world.wait_for("advance holds heads", 1).await;
+    let moving = move_archived(&agent, request);
+    world.is_blocked(&moving).await;
+    world.release("advance holds heads").await;
+    end(advancing).await.unwrap();
+    let moved = end(moving).await;
+    let mut wrong = Vec::new();
+    if moved != Ok(vec![false, true]) {
+        wrong.push(format!("what lies below the log start by now moved: {moved:?}"));
+    }
+    wrong.extend(read_through(&agent, partition, 0, 3 * RECORDS).await);
     wrong.extend(left_behind(world.connection()).await);
     Some(wrong)
 }

@@ -146,12 +146,26 @@ planted!(a_merger_that_does_not_count, moving::move_meets_merge, finds "other ex
     "AND e.extents = q.extents AND (q.extents = 0" => "AND (q.extents = 0");
 
 planted!(a_mover_without_its_fence_row, moving::fence_meets_move, finds "went on after its fencing",
-    in "move_archived_v1",
+    in "move_archived_v2",
     "WHERE a.incarnation = p_incarnation FOR KEY SHARE;" => "WHERE a.incarnation = p_incarnation;");
 
 planted!(a_mover_that_does_not_lock_heads, moving::merge_meets_move, finds "extents moved that were merged",
-    in "move_archived_v1",
+    in "move_archived_v2",
     "        FOR NO KEY UPDATE OF lh\n" => "");
+
+planted!(a_mover_that_reads_the_log_start_too_early, moving::advance_meets_move, finds "below the log start by now",
+    in "move_archived_v2",
+    "        FOR NO KEY UPDATE OF lh\n" => "");
+
+// What is being forgotten is put anew: of what goes as a whole, some comes back.
+planted!(a_mover_that_moves_what_is_forgotten, moving::drop_meets_move, finds "do not end where the next one begins",
+    in "move_archived_v2",
+    " AND e.first_end > lh.log_start" => "");
+
+planted!(a_mover_that_moves_what_will_be_forgotten, moving::move_meets_drop,
+    finds "do not end where the next one begins",
+    in "move_archived_v2",
+    " AND e.first_end > lh.log_start" => "");
 
 // Two that take the last extents of a segment, and each sees those of the other.
 planted!(a_release_without_the_lock_of_its_segment, moving::releases_meet, finds "were not released",

@@ -1,8 +1,8 @@
 //! Migrations: repeatable, side by side, and checked at every connection.
 
 use esker_metastore::postgres::{self, PostgresMetastore, SCHEMA_KNOWN, SCHEMA_NEEDED};
-use esker_metastore::{Agents, Commits, Coordinators, MetastoreError, Reads, Removals, Sweeps, Topics};
-use esker_model::{ClusterEpoch, LogId, PartitionKey, ShardId, TopicUuid};
+use esker_metastore::{Agents, Archives, Commits, MetastoreError, Reads, Removals, Sweeps, Topics};
+use esker_model::{ClusterEpoch, LogId, PartitionKey, SegmentId, SegmentKind, TopicUuid};
 use sqlx::Row;
 use uuid::Uuid;
 
@@ -63,14 +63,12 @@ async fn a_database_of_the_release_before_is_brought_up_to_date() {
     let mut admin = admin(&url).await;
     execute(
         &mut admin,
-        "DROP TABLE coordinator_shard, consumer_group, group_member, group_offset;
-         DROP FUNCTION claim_shards_v1, release_shards_v1, load_groups_v1, write_groups_v1, committed_offsets_v1,
-                       expire_offsets_v1;
-         DELETE FROM schema_migration WHERE version = 8",
+        "DROP FUNCTION archived_in_v2, move_archived_v2;
+         DELETE FROM schema_migration WHERE version = 9",
     )
     .await;
     let not_migrated = MetastoreError::NotMigrated {
-        found: 7,
+        found: 8,
         needed: SCHEMA_NEEDED,
     };
     assert_eq!(
@@ -86,11 +84,16 @@ async fn a_database_of_the_release_before_is_brought_up_to_date() {
     .await;
     let report = postgres::migrate(&url).await.unwrap();
     execute(&mut open, "ROLLBACK").await;
-    assert_eq!((report.from, report.applied), (7, vec!["groups"]));
+    assert_eq!((report.from, report.applied), (8, vec!["moves_above_log_start"]));
     store.commit(commit(partition, 2)).await.unwrap();
     let restarted = PostgresMetastore::connect(config(&url)).await.unwrap();
-    let owners = restarted.claim_shards(INCARNATION, &[ShardId(3)]).await.unwrap();
-    assert_eq!(owners[0].incarnation, Some(INCARNATION));
+    let segment = SegmentId {
+        kind: SegmentKind::Archive,
+        epoch: ClusterEpoch(1),
+        incarnation: INCARNATION,
+        seq: 1,
+    };
+    assert_eq!(restarted.archived_in(&[segment]).await, Ok(vec![]));
 }
 
 /// Functions that the release before calls, on the schema of this one.
@@ -155,6 +158,10 @@ async fn agents_of_the_release_before_go_on_keeping_and_deleting() {
          SELECT * FROM find_by_time_v2(ARRAY[1], ARRAY[0], ARRAY[true], ARRAY[0], ARRAY[0]);
          SELECT * FROM retain_v1(ARRAY[1], ARRAY[0], ARRAY[1], ARRAY[1]);
          SELECT drop_archived_v1(10);
+         SELECT * FROM archived_in_v1(ARRAY[gen_random_uuid()], ARRAY[1]);
+         SELECT move_archived_v1(1, p.o_system, p.o_timeline, '00000000-0000-0000-0000-000000000001', '{}', '{}', '{}',
+                                 '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')
+         FROM past_v1() p;
          SELECT * FROM release_v1(ARRAY[0::smallint], ARRAY[gen_random_uuid()], ARRAY[1]);
          SELECT * FROM unneeded_v1(0, 10);
          SELECT forget_segments_v1(ARRAY[0::smallint], ARRAY[gen_random_uuid()], ARRAY[1]);

@@ -117,7 +117,11 @@ impl Archives for Reference {
     async fn archived_in(&self, segments: &[SegmentId]) -> Result<Vec<(PartitionKey, Extent)>> {
         let state = self.state();
         let of_log = |(key, log): (&PartitionKey, &Log)| {
-            let archived = log.archived.iter().filter(|extent| in_archive(extent));
+            let kept = log
+                .archived
+                .iter()
+                .filter(|extent| extent.end_offset > log.log_start);
+            let archived = kept.filter(|extent| in_archive(extent));
             let asked = archived.filter(|extent| segments.contains(&extent.segment));
             asked.map(|extent| (*key, *extent)).collect::<Vec<_>>()
         };
@@ -229,7 +233,7 @@ impl State {
             .extents
             .iter()
             .any(|extent| extent.base_offset >= extent.end_offset);
-        if !meet || empty || covered != to - from {
+        if !meet || empty || covered != to - from || log.archived[replaced[0]].end_offset <= log.log_start {
             return false;
         }
         let archived_ms = replaced.iter().map(|at| log.archived_ms[*at]).max().unwrap();
