@@ -82,7 +82,8 @@ impl Merge {
         let used: BTreeSet<SegmentId> = found.iter().map(|(_, extent)| extent.segment).collect();
         let unused: Vec<SegmentId> = dead.iter().filter(|id| !used.contains(id)).copied().collect();
         if !unused.is_empty() {
-            // An agent of an earlier release may have left them.
+            // An agent of an earlier release may have left them. Or all that is in them lies below the log start: then
+            // they stay until it is dropped.
             self.upkeep.metastore.release(&unused).await?;
         }
         let found = within(found, self.upkeep.round_bytes);
