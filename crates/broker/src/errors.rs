@@ -23,6 +23,11 @@ pub(crate) const fn outcome_unknown() -> ErrorCode {
     ErrorCode::RequestTimedOut
 }
 
+/// Records that were written long ago, nobody knows at which offset.
+pub(crate) const fn offset_not_remembered() -> ErrorCode {
+    ErrorCode::DuplicateSequenceNumber
+}
+
 /// Why the metastore did not append a batch. A Produce by topic id (v13 on) answers 100 instead of 3 for
 /// a topic that is gone: its handler knows which was asked.
 pub(crate) fn of_refusal(refusal: Refusal) -> ErrorCode {

@@ -106,6 +106,32 @@ async fn a_gap_is_answered_retriably_and_never_with_an_offset() {
     );
 }
 
+/// Its answer was lost, and the client has gone on by another connection meanwhile.
+#[tokio::test]
+async fn a_batch_older_than_the_remembered_runs_is_a_duplicate_without_an_offset() {
+    let world = World::new();
+    let (one, other) = (world.agent("a").await, world.agent("b").await);
+    let mut client = one.connect();
+    client.create_topic("t", 1).await;
+    let id = client.producer_id().await;
+    assert_eq!(client.produce("t", 0, batch(id, 0, 0, 2)).await.base_offset, 0);
+    let mut client = other.connect();
+    for first in 2..8 {
+        let answer = client.produce("t", 0, batch(id, 0, first, 1)).await;
+        assert_eq!(answer.base_offset, i64::from(first));
+    }
+    let again = client.produce("t", 0, batch(id, 0, 0, 2)).await;
+    assert_eq!(
+        (again.error_code, again.base_offset, again.log_append_time_ms),
+        (ErrorCode::DuplicateSequenceNumber.code(), -1, -1)
+    );
+    assert_eq!(
+        client.produce("t", 0, batch(id, 0, 8, 1)).await.base_offset,
+        8,
+        "appended once"
+    );
+}
+
 /// Clients know topics by name: to them it is the same partition, and their sequences go on.
 #[tokio::test]
 async fn a_producer_goes_on_in_a_topic_that_was_deleted_and_created_again() {

@@ -22,6 +22,10 @@ pub enum Mistake {
     DuplicateRejectsRun,
     /// A partition remembers only the last run of a producer.
     RememberOneRun,
+    /// What is older than the remembered runs is answered as out of order (45).
+    OldIsOutOfOrder,
+    /// A producer that was forgotten and taken up later on counts as known since its first sequence.
+    TakenUpFromZero,
     /// What a producer sent behind a failed run is not failed.
     SuccessorsGoOn,
     /// A commit whose reply was lost is made again.
@@ -88,7 +92,7 @@ pub enum Mistake {
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 39] = [
+    pub const ALL: [Mistake; 41] = [
         Self::AckBeforeCommit,
         Self::SkipFence,
         Self::LookThenGiveUp,
@@ -97,6 +101,8 @@ impl Mistake {
         Self::GapIsOutOfOrder,
         Self::DuplicateRejectsRun,
         Self::RememberOneRun,
+        Self::OldIsOutOfOrder,
+        Self::TakenUpFromZero,
         Self::SuccessorsGoOn,
         Self::CommitAgain,
         Self::CommitOutOfOrder,

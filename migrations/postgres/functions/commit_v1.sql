@@ -15,7 +15,8 @@
 -- pair 0 means no producer. Batches are only looked at where a run does not simply follow.
 --
 -- The reply has for each piece of each run `batches * 16 + last_of_run * 8 + kind`, then
--- kind 0, appended: base offset; 1, duplicate: base offset, max timestamp; 2 gap; 3 out of order;
+-- kind 0, appended: base offset; 1, duplicate: base offset, max timestamp (-1 and -1 of one that is older
+-- than the remembered runs, of a producer whose sequences were all appended); 2 gap; 3 out of order;
 -- 4 stale epoch; 5 unknown partition; 6: the run has no batches.
 CREATE OR REPLACE FUNCTION commit_v1(
     p_epoch integer, p_system bigint, p_timeline integer,
@@ -69,6 +70,7 @@ DECLARE
     v_next       bigint[];     -- the sequence that follows; NULL: nothing appended yet
     v_noted      integer[];    -- lowest sequence offered, while only noted
     v_slot       integer[];
+    v_from_zero  boolean[];    -- all sequences from 0 on were appended
     v_wide       boolean[];    -- the remembered runs may reach round the circle of sequences
     v_runs       bigint[];     -- two dimensions: pair, then five slots of four values
     v_changed    boolean[];
@@ -162,10 +164,11 @@ BEGIN
     IF c_pairs > 0 THEN
         SELECT array_agg(pp.epoch::integer ORDER BY q.i), array_agg(pp.next_sequence::bigint ORDER BY q.i),
                array_agg(pp.noted_lowest ORDER BY q.i), array_agg(pp.run_slot::integer ORDER BY q.i),
+               array_agg(pp.from_zero ORDER BY q.i),
                array_agg(pp.runs[2] + pp.runs[6] + pp.runs[10] + pp.runs[14] + pp.runs[18] >= c_half
                          ORDER BY q.i),
                array_agg(coalesce(pp.runs, array_fill(0::bigint, ARRAY[20])) ORDER BY q.i)
-        INTO v_epoch, v_next, v_noted, v_slot, v_wide, v_runs
+        INTO v_epoch, v_next, v_noted, v_slot, v_from_zero, v_wide, v_runs
         FROM unnest(p_pair_head, p_pair_producer) WITH ORDINALITY AS q (head, producer_id, i)
         LEFT JOIN producer_partition pp
             ON pp.topic_id = v_topic[q.head] AND pp.partition = p_partition[q.head]
@@ -250,19 +253,22 @@ BEGIN
                         END LOOP;
                         IF v_kind = 0 THEN
                             v_ahead := (v_sequence - v_next[j] + c_sequences) % c_sequences;
-                            IF v_ahead >= c_half THEN
+                            IF v_ahead >= c_half AND v_from_zero[j] AND v_sequence + v_batch <= v_next[j] THEN
+                                v_kind := 1;
+                                v_at := NULL;
+                            ELSIF v_ahead >= c_half THEN
                                 v_kind := 3;
                             ELSIF v_ahead > 0 THEN
                                 v_kind := 2;
                             END IF;
-                            EXIT;
+                            EXIT WHEN v_kind <> 1;
                         END IF;
 
                         -- A duplicate: answered on its own and peeled off.
                         v_judged := v_judged + 1;
                         v_reply[v_words + 1] := 17 + CASE WHEN v_judged = v_batches THEN 8 ELSE 0 END;
-                        v_reply[v_words + 2] := v_runs[j][v_at + 3] + v_into;
-                        v_reply[v_words + 3] := v_runs[j][v_at + 4];
+                        v_reply[v_words + 2] := coalesce(v_runs[j][v_at + 3] + v_into, -1);
+                        v_reply[v_words + 3] := coalesce(v_runs[j][v_at + 4], -1);
                         v_words := v_words + 3;
                         v_sequence := (v_sequence + v_batch) % c_sequences;
                         v_records := v_records - v_batch;
@@ -297,6 +303,7 @@ BEGIN
                     -- The first run of a producer or of its epoch: nothing older is remembered.
                     v_epoch[j] := v_run_epoch;
                     v_noted[j] := NULL;
+                    v_from_zero[j] := v_sequence = 0;
                     v_at := 0;
                     v_slot[j] := 1;
                     v_runs[j][6] := 0;
@@ -341,9 +348,11 @@ BEGIN
 
     IF c_pairs > 0 THEN
         INSERT INTO producer_partition AS pp (
-            topic_id, partition, producer_id, epoch, run_slot, next_sequence, noted_lowest, updated_at, runs)
+            topic_id, partition, producer_id, epoch, run_slot, next_sequence, noted_lowest, updated_at, from_zero,
+            runs)
         SELECT p_topic[p_pair_head[q.j]], p_partition[p_pair_head[q.j]], p_pair_producer[q.j],
                v_epoch[q.j], coalesce(v_slot[q.j], 0), v_next[q.j], v_noted[q.j], clock_timestamp(),
+               coalesce(v_from_zero[q.j], false),
                ARRAY[v_runs[q.j][1], v_runs[q.j][2], v_runs[q.j][3], v_runs[q.j][4],
                      v_runs[q.j][5], v_runs[q.j][6], v_runs[q.j][7], v_runs[q.j][8],
                      v_runs[q.j][9], v_runs[q.j][10], v_runs[q.j][11], v_runs[q.j][12],
@@ -353,7 +362,8 @@ BEGIN
         WHERE q.changed
         ON CONFLICT (topic_id, partition, producer_id) DO UPDATE
         SET epoch = excluded.epoch, run_slot = excluded.run_slot, next_sequence = excluded.next_sequence,
-            noted_lowest = excluded.noted_lowest, updated_at = excluded.updated_at, runs = excluded.runs;
+            noted_lowest = excluded.noted_lowest, updated_at = excluded.updated_at,
+            from_zero = excluded.from_zero, runs = excluded.runs;
     END IF;
     -- pause: commit wrote extents
 

@@ -169,7 +169,7 @@ fn answer_run(stages: &Stages, run: SealedRun, pieces: &[Piece], log_start: i64)
     for piece in pieces {
         let mut offset = match piece.outcome {
             Outcome::Appended { base_offset } | Outcome::Duplicate { base_offset, .. } => base_offset,
-            Outcome::Refused(_) => -1,
+            Outcome::OldDuplicate | Outcome::Refused(_) => -1,
         };
         for index in piece.first_batch..piece.first_batch + piece.batches {
             let Some(batch) = run.batches.get(index) else {
@@ -177,6 +177,7 @@ fn answer_run(stages: &Stages, run: SealedRun, pieces: &[Piece], log_start: i64)
             };
             verdicts[index] = match piece.outcome {
                 Outcome::Refused(refusal) => Err(errors::of_refusal(refusal)),
+                Outcome::OldDuplicate => Err(errors::offset_not_remembered()),
                 Outcome::Appended { .. } => {
                     appended_bytes += u64::from(batch.bytes);
                     Ok(Placed {

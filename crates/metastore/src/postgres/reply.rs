@@ -89,10 +89,7 @@ pub(super) fn runs(words: &[i64]) -> Result<Vec<Vec<Piece>>> {
         let mut next = || words.next().ok_or_else(corrupt);
         let outcome = match header & 7 {
             0 => Some(Outcome::Appended { base_offset: next()? }),
-            1 => Some(Outcome::Duplicate {
-                base_offset: next()?,
-                max_timestamp: next()?,
-            }),
+            1 => Some(Outcome::duplicate(next()?, next()?)),
             2 => Some(Outcome::Refused(Refusal::Gap)),
             3 => Some(Outcome::Refused(Refusal::OutOfOrder)),
             4 => Some(Outcome::Refused(Refusal::StaleEpoch)),

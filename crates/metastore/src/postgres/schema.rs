@@ -16,9 +16,9 @@ use super::session::{self, Session};
 use crate::{MetastoreError, Result};
 
 /// The oldest schema that this program works with.
-pub const SCHEMA_NEEDED: i64 = 9;
+pub const SCHEMA_NEEDED: i64 = 10;
 /// The newest schema that this program knows.
-pub const SCHEMA_KNOWN: i64 = 9;
+pub const SCHEMA_KNOWN: i64 = 10;
 
 /// Programs that migrate at the same time wait for each other on this advisory lock ("eskermig").
 const LOCK: i64 = 0x6573_6b65_726d_6967;
@@ -220,6 +220,16 @@ const MIGRATIONS: &[Migration] = &[
             function!("move_archived_v2"),
             function!("archived_in_v1"),
             function!("move_archived_v1"),
+        ],
+    },
+    // The function once more, as it says now what the column knows: to agents of the release before, too.
+    Migration {
+        version: 10,
+        name: "from_zero",
+        indexes: &[],
+        parts: &[
+            include_str!("../../../../migrations/postgres/0007_from_zero.sql"),
+            function!("commit_v1"),
         ],
     },
 ];

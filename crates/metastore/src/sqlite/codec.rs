@@ -2,7 +2,7 @@
 //!
 //! Both begin with a format byte, and all numbers are big-endian. A reply is, for each run, the count
 //! of its pieces, and each piece its count of batches, the ordinal of its outcome and that outcome's
-//! numbers. Ordinals and formats are never given another meaning.
+//! numbers (-1 where a duplicate's are not remembered). Ordinals and formats are never given another meaning.
 
 use std::collections::VecDeque;
 
@@ -38,10 +38,8 @@ fn encode_outcome(out: &mut Vec<u8>, outcome: Outcome) {
             out.push(APPENDED);
             out.extend(base_offset.to_be_bytes());
         }
-        Outcome::Duplicate {
-            base_offset,
-            max_timestamp,
-        } => {
+        Outcome::Duplicate { .. } | Outcome::OldDuplicate => {
+            let (base_offset, max_timestamp) = outcome.as_duplicate().unwrap_or((-1, -1));
             out.push(DUPLICATE);
             out.extend(base_offset.to_be_bytes());
             out.extend(max_timestamp.to_be_bytes());
@@ -83,10 +81,7 @@ fn decode_outcome(reader: &mut Reader<'_>) -> Result<Outcome> {
         APPENDED => Outcome::Appended {
             base_offset: reader.i64()?,
         },
-        DUPLICATE => Outcome::Duplicate {
-            base_offset: reader.i64()?,
-            max_timestamp: reader.i64()?,
-        },
+        DUPLICATE => Outcome::duplicate(reader.i64()?, reader.i64()?),
         GAP => Outcome::Refused(Refusal::Gap),
         OUT_OF_ORDER => Outcome::Refused(Refusal::OutOfOrder),
         STALE_EPOCH => Outcome::Refused(Refusal::StaleEpoch),

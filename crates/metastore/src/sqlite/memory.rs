@@ -17,7 +17,7 @@ pub(super) fn load(
 ) -> Result<Option<Memory>> {
     let row = tx
         .prepare_cached(
-            "SELECT epoch, noted_lowest, last_sequence, runs FROM producer_partition
+            "SELECT epoch, noted_lowest, last_sequence, runs, from_zero FROM producer_partition
              WHERE topic = ?1 AND partition = ?2 AND producer_id = ?3",
         )?
         .query_row(
@@ -28,16 +28,18 @@ pub(super) fn load(
                     row.get::<_, Option<i32>>(1)?,
                     row.get::<_, Option<i32>>(2)?,
                     row.get::<_, Vec<u8>>(3)?,
+                    row.get::<_, bool>(4)?,
                 ))
             },
         )
         .optional()?;
     match row {
         None => Ok(None),
-        Some((epoch, Some(lowest), None, _)) => Ok(Some(Memory::Noted { epoch, lowest })),
-        Some((epoch, None, Some(last), runs)) => Ok(Some(Memory::Known(Known {
+        Some((epoch, Some(lowest), None, ..)) => Ok(Some(Memory::Noted { epoch, lowest })),
+        Some((epoch, None, Some(last), runs, from_zero)) => Ok(Some(Memory::Known(Known {
             epoch,
             last,
+            from_zero,
             runs: codec::decode_runs(&runs)?,
         }))),
         Some(_) => Err(MetastoreError::Corrupt(format!(
@@ -53,14 +55,14 @@ pub(super) fn save(
     memory: &Memory,
 ) -> Result<()> {
     let none = VecDeque::new();
-    let (epoch, lowest, last, runs) = match memory {
-        Memory::Noted { epoch, lowest } => (epoch, Some(*lowest), None, &none),
-        Memory::Known(known) => (&known.epoch, None, Some(known.last), &known.runs),
+    let (epoch, lowest, last, runs, from_zero) = match memory {
+        Memory::Noted { epoch, lowest } => (epoch, Some(*lowest), None, &none, false),
+        Memory::Known(known) => (&known.epoch, None, Some(known.last), &known.runs, known.from_zero),
     };
     tx.prepare_cached(
         "INSERT OR REPLACE INTO producer_partition
-             (topic, partition, producer_id, epoch, noted_lowest, last_sequence, runs, touched_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             (topic, partition, producer_id, epoch, noted_lowest, last_sequence, runs, touched_ms, from_zero)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         partition.topic.0,
@@ -71,6 +73,7 @@ pub(super) fn save(
         last,
         codec::encode_runs(runs),
         tx.now_ms,
+        from_zero,
     ])?;
     Ok(())
 }

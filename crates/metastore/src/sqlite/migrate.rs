@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0004_manifests.sql"),
     include_str!("../../../../migrations/sqlite/0005_gone_objects.sql"),
     include_str!("../../../../migrations/sqlite/0006_groups.sql"),
+    include_str!("../../../../migrations/sqlite/0007_from_zero.sql"),
 ];
 
 /// The version that all of them lead to.

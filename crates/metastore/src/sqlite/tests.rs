@@ -17,6 +17,7 @@ fn reply() -> Vec<Vec<Piece>> {
         Outcome::Appended {
             base_offset: i64::MAX,
         },
+        Outcome::OldDuplicate,
         Outcome::Refused(Refusal::Gap),
         Outcome::Refused(Refusal::OutOfOrder),
         Outcome::Refused(Refusal::StaleEpoch),

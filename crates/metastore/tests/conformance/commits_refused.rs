@@ -41,7 +41,7 @@ pub async fn a_refused_run_stops_neither_later_runs_nor_other_partitions(world: 
     assert_eq!(outcomes, [GAP, appended(0), appended(0), appended(2)]);
 }
 
-pub async fn old_sequences_outside_the_remembered_runs_are_out_of_order(world: &World) {
+pub async fn below_the_remembered_runs_all_was_appended(world: &World) {
     let writer = world.writer("a").await;
     let partition = world.partition().await;
     for first in 0..7 {
@@ -57,7 +57,7 @@ pub async fn old_sequences_outside_the_remembered_runs_are_out_of_order(world: &
         produced(partition, 1, &[1, 1]),
     ];
     let pieces = world.commit(&writer, runs).await;
-    assert_eq!(pieces[0], [piece(0, 1, OUT_OF_ORDER)]);
+    assert_eq!(pieces[0], [piece(0, 1, OLD_DUPLICATE)]);
     assert_eq!(pieces[1], [piece(0, 1, duplicate(2))]);
     assert_eq!(
         pieces[2],
@@ -66,9 +66,33 @@ pub async fn old_sequences_outside_the_remembered_runs_are_out_of_order(world: &
     );
     assert_eq!(pieces[3][5], piece(5, 1, appended(7)));
     // Appending 7 pushed 2 out of the memory.
-    assert_eq!(pieces[4], [piece(0, 2, OUT_OF_ORDER)]);
-    let pieces = world.commit(&writer, vec![produced(partition, 2, &[1])]).await;
-    assert_eq!(pieces, [[piece(0, 1, OUT_OF_ORDER)]]);
+    assert_eq!(
+        pieces[4],
+        [piece(0, 1, OLD_DUPLICATE), piece(1, 1, OLD_DUPLICATE)]
+    );
+    let runs = vec![
+        produced(partition, 2, &[1, 1]),
+        produced(partition, 0, &[3]),
+        produced(partition, i32::MAX - 3, &[1]),
+        produced(partition, 1, &[1, 6, 1]),
+    ];
+    let pieces = world.commit(&writer, runs).await;
+    assert_eq!(pieces[0], [piece(0, 1, OLD_DUPLICATE), piece(1, 1, duplicate(3))]);
+    assert_eq!(pieces[1], [piece(0, 1, OLD_DUPLICATE)], "cut in another way");
+    assert_eq!(
+        pieces[2],
+        [piece(0, 1, OUT_OF_ORDER)],
+        "behind on the circle, and never appended"
+    );
+    assert_eq!(
+        pieces[3],
+        [
+            piece(0, 1, OLD_DUPLICATE),
+            piece(1, 1, OLD_DUPLICATE),
+            piece(2, 1, appended(8))
+        ]
+    );
+    assert_eq!(world.next_offset(partition).await, 9);
 }
 
 pub async fn an_old_epoch_is_stale(world: &World) {

@@ -148,7 +148,7 @@ conformance! {
     commits_refused:
         a_gap_is_refused_and_leaves_nothing,
         a_refused_run_stops_neither_later_runs_nor_other_partitions,
-        old_sequences_outside_the_remembered_runs_are_out_of_order,
+        below_the_remembered_runs_all_was_appended,
         an_old_epoch_is_stale,
         an_unknown_partition_is_refused_beside_good_ones,
         a_deleted_topic_is_an_unknown_partition,

@@ -35,6 +35,13 @@ pub async fn an_idle_producer_is_forgotten_and_taken_up_again(world: &World) {
         (11, appended(11)),
         (9, OUT_OF_ORDER),
         (13, GAP),
+        (12, appended(12)),
+        (13, appended(13)),
+        (14, appended(14)),
+        (15, appended(15)),
+        // 10 is in no remembered run any more. What lies that low may have been appended, or never: nobody knows.
+        (10, OUT_OF_ORDER),
+        (11, duplicate(11)),
     ];
     for (first, expected) in offers {
         let pieces = world

@@ -78,6 +78,7 @@ pub fn duplicate_at(base_offset: i64, max_timestamp: i64) -> Outcome {
 }
 
 pub const GAP: Outcome = Outcome::Refused(Refusal::Gap);
+pub const OLD_DUPLICATE: Outcome = Outcome::OldDuplicate;
 pub const OUT_OF_ORDER: Outcome = Outcome::Refused(Refusal::OutOfOrder);
 pub const STALE_EPOCH: Outcome = Outcome::Refused(Refusal::StaleEpoch);
 pub const UNKNOWN_PARTITION: Outcome = Outcome::Refused(Refusal::UnknownPartition);

@@ -65,6 +65,7 @@ pub async fn a_committed_segment_reads_back_the_identical_reply(world: &World) {
     let every_outcome = vec![
         timed(42, produced(p0, 9, &[1, 1, 7, 3])),
         produced(p0, 3, &[1]),
+        produced(p0, i32::MAX - 3, &[1]),
         produced(p0, 90, &[1, 1]),
         produced_by(7, 1, p0, 0, &[1]),
         plain(beyond, &[1, 1]),
@@ -74,7 +75,8 @@ pub async fn a_committed_segment_reads_back_the_identical_reply(world: &World) {
         .commit_segments(&writer, vec![every_outcome, vec![], vec![produced(p0, 9, &[1])]])
         .await;
     let kinds = &reply.segments[0].runs;
-    assert_eq!((kinds[0].len(), kinds[1][0].outcome), (3, OUT_OF_ORDER));
+    assert_eq!((kinds[0].len(), kinds[1][0].outcome), (3, OLD_DUPLICATE));
+    assert_eq!(kinds[2][0].outcome, OUT_OF_ORDER);
     let seqs: Vec<_> = reply.segments.iter().map(|segment| segment.seq).collect();
     let settled = world.store.settle(writer.incarnation, &seqs).await.unwrap();
     let expected: Vec<_> = reply.segments.into_iter().map(Settled::Committed).collect();

@@ -64,7 +64,8 @@ async fn a_database_of_the_release_before_is_brought_up_to_date() {
     execute(
         &mut admin,
         "DROP FUNCTION archived_in_v2, move_archived_v2;
-         DELETE FROM schema_migration WHERE version = 9",
+         ALTER TABLE producer_partition DROP COLUMN from_zero;
+         DELETE FROM schema_migration WHERE version > 8",
     )
     .await;
     let not_migrated = MetastoreError::NotMigrated {
@@ -84,7 +85,8 @@ async fn a_database_of_the_release_before_is_brought_up_to_date() {
     .await;
     let report = postgres::migrate(&url).await.unwrap();
     execute(&mut open, "ROLLBACK").await;
-    assert_eq!((report.from, report.applied), (8, vec!["moves_above_log_start"]));
+    let applied = vec!["moves_above_log_start", "from_zero"];
+    assert_eq!((report.from, report.applied), (8, applied));
     store.commit(commit(partition, 2)).await.unwrap();
     let restarted = PostgresMetastore::connect(config(&url)).await.unwrap();
     let segment = SegmentId {

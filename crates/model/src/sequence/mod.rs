@@ -3,8 +3,14 @@
 //! A Kafka leader sees the batches of a producer in order (KIP-98). Esker's agents do not: a routing
 //! hint moves, an upload is retried, and batches 5 to 9 may be offered before 4. So a *gap* is normal
 //! for a moment and is answered retriably, and "out of order" is said only of what can never fit: a
-//! sequence at or below the last accepted one that is in none of the remembered runs. (Answering a gap
-//! with OUT_OF_ORDER_SEQUENCE_NUMBER lets a stale answer kill the client or make it write twice.)
+//! sequence at or below the last accepted one of which nobody knows whether it was appended. (Answering a
+//! gap with OUT_OF_ORDER_SEQUENCE_NUMBER lets a stale answer kill the client or make it write twice.)
+//!
+//! A client's window of five requests holds for one connection. When its partition's leader moves while an
+//! answer is outstanding, it sends on to the next one, and any number of runs may be appended before it
+//! repeats the batch whose answer was lost. So a batch below the remembered runs is no error of the client:
+//! a producer that is known since sequence 0 has had all below its last sequence appended, and is told so,
+//! only without an offset.
 //!
 //! What holds: of the batches of one (partition, producer, epoch), each sequence is appended at most
 //! once and in order, whatever the order in which, and the agents to which, they were offered.
@@ -69,6 +75,9 @@ pub struct Known {
     pub epoch: ProducerEpoch,
     /// The last sequence appended.
     pub last: i32,
+    /// Appended were all sequences from 0 on: what lies below the remembered runs is in the log as well. Not
+    /// so for a producer that was forgotten and taken up later on.
+    pub from_zero: bool,
     /// The last runs appended, oldest first, at most [`RUNS_REMEMBERED`].
     pub runs: VecDeque<RememberedRun>,
 }
@@ -92,7 +101,8 @@ pub struct Offer<'a> {
 pub enum Refusal {
     /// An earlier batch has not arrived: offer it again later (Kafka error 19).
     Gap,
-    /// Can never be appended: at or below the last accepted sequence and not remembered (45).
+    /// Can never be appended: at or below the last accepted sequence, and whether it was appended is unknown
+    /// (45).
     OutOfOrder,
     /// The producer was replaced by one with a higher epoch (47).
     StaleEpoch,
@@ -115,8 +125,37 @@ pub enum Outcome {
         /// Largest timestamp of the run it was appended with.
         max_timestamp: i64,
     },
+    /// Was appended before, so long ago that its offset is not remembered (Kafka error 46, which clients take
+    /// as an acknowledgement without an offset).
+    OldDuplicate,
     /// Not appended.
     Refused(Refusal),
+}
+
+impl Outcome {
+    /// Batches that were appended before, as commits' replies and receipts are stored: an offset below 0 is not
+    /// remembered.
+    pub fn duplicate(base_offset: i64, max_timestamp: i64) -> Self {
+        if base_offset < 0 {
+            return Self::OldDuplicate;
+        }
+        Self::Duplicate {
+            base_offset,
+            max_timestamp,
+        }
+    }
+
+    /// Offset and largest timestamp of a duplicate, as they are stored: -1 where they are not remembered.
+    pub fn as_duplicate(self) -> Option<(i64, i64)> {
+        match self {
+            Self::Duplicate {
+                base_offset,
+                max_timestamp,
+            } => Some((base_offset, max_timestamp)),
+            Self::OldDuplicate => Some((-1, -1)),
+            Self::Appended { .. } | Self::Refused(_) => None,
+        }
+    }
 }
 
 /// The outcome of some consecutive batches of an offer.
@@ -150,10 +189,8 @@ pub fn judge(
     let mut sequence = offer.first;
     for (index, records) in offer.batches.iter().copied().enumerate() {
         let outcome = judge_batch(memory, forgotten, offer.epoch, sequence, records, next_offset);
-        if let Outcome::Duplicate { .. } = outcome
-            && planted(Mistake::DuplicateRejectsRun)
-            && offer.batches.len() > 1
-        {
+        let duplicate = outcome.as_duplicate().is_some();
+        if duplicate && planted(Mistake::DuplicateRejectsRun) && offer.batches.len() > 1 {
             pieces.push(Piece {
                 first_batch: index,
                 batches: offer.batches.len() - index,
@@ -161,7 +198,7 @@ pub fn judge(
             });
             break;
         }
-        if let Outcome::Duplicate { .. } = outcome {
+        if duplicate {
             pieces.push(Piece {
                 first_batch: index,
                 batches: 1,
@@ -253,6 +290,12 @@ impl Known {
             }
         } else if ahead < SEQUENCES / 2 {
             Outcome::Refused(Refusal::Gap)
+        } else if self.from_zero
+            && !planted(Mistake::OldIsOutOfOrder)
+            && i64::from(first) + i64::from(records) <= i64::from(advance(self.last, 1))
+        {
+            // Not counted round the circle: before they wrap, high sequences were never appended.
+            Outcome::OldDuplicate
         } else {
             Outcome::Refused(Refusal::OutOfOrder)
         }
@@ -273,6 +316,7 @@ fn remember(memory: &mut Option<Memory>, epoch: ProducerEpoch, run: RememberedRu
             *memory = Some(Memory::Known(Known {
                 epoch,
                 last,
+                from_zero: run.first == 0 || planted(Mistake::TakenUpFromZero),
                 runs: VecDeque::from([run]),
             }))
         }

@@ -107,20 +107,75 @@ fn a_gap_is_retriable_and_leaves_no_trace() {
 }
 
 #[test]
-fn old_sequences_outside_the_remembered_runs_are_out_of_order() {
+fn below_the_remembered_runs_all_was_appended() {
     let mut partition = Partition::new();
     for first in 0..7 {
         partition.offer(&offer(first, &[1]));
     }
     assert_eq!(
         partition.offer(&offer(1, &[1])),
-        [piece(0, 1, refused(Refusal::OutOfOrder))]
+        [piece(0, 1, Outcome::OldDuplicate)]
     );
     assert_eq!(partition.offer(&offer(2, &[1])), [piece(0, 1, duplicate(102))]);
+    assert_eq!(
+        partition.offer(&offer(0, &[2])),
+        [piece(0, 1, Outcome::OldDuplicate)],
+        "cut in another way than it was sent"
+    );
     assert_eq!(
         partition.offer(&offer(6, &[2])),
         [piece(0, 1, refused(Refusal::OutOfOrder))],
         "overlaps the end"
+    );
+    assert_eq!(
+        partition.offer(&offer(i32::MAX - 3, &[1])),
+        [piece(0, 1, refused(Refusal::OutOfOrder))],
+        "far behind on the circle, but never appended"
+    );
+}
+
+#[test]
+fn what_follows_old_duplicates_is_appended() {
+    let mut partition = Partition::new();
+    for first in 0..7 {
+        partition.offer(&offer(first, &[1]));
+    }
+    assert_eq!(
+        partition.offer(&offer(0, &[1, 1, 5, 2, 1])),
+        [
+            piece(0, 1, Outcome::OldDuplicate),
+            piece(1, 1, Outcome::OldDuplicate),
+            piece(2, 1, Outcome::OldDuplicate),
+            piece(3, 2, appended(107))
+        ]
+    );
+}
+
+#[test]
+fn below_the_runs_of_a_producer_that_was_taken_up_nobody_knows() {
+    let mut partition = Partition::new();
+    partition.forgotten = true;
+    for first in [10, 10, 11, 12, 13, 14, 15, 16] {
+        partition.offer(&offer(first, &[1]));
+    }
+    for first in [4, 10, 11] {
+        assert_eq!(
+            partition.offer(&offer(first, &[1])),
+            [piece(0, 1, refused(Refusal::OutOfOrder))]
+        );
+    }
+    let newer = Offer {
+        epoch: ProducerEpoch(EPOCH.0 + 1),
+        ..offer(0, &[1])
+    };
+    partition.offer(&newer);
+    for first in 1..7 {
+        partition.offer(&Offer { first, ..newer });
+    }
+    assert_eq!(
+        partition.offer(&newer),
+        [piece(0, 1, Outcome::OldDuplicate)],
+        "its new epoch began at 0"
     );
 }
 
@@ -161,6 +216,7 @@ fn sequences_wrap() {
     partition.memory = Some(Memory::Known(Known {
         epoch: EPOCH,
         last: i32::MAX - 2,
+        from_zero: true,
         runs: VecDeque::from([RememberedRun {
             first: i32::MAX - 4,
             records: 3,
@@ -180,5 +236,17 @@ fn sequences_wrap() {
     assert_eq!(
         partition.offer(&offer(4, &[1])),
         [piece(0, 1, refused(Refusal::Gap))]
+    );
+    for first in 3..9 {
+        partition.offer(&offer(first, &[1]));
+    }
+    assert_eq!(
+        partition.offer(&offer(2, &[1])),
+        [piece(0, 1, Outcome::OldDuplicate)]
+    );
+    assert_eq!(
+        partition.offer(&offer(i32::MAX - 5, &[1])),
+        [piece(0, 1, refused(Refusal::OutOfOrder))],
+        "over the seam nothing is said of what is not remembered"
     );
 }

@@ -307,6 +307,7 @@ fn describe_receipt(receipt: &Receipt, out: &mut Description) {
 fn describe_piece(piece: &Piece) -> String {
     let what = match piece.outcome {
         Outcome::Appended { base_offset } => format!("appended at offset {base_offset}"),
+        Outcome::OldDuplicate => "duplicate of an offset that is not remembered".to_owned(),
         Outcome::Duplicate { base_offset, .. } => format!("duplicate of offset {base_offset}"),
         Outcome::Refused(Refusal::Gap) => "refused, gap before it".to_owned(),
         Outcome::Refused(Refusal::OutOfOrder) => "refused, out of order".to_owned(),

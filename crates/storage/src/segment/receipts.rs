@@ -55,10 +55,8 @@ fn encode_piece(piece: &Piece, out: &mut Encoder) {
             out.u8(APPENDED);
             out.i64(base_offset);
         }
-        Outcome::Duplicate {
-            base_offset,
-            max_timestamp,
-        } => {
+        Outcome::Duplicate { .. } | Outcome::OldDuplicate => {
+            let (base_offset, max_timestamp) = piece.outcome.as_duplicate().unwrap_or((-1, -1));
             out.u8(DUPLICATE);
             out.i64(base_offset);
             out.i64(max_timestamp);
@@ -106,10 +104,7 @@ fn decode_pieces(from: &mut Decoder<'_>) -> Result<Vec<Piece>, SegmentError> {
             APPENDED => Outcome::Appended {
                 base_offset: from.i64()?,
             },
-            DUPLICATE => Outcome::Duplicate {
-                base_offset: from.i64()?,
-                max_timestamp: from.i64()?,
-            },
+            DUPLICATE => Outcome::duplicate(from.i64()?, from.i64()?),
             REFUSED_GAP => Outcome::Refused(Refusal::Gap),
             REFUSED_OUT_OF_ORDER => Outcome::Refused(Refusal::OutOfOrder),
             REFUSED_STALE_EPOCH => Outcome::Refused(Refusal::StaleEpoch),

@@ -23,6 +23,7 @@ pub(crate) fn metastore_values() -> Vec<Seed> {
         vec![
             piece(0, 1, duplicate),
             piece(1, 2, Outcome::Appended { base_offset: 103 }),
+            piece(3, 1, Outcome::OldDuplicate),
         ],
         Vec::new(),
     ];

@@ -38,6 +38,13 @@ impl Copies {
         }
     }
 
+    /// Whether a batch was seen in any partition.
+    pub(crate) fn is_anywhere(&self, batch: u32) -> bool {
+        self.found
+            .get(batch as usize)
+            .is_some_and(|(place, _)| *place != NOWHERE)
+    }
+
     /// Judges the batches that stand in one partition.
     pub(crate) fn judge(
         &mut self,

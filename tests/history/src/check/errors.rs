@@ -12,11 +12,11 @@
 //!   (OFFSET_OUT_OF_RANGE is judged by what may have been removed: [`super::removal`].)
 //! - *fatal*: a client came to the conclusion that it cannot go on.
 //!
-//! When a producer's error is its own doing: 45 if at least five later batches of the same producer, epoch
+//! When a producer's error is its own doing: 46 if at least five later batches of the same producer, epoch
 //! and partition were sent before, for then they may have pushed it out of the runs that the broker
-//! remembers (a repetition that was slow on its way), or a single one where the partition did not know the
-//! producer, for then it may have begun with that one (sent to another agent); 47 after the same producer id
-//! was used there with a higher epoch.
+//! remembers (a repetition that was slow on its way; [`super::written`] holds the broker to it); 45 if a later
+//! one was sent where the partition did not know the producer, for then it may have begun with that one (sent
+//! to another agent); 47 after the same producer id was used there with a higher epoch.
 
 use crate::{About, Promise, What, names};
 
@@ -24,6 +24,7 @@ use super::batches::Sent;
 use super::ends::slot;
 use super::findings::Findings;
 use super::places::Place;
+use super::written::DUPLICATE_SEQUENCE_NUMBER;
 use super::{At, Context};
 
 const OFFSET_OUT_OF_RANGE: i16 = 1;
@@ -106,10 +107,9 @@ impl Errors {
                 }
                 true
             }
+            DUPLICATE_SEQUENCE_NUMBER => context.batches.were_sent_after(found, RUNS_REMEMBERED),
             OUT_OF_ORDER_SEQUENCE_NUMBER => {
-                let overtaken = context.may_begin_anywhere(sending.place, found);
-                let later = if overtaken { 1 } else { RUNS_REMEMBERED };
-                context.batches.were_sent_after(found, later)
+                context.may_begin_anywhere(sending.place, found) && context.batches.were_sent_after(found, 1)
             }
             INVALID_PRODUCER_EPOCH => context.batches.identities(found).any(|identity| {
                 let known = self.highest_epochs.get(sending.family).map(Vec::as_slice);

@@ -35,6 +35,7 @@ mod rising;
 mod sequences;
 mod topics;
 mod well_formed;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -129,6 +130,7 @@ struct Pass {
     epoch: epoch::Epoch,
     progress: progress::Progress,
     acknowledged: acknowledged::Acknowledged,
+    written: written::Written,
     removal: removal::Removal,
     /// Places of the restores' events.
     restorable: Vec<usize>,
@@ -147,6 +149,7 @@ impl Pass {
             epoch: epoch::Epoch::default(),
             progress: progress::Progress::new(history),
             acknowledged: acknowledged::Acknowledged::default(),
+            written: written::Written::default(),
             removal: removal::Removal::new(context),
             restorable: Vec::new(),
         }
@@ -167,7 +170,10 @@ impl Pass {
                 self.acknowledged.acked(context, at, &mut self.logs, findings);
                 self.ends.acked(context, at, findings);
             }
-            What::Refused { .. } => self.errors.refused(context, at, findings),
+            What::Refused { .. } => {
+                self.errors.refused(context, at, findings);
+                self.written.refused(context, at);
+            }
             What::GivenUp { .. } => context.batches.gave_up(at),
             What::Fatal { .. } => {
                 context.batches.gave_up(at);
@@ -203,6 +209,7 @@ impl Pass {
                 self.offsets.read_through(context, at, findings);
                 self.ends.read_through(context, at, findings);
                 self.acknowledged.read_through(context, at);
+                self.written.read_through(context, at);
             }
             What::MemoryUsed { .. } => memory::judge(context, at, findings),
             What::ReadAgain { .. } => requests::judge(context, at, findings),
@@ -239,8 +246,10 @@ impl Pass {
             let known = (standing.as_slice(), log.claims.as_slice());
             self.removal.judge(context, place, &self.ends, known, findings);
             copies.judge(context, place, &segments, &standing, findings);
+            self.written.log(place, &segments);
             order::judge(context, place, &segments, &standing, &identities, findings);
         }
+        self.written.finish(context, &copies, findings);
         for at in self.restorable {
             let event = &context.history.events[at];
             restorable::judge(context, &self.removal, At { event, at }, findings);

@@ -26,9 +26,10 @@ const STEPS: u64 = 250;
 const BUDGET: Duration = Duration::from_secs(7);
 
 /// What a run must have seen, so that it is known to test something.
-const EXPECTED: [&str; 43] = [
+const EXPECTED: [&str; 44] = [
     "Appended {",
     "Duplicate {",
+    "OldDuplicate",
     "Refused(Gap)",
     "Refused(OutOfOrder)",
     "Refused(StaleEpoch)",

@@ -37,20 +37,48 @@ fn errors_that_a_producer_can_get() {
 }
 
 #[test]
-fn forty_five_is_right_for_what_the_broker_may_have_forgotten() {
-    let mut story = Story::new();
-    let one = story.idempotent(1, 0);
-    let later: Vec<_> = (1..5).map(|sequence| story.idempotent(1, sequence)).collect();
-    story.refused(one, 45);
-    story.breaks(&["error-code"]);
-    let mut story = Story::new();
-    let one = story.idempotent(1, 0);
-    for sequence in 1..6 {
-        story.idempotent(1, sequence);
-    }
-    story.refused(one, 45);
-    story.passes();
-    assert_eq!(later.len(), 4);
+fn forty_six_is_right_for_what_later_batches_may_have_pushed_out_of_memory() {
+    let refused = |later: i32, error: i16| {
+        let mut story = Story::new();
+        let one = story.idempotent(1, 0);
+        for sequence in 1..=later {
+            story.idempotent(1, sequence);
+        }
+        story.refused(one, error);
+        story
+    };
+    refused(4, 46).breaks(&["error-code"]);
+    refused(5, 46).passes();
+    refused(5, 45).breaks(&["error-code"]);
+}
+
+#[test]
+fn what_was_answered_with_forty_six_stands_in_the_log() {
+    let read = |first_is_there: bool, read_before: bool| {
+        let mut story = Story::new();
+        let batches: Vec<_> = (0..7).map(|sequence| story.idempotent(1, sequence)).collect();
+        let shown = if first_is_there {
+            &batches[..]
+        } else {
+            &batches[1..]
+        };
+        let shown: Vec<_> = (0..).zip(shown.iter().copied()).collect();
+        let before_us = story.asked_us();
+        if !read_before {
+            story.refused(batches[0], 46);
+        }
+        let began_us = if read_before { before_us } else { story.asked_us() };
+        story.reads(&shown);
+        story.read_through(began_us, story.a, shown.len() as i64);
+        if read_before {
+            story.refused(batches[0], 46);
+        }
+        story
+    };
+    read(true, false).passes();
+    read(false, false).breaks(&["hole", "written-nowhere"]);
+    // It may have been appended behind what was read.
+    read(false, true).breaks(&["hole"]);
 }
 
 #[test]
