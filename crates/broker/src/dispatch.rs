@@ -181,6 +181,7 @@ impl Session {
             Request::ListPartitionReassignments(request) => {
                 answer_with!(topics::reassignments::list, request)
             }
+            Request::DescribeProducers(request) => answer_with!(producers::describe::handle, request),
             Request::InitProducerId(request) => answer_with!(producers::init_producer_id::handle, request),
             Request::ApiVersions(request) => answer_with!(cluster::api_versions::handle, request),
             Request::DescribeCluster(request) => answer_with!(cluster::describe_cluster::handle, request),
@@ -215,6 +216,7 @@ fn lists_all(request: &Request) -> bool {
         | Request::ConsumerGroupDescribe(_)
         | Request::ListGroups(_)
         | Request::DescribeLogDirs(_)
+        | Request::DescribeProducers(_)
         | Request::ListConfigResources(_) => true,
         _ => false,
     }

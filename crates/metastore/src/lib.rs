@@ -137,6 +137,14 @@ pub trait Producers: Send + Sync {
     /// Forgets what partitions know of producers that appended nothing for `idle_ms`, at most `limit`
     /// pairs; returns how many were forgotten. The heads remember up to which producer id they forgot.
     async fn forget_idle_producers(&self, idle_ms: i64, limit: u32) -> Result<u64>;
+
+    /// The producers that each partition has appended runs of and not forgotten, ascending by id; of more than `limit`
+    /// those that appended last. None of a partition that does not exist.
+    async fn active_producers(
+        &self,
+        partitions: &[PartitionKey],
+        limit: u32,
+    ) -> Result<Vec<Vec<ActiveProducer>>>;
 }
 
 /// Who is alive.

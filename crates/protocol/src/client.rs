@@ -54,6 +54,7 @@ client_requests! {
     DescribeConfigsRequest => DescribeConfigsResponse = DESCRIBE_CONFIGS;
     AlterConfigsRequest => AlterConfigsResponse = ALTER_CONFIGS;
     DescribeLogDirsRequest => DescribeLogDirsResponse = DESCRIBE_LOG_DIRS;
+    DescribeProducersRequest => DescribeProducersResponse = DESCRIBE_PRODUCERS;
     CreatePartitionsRequest => CreatePartitionsResponse = CREATE_PARTITIONS;
     DeleteGroupsRequest => DeleteGroupsResponse = DELETE_GROUPS;
     ElectLeadersRequest => ElectLeadersResponse = ELECT_LEADERS;

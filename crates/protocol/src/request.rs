@@ -77,6 +77,7 @@ requests! {
     DescribeConfigs(DescribeConfigsRequest) = DESCRIBE_CONFIGS;
     AlterConfigs(AlterConfigsRequest) = ALTER_CONFIGS;
     DescribeLogDirs(DescribeLogDirsRequest) = DESCRIBE_LOG_DIRS;
+    DescribeProducers(DescribeProducersRequest) = DESCRIBE_PRODUCERS;
     CreatePartitions(CreatePartitionsRequest) = CREATE_PARTITIONS;
     DeleteGroups(DeleteGroupsRequest) = DELETE_GROUPS;
     ElectLeaders(ElectLeadersRequest) = ELECT_LEADERS;

@@ -121,6 +121,7 @@ responses! {
     DescribeConfigs(DescribeConfigsResponse) = DESCRIBE_CONFIGS;
     AlterConfigs(AlterConfigsResponse) = ALTER_CONFIGS;
     DescribeLogDirs(DescribeLogDirsResponse) = DESCRIBE_LOG_DIRS;
+    DescribeProducers(DescribeProducersResponse) = DESCRIBE_PRODUCERS;
     CreatePartitions(CreatePartitionsResponse) = CREATE_PARTITIONS;
     DeleteGroups(DeleteGroupsResponse) = DELETE_GROUPS;
     ElectLeaders(ElectLeadersResponse) = ELECT_LEADERS;

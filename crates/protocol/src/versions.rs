@@ -39,6 +39,7 @@ pub mod api_key {
     pub const LIST_PARTITION_REASSIGNMENTS: i16 = 46;
     pub const OFFSET_DELETE: i16 = 47;
     pub const DESCRIBE_CLUSTER: i16 = 60;
+    pub const DESCRIBE_PRODUCERS: i16 = 61;
     pub const CONSUMER_GROUP_HEARTBEAT: i16 = 68;
     pub const CONSUMER_GROUP_DESCRIBE: i16 = 69;
     pub const LIST_CONFIG_RESOURCES: i16 = 74;
@@ -128,6 +129,7 @@ const ROWS: &[Row] = &[
     ),
     row(api_key::OFFSET_DELETE, 0, 0, i16::MAX, "OffsetDelete"),
     row(api_key::DESCRIBE_CLUSTER, 0, 2, 0, "DescribeCluster"),
+    row(api_key::DESCRIBE_PRODUCERS, 0, 0, 0, "DescribeProducers"),
     row(
         api_key::CONSUMER_GROUP_HEARTBEAT,
         0,

@@ -64,6 +64,7 @@ first_error! {
     AlterPartitionReassignmentsResponse: |r| std::iter::once(r.error_code)
         .chain(r.responses.iter().flat_map(|topic| topic.partitions.iter().map(|p| p.error_code)));
     ListPartitionReassignmentsResponse: |r| [r.error_code];
+    DescribeProducersResponse: |r| r.topics.iter().flat_map(|topic| topic.partitions.iter().map(|p| p.error_code));
     InitProducerIdResponse: |r| [r.error_code];
     ApiVersionsResponse: |r| [r.error_code];
     DescribeClusterResponse: |r| [r.error_code];

@@ -4,6 +4,7 @@
 //! agent has left of its block when it ends is lost, never reused. While a block is fetched everybody waits
 //! for that one question, and everybody shares its failure.
 
+pub(crate) mod describe;
 pub(crate) mod init_producer_id;
 
 use std::ops::Range;

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use esker_broker::authorizer::Operation;
+use esker_protocol::messages::DescribeLogDirsRequest;
 use esker_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use esker_protocol::messages::describe_log_dirs_response::DescribeLogDirsResult;
-use esker_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use esker_protocol::messages::{DescribeLogDirsRequest, ProduceRequest};
 use esker_protocol::records::BatchBuilder;
 
 use crate::world::{Client, Deny, World, all_versions, config, name_of, topic};
@@ -45,30 +44,15 @@ fn batch(value: &[u8]) -> Bytes {
         .unwrap()
 }
 
-async fn produce(client: &mut Client, name: &str, partition: i32, batch: &Bytes) {
-    let data = PartitionProduceData::default()
-        .with_index(partition)
-        .with_records(Some(batch.clone()));
-    let topic = TopicProduceData::default()
-        .with_name(name_of(name))
-        .with_partition_data(vec![data]);
-    let request = ProduceRequest::default()
-        .with_acks(-1)
-        .with_timeout_ms(30_000)
-        .with_topic_data(vec![topic]);
-    let response = client.call(9, &request).await;
-    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
-}
-
 #[tokio::test]
 async fn the_size_is_that_of_what_was_written() {
     let (_world, _agent, mut client) = World::one().await;
     client.topic("a", 2).await;
     client.topic("b", 1).await;
     let (small, large) = (batch(b"small"), batch(&[7; 5000]));
-    produce(&mut client, "a", 1, &small).await;
-    produce(&mut client, "a", 1, &large).await;
-    produce(&mut client, "b", 0, &large).await;
+    client.produce("a", 1, &small).await;
+    client.produce("a", 1, &large).await;
+    client.produce("b", 0, &large).await;
     let both = (small.len() + large.len()) as i64;
     let expected: Sizes = vec![
         ("a".into(), 0, 0),

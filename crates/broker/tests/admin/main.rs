@@ -18,6 +18,7 @@ mod create;
 mod create_partitions;
 mod delete;
 mod describe_partitions;
+mod describe_producers;
 mod elect_leaders;
 mod list_config_resources;
 mod log_dirs;

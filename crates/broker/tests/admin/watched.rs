@@ -127,6 +127,15 @@ impl Producers for Watched {
         self.count("forget_idle_producers")?;
         self.inner.forget_idle_producers(idle_ms, limit).await
     }
+
+    async fn active_producers(
+        &self,
+        partitions: &[PartitionKey],
+        limit: u32,
+    ) -> Result<Vec<Vec<ActiveProducer>>> {
+        self.count("active_producers")?;
+        self.inner.active_producers(partitions, limit).await
+    }
 }
 
 #[async_trait]

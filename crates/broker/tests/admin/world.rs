@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use esker_broker::authorizer::{AllowAll, Authorizer, Operation, Resource};
 use esker_broker::context::RequestContext;
 use esker_broker::metrics::BrokerMetrics;
@@ -12,7 +13,8 @@ use esker_model::seams::Seams;
 use esker_protocol::client::{self, ClientRequest};
 use esker_protocol::messages::create_topics_request::CreatableTopic;
 use esker_protocol::messages::create_topics_response::CreatableTopicResult;
-use esker_protocol::messages::{BrokerId, CreateTopicsRequest, TopicName};
+use esker_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use esker_protocol::messages::{BrokerId, CreateTopicsRequest, ProduceRequest, TopicName};
 use esker_protocol::{StrBytes, versions};
 use esker_storage::Bucket;
 use esker_storage::cache::LruCache;
@@ -149,6 +151,22 @@ impl Client {
         let result = self.create(topic(name).with_num_partitions(partitions)).await;
         assert_eq!(result.error_code, 0, "{:?}", result.error_message);
         result.topic_id
+    }
+
+    /// Appends a batch.
+    pub(crate) async fn produce(&mut self, name: &str, partition: i32, batch: &Bytes) {
+        let data = PartitionProduceData::default()
+            .with_index(partition)
+            .with_records(Some(batch.clone()));
+        let topic = TopicProduceData::default()
+            .with_name(name_of(name))
+            .with_partition_data(vec![data]);
+        let request = ProduceRequest::default()
+            .with_acks(-1)
+            .with_timeout_ms(30_000)
+            .with_topic_data(vec![topic]);
+        let response = self.call(9, &request).await;
+        assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
     }
 }
 

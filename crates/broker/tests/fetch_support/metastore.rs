@@ -169,6 +169,14 @@ impl Producers for MoodyMetastore {
     async fn forget_idle_producers(&self, idle_ms: i64, limit: u32) -> Result<u64> {
         self.inner.forget_idle_producers(idle_ms, limit).await
     }
+
+    async fn active_producers(
+        &self,
+        partitions: &[PartitionKey],
+        limit: u32,
+    ) -> Result<Vec<Vec<ActiveProducer>>> {
+        self.inner.active_producers(partitions, limit).await
+    }
 }
 
 #[async_trait]

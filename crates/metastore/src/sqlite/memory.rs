@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::codec;
 use super::database::Transaction;
-use crate::{MetastoreError, Result};
+use crate::{ActiveProducer, MetastoreError, Result};
 
 pub(super) fn load(
     tx: &Transaction<'_>,
@@ -76,6 +76,40 @@ pub(super) fn save(
         from_zero,
     ])?;
     Ok(())
+}
+
+/// The producers that a partition has appended runs of, ascending by id; of more than `limit` those that did so last.
+pub(super) fn active(
+    tx: &Transaction<'_>,
+    partition: PartitionKey,
+    limit: u32,
+) -> Result<Vec<ActiveProducer>> {
+    let mut statement = tx.prepare_cached(
+        "SELECT producer_id, epoch, last_sequence, runs FROM producer_partition
+         WHERE topic = ?1 AND partition = ?2 AND last_sequence IS NOT NULL
+         ORDER BY touched_ms DESC, producer_id LIMIT ?3",
+    )?;
+    let rows = statement.query_map(params![partition.topic.0, partition.partition, limit], |row| {
+        Ok((
+            ProducerId(row.get(0)?),
+            ProducerEpoch(row.get(1)?),
+            row.get::<_, i32>(2)?,
+            row.get::<_, Vec<u8>>(3)?,
+        ))
+    })?;
+    let mut active = Vec::new();
+    for row in rows {
+        let (id, epoch, last_sequence, runs) = row?;
+        let last = codec::decode_runs(&runs)?.back().copied();
+        active.push(ActiveProducer {
+            id,
+            epoch,
+            last_sequence,
+            last_timestamp: last.map_or(-1, |run| run.max_timestamp),
+        });
+    }
+    active.sort_unstable_by_key(|producer| producer.id);
+    Ok(active)
 }
 
 /// Forgets pairs that were not touched for `idle_ms`, the longest idle first.

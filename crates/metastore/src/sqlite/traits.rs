@@ -13,9 +13,9 @@ use super::{
     merge, moves, producers, reads, release, removal, retention, settle, sweep, topics,
 };
 use crate::{
-    Agents, ArchiveRequest, Archives, Catalog, Cluster, Clusters, CommitReply, CommitRequest, Commits,
-    CommittedOffsets, ConfigChange, Coordinators, CreatePartitionsRefusal, CreateTopicRefusal, Extent,
-    GroupWrites, Groups, Head, Heartbeat, JobReport, Jobs, KnownManifest, MergeCandidate, MergeDue,
+    ActiveProducer, Agents, ArchiveRequest, Archives, Catalog, Cluster, Clusters, CommitReply, CommitRequest,
+    Commits, CommittedOffsets, ConfigChange, Coordinators, CreatePartitionsRefusal, CreateTopicRefusal,
+    Extent, GroupWrites, Groups, Head, Heartbeat, JobReport, Jobs, KnownManifest, MergeCandidate, MergeDue,
     MergeRequest, Merges, NewPartitions, NewTopic, OffsetsRequest, Plan, PlanRequest, Producers, Reads,
     References, Registered, Registration, Removals, Result, RetainReply, RetainRequest, Retention, Settled,
     ShardLease, ShardOwner, StoredGroup, Sweeps, TimeReply, TimeRequest, ToMerge, Topic, Topics,
@@ -139,6 +139,20 @@ impl Producers for SqliteMetastore {
     async fn forget_idle_producers(&self, idle_ms: i64, limit: u32) -> Result<u64> {
         self.write("forget_idle_producers", move |tx| {
             memory::forget_idle(tx, idle_ms, limit)
+        })
+        .await
+    }
+
+    async fn active_producers(
+        &self,
+        partitions: &[PartitionKey],
+        limit: u32,
+    ) -> Result<Vec<Vec<ActiveProducer>>> {
+        let partitions = partitions.to_vec();
+        self.read("active_producers", move |tx| {
+            let each = partitions.iter();
+            each.map(|partition| memory::active(tx, *partition, limit))
+                .collect()
         })
         .await
     }

@@ -17,6 +17,19 @@ pub struct Head {
     pub archived_to: i64,
 }
 
+/// A producer that a partition knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActiveProducer {
+    /// Its id.
+    pub id: ProducerId,
+    /// Its epoch.
+    pub epoch: ProducerEpoch,
+    /// The last sequence that was appended.
+    pub last_sequence: i32,
+    /// Largest record timestamp of the last run that was appended, or -1.
+    pub last_timestamp: i64,
+}
+
 /// Part of a segment that holds consecutive records of one partition. What was archived is told in extents, too:
 /// one for each chunk that holds records of the partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -193,7 +193,9 @@ conformance! {
         a_forgotten_producer_may_start_at_zero,
         a_producer_above_the_forgotten_ones_starts_at_zero,
         active_producers_are_not_forgotten,
-        forgetting_stops_at_its_limit;
+        forgetting_stops_at_its_limit,
+        active_producers_are_told,
+        of_many_producers_those_that_appended_last_are_told;
     created_again:
         a_producer_goes_on_at_its_second_offer,
         pipelined_batches_go_on_from_the_lowest,

@@ -1,5 +1,8 @@
 //! Producer ids, and forgetting producers.
 
+use esker_metastore::ActiveProducer;
+use esker_model::{ProducerEpoch, ProducerId};
+
 use crate::runs::*;
 use crate::world::{LONG_MS, World, at};
 
@@ -130,4 +133,79 @@ pub async fn forgetting_stops_at_its_limit(world: &World) {
     for expected in [2, 2, 1, 0] {
         assert_eq!(world.store.forget_idle_producers(0, 2).await, Ok(expected));
     }
+}
+
+fn active(id: i64, epoch: i16, last_sequence: i32, last_timestamp: i64) -> ActiveProducer {
+    ActiveProducer {
+        id: ProducerId(id),
+        epoch: ProducerEpoch(epoch),
+        last_sequence,
+        last_timestamp,
+    }
+}
+
+pub async fn active_producers_are_told(world: &World) {
+    let writer = world.writer("a").await;
+    let topic = world.topic("orders", 3).await;
+    let (one, two, idle) = (at(&topic, 0), at(&topic, 1), at(&topic, 2));
+    world.commit(&writer, vec![produced_by(5, 0, one, 0, &[7])]).await;
+    world.pass(5).await;
+    world.store.forget_idle_producers(0, 100).await.unwrap();
+    // Noted only: nothing was appended of it since.
+    world.commit(&writer, vec![produced_by(5, 0, one, 9, &[1])]).await;
+    let runs = vec![
+        timed(40, produced_by(9, 2, one, 0, &[3])),
+        timed(30, produced_by(9, 2, one, 3, &[2])),
+        timed(50, produced_by(7, 0, one, 0, &[1])),
+        timed(60, produced_by(7, 0, two, 0, &[4])),
+        timed(70, produced_by(7, 1, two, 0, &[1])),
+        plain(idle, &[1]),
+    ];
+    world.commit(&writer, runs).await;
+    for first in 1..8 {
+        world
+            .commit(
+                &writer,
+                vec![timed(80 + i64::from(first), produced_by(7, 0, one, first, &[1]))],
+            )
+            .await;
+    }
+    let mut nowhere = one;
+    nowhere.topic.0 += 1000;
+    let told = world.store.active_producers(&[two, nowhere, one, idle], 10).await;
+    let expected = vec![
+        vec![active(7, 1, 0, 70)],
+        vec![],
+        vec![active(7, 0, 7, 87), active(9, 2, 4, 30)],
+        vec![],
+    ];
+    assert_eq!(told, Ok(expected));
+    assert_eq!(world.store.active_producers(&[], 10).await, Ok(vec![]));
+}
+
+pub async fn of_many_producers_those_that_appended_last_are_told(world: &World) {
+    let writer = world.writer("a").await;
+    let partition = world.partition().await;
+    for id in [3, 1, 4, 2] {
+        world
+            .commit(&writer, vec![timed(id, produced_by(id, 0, partition, 0, &[1]))])
+            .await;
+        world.pass(5).await;
+    }
+    // The sequences of this one begin again.
+    let all = i32::MAX - 1;
+    let runs = vec![
+        produced_by(5, 0, partition, 0, &[all]),
+        timed(5, produced_by(5, 0, partition, all, &[2])),
+    ];
+    world.commit(&writer, runs).await;
+    let told = world.store.active_producers(&[partition], 3).await.unwrap();
+    assert_eq!(
+        told,
+        [[active(2, 0, 0, 2), active(4, 0, 0, 4), active(5, 0, i32::MAX, 5)]]
+    );
+    assert_eq!(
+        world.store.active_producers(&[partition], 0).await,
+        Ok(vec![vec![]])
+    );
 }

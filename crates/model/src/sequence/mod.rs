@@ -35,6 +35,11 @@ pub fn advance(sequence: i32, by: i64) -> i32 {
     ((i64::from(sequence) + by) % SEQUENCES) as i32
 }
 
+/// The sequence before `sequence`.
+pub fn before(sequence: i32) -> i32 {
+    advance(sequence, SEQUENCES - 1)
+}
+
 /// How far `to` lies after `from`, in `0..2^31`. Half the circle or more means that `to` lies before.
 fn distance(from: i32, to: i32) -> i64 {
     (i64::from(to) - i64::from(from)).rem_euclid(SEQUENCES)

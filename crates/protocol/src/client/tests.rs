@@ -39,6 +39,7 @@ fn every_request_arrives() {
     arrives::<DescribeConfigsRequest>();
     arrives::<AlterConfigsRequest>();
     arrives::<DescribeLogDirsRequest>();
+    arrives::<DescribeProducersRequest>();
     arrives::<CreatePartitionsRequest>();
     arrives::<ElectLeadersRequest>();
     arrives::<IncrementalAlterConfigsRequest>();

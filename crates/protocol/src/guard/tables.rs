@@ -10,8 +10,9 @@ use crate::messages::{
     api_versions_request as api_versions, create_partitions_request as partitions,
     create_topics_request as create, delete_records_request as records, delete_topics_request as delete,
     describe_cluster_request as cluster, describe_configs_request as describe,
-    describe_log_dirs_request as log_dirs, describe_topic_partitions_request as topic_partitions,
-    elect_leaders_request as elect, fetch_request as fetch, find_coordinator_request as find,
+    describe_log_dirs_request as log_dirs, describe_producers_request as describe_producers,
+    describe_topic_partitions_request as topic_partitions, elect_leaders_request as elect,
+    fetch_request as fetch, find_coordinator_request as find,
     incremental_alter_configs_request as incremental, init_producer_id_request as init,
     list_config_resources_request as config_resources, list_offsets_request as list,
     list_partition_reassignments_request as reassignments, metadata_request as metadata,
@@ -49,6 +50,7 @@ pub(super) fn request_schema(key: i16) -> Option<&'static Schema> {
         api_key::DESCRIBE_CONFIGS => &DESCRIBE_CONFIGS,
         api_key::ALTER_CONFIGS => &ALTER_CONFIGS,
         api_key::DESCRIBE_LOG_DIRS => &DESCRIBE_LOG_DIRS,
+        api_key::DESCRIBE_PRODUCERS => &DESCRIBE_PRODUCERS,
         api_key::CREATE_PARTITIONS => &CREATE_PARTITIONS,
         api_key::DELETE_GROUPS => &groups::DELETE_GROUPS,
         api_key::ELECT_LEADERS => &ELECT_LEADERS,
@@ -251,6 +253,11 @@ static DESCRIBE_TOPIC_PARTITIONS: Schema = {
 static DESCRIBE_LOG_DIRS: Schema = {
     const TOPIC: Schema = Schema::of::<log_dirs::DescribableLogDirTopic>(&[always(Text), always(I32S)]);
     Schema::of::<log_dirs::DescribeLogDirsRequest>(&[always(Array(&Struct(&TOPIC)))])
+};
+
+static DESCRIBE_PRODUCERS: Schema = {
+    const TOPIC: Schema = Schema::of::<describe_producers::TopicRequest>(&[always(Text), always(I32S)]);
+    Schema::of::<describe_producers::DescribeProducersRequest>(&[always(Array(&Struct(&TOPIC)))])
 };
 
 static ELECT_LEADERS: Schema = {

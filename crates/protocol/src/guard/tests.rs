@@ -60,7 +60,7 @@ fn encode(request: &Request, version: i16) -> Vec<u8> {
     each! {
         Produce Fetch ListOffsets Metadata FindCoordinator ApiVersions CreateTopics DeleteTopics DeleteRecords InitProducerId
         OffsetForLeaderEpoch DescribeConfigs AlterConfigs CreatePartitions IncrementalAlterConfigs DescribeCluster
-        DescribeTopicPartitions DescribeLogDirs ElectLeaders AlterPartitionReassignments ListPartitionReassignments
+        DescribeTopicPartitions DescribeProducers DescribeLogDirs ElectLeaders AlterPartitionReassignments ListPartitionReassignments
         ListConfigResources
         OffsetCommit OffsetFetch JoinGroup Heartbeat LeaveGroup SyncGroup DescribeGroups ListGroups
         DeleteGroups OffsetDelete ConsumerGroupHeartbeat ConsumerGroupDescribe
@@ -86,6 +86,7 @@ fn consumed(key: i16, version: i16, body: &[u8]) -> Option<usize> {
         ALTER_CONFIGS AlterConfigsRequest CREATE_PARTITIONS CreatePartitionsRequest
         INCREMENTAL_ALTER_CONFIGS IncrementalAlterConfigsRequest DESCRIBE_CLUSTER DescribeClusterRequest
         DESCRIBE_TOPIC_PARTITIONS DescribeTopicPartitionsRequest DESCRIBE_LOG_DIRS DescribeLogDirsRequest
+        DESCRIBE_PRODUCERS DescribeProducersRequest
         ELECT_LEADERS ElectLeadersRequest ALTER_PARTITION_REASSIGNMENTS AlterPartitionReassignmentsRequest
         LIST_PARTITION_REASSIGNMENTS ListPartitionReassignmentsRequest
         LIST_CONFIG_RESOURCES ListConfigResourcesRequest

@@ -47,6 +47,7 @@ fn every_response_round_trips() {
     round_trips::<DescribeConfigsRequest>();
     round_trips::<AlterConfigsRequest>();
     round_trips::<DescribeLogDirsRequest>();
+    round_trips::<DescribeProducersRequest>();
     round_trips::<CreatePartitionsRequest>();
     round_trips::<ElectLeadersRequest>();
     round_trips::<IncrementalAlterConfigsRequest>();

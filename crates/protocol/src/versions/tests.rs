@@ -46,6 +46,7 @@ fn table_agrees_with_the_message_crate() {
     agrees::<m::DescribeConfigsRequest>();
     agrees::<m::AlterConfigsRequest>();
     agrees::<m::DescribeLogDirsRequest>();
+    agrees::<m::DescribeProducersRequest>();
     agrees::<m::CreatePartitionsRequest>();
     agrees::<m::ElectLeadersRequest>();
     agrees::<m::IncrementalAlterConfigsRequest>();
@@ -66,7 +67,7 @@ fn table_agrees_with_the_message_crate() {
     agrees::<m::OffsetDeleteRequest>();
     agrees::<m::ConsumerGroupHeartbeatRequest>();
     agrees::<m::ConsumerGroupDescribeRequest>();
-    assert_eq!(ROWS.len(), 34);
+    assert_eq!(ROWS.len(), 35);
 }
 
 #[test]

@@ -290,6 +290,18 @@ impl Producers for ProcessMetastore {
         })
         .await
     }
+
+    async fn active_producers(
+        &self,
+        partitions: &[PartitionKey],
+        limit: u32,
+    ) -> Result<Vec<Vec<ActiveProducer>>> {
+        let partitions = partitions.to_vec();
+        self.call("active_producers", Kind::Reads, move |db| async move {
+            db.active_producers(&partitions, limit).await
+        })
+        .await
+    }
 }
 
 #[async_trait]

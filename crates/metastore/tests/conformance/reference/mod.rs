@@ -271,4 +271,36 @@ impl Producers for Reference {
         }
         Ok(idle.len() as u64)
     }
+
+    async fn active_producers(
+        &self,
+        partitions: &[PartitionKey],
+        limit: u32,
+    ) -> Result<Vec<Vec<ActiveProducer>>> {
+        let state = self.state();
+        let active = |partition| {
+            let producers = state
+                .logs
+                .get(partition)
+                .into_iter()
+                .flat_map(|log| &log.producers);
+            let mut known: Vec<_> = producers
+                .filter_map(|(id, (memory, at))| match memory {
+                    Memory::Known(known) => Some((-at, *id, known)),
+                    Memory::Noted { .. } => None,
+                })
+                .collect();
+            known.sort_unstable_by_key(|(at, id, _)| (*at, *id));
+            known.truncate(limit as usize);
+            known.sort_unstable_by_key(|(_, id, _)| *id);
+            let told = known.into_iter().map(|(_, id, known)| ActiveProducer {
+                id,
+                epoch: known.epoch,
+                last_sequence: known.last,
+                last_timestamp: known.runs.back().unwrap().max_timestamp,
+            });
+            told.collect()
+        };
+        Ok(partitions.iter().map(active).collect())
+    }
 }
