@@ -82,7 +82,7 @@ def run_entry(entry, target_class, parts):
             with deadline(PARTS_LIMIT_S):
                 entry.prepare(parts)
         with deadline(entry.deadline_s + TARGET_LIMIT_S):
-            target = target_class(parts, os.path.join(directory, "target"), entry.kafka_properties)
+            target = target_class(parts, os.path.join(directory, "target"), entry.settings)
             target.start()
         run = Run(entry, target, parts, os.path.join(directory, "entry"))
         with deadline(entry.deadline_s):

@@ -33,8 +33,8 @@ class Entry:
     body: Callable[["Run"], None]
     # Fetches and builds what the entry needs, before its time begins: takes the Parts.
     prepare: Optional[Callable] = None
-    # Broker settings of the Apache Kafka that the entry needs, where its defaults would not do.
-    kafka_properties: Tuple[Tuple[str, str], ...] = ()
+    # Broker settings that the entry needs where a target's defaults would not do, under Apache Kafka's names.
+    settings: Tuple[Tuple[str, str], ...] = ()
 
 
 class Run:

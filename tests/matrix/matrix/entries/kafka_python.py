@@ -81,5 +81,5 @@ ENTRY = Entry(
     deadline_s=3_600,
     prepare=source,
     body=body,
-    kafka_properties=(("num.partitions", "4"),),
+    settings=(("num.partitions", "4"),),
 )

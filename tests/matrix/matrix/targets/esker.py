@@ -16,7 +16,7 @@ START_LIMIT_S = 60
 STORES_LIMIT_S = 120
 ZONES = ("a", "b", "c")
 # What stock clients take for granted on a fresh broker.
-SETTINGS = ("--auto-create-topics", "true")
+SETTINGS = (("auto.create.topics", "true"),)
 
 
 class Dev:
@@ -24,10 +24,11 @@ class Dev:
 
     name = "dev"
 
-    def __init__(self, parts, directory, properties=()):
+    def __init__(self, parts, directory, settings=()):
         self._program = esker(parts)
         self.version = version(self._program)
         self._directory = directory
+        self._settings = options(settings)
         self._processes = Processes()
         self.bootstrap = ""
 
@@ -36,7 +37,7 @@ class Dev:
         self.bootstrap = f"127.0.0.1:{port}"
         process = self._processes.background(
             [self._program, "dev", "--kafka-addr", self.bootstrap, "--admin-addr", "none", "--data-dir",
-             os.path.join(self._directory, "data"), *SETTINGS], os.path.join(self._directory, "esker.log"))
+             os.path.join(self._directory, "data"), *self._settings], os.path.join(self._directory, "esker.log"))
         wait_for_port(process, port, self._directory)
 
     def stop(self):
@@ -48,10 +49,11 @@ class Cluster:
 
     name = "cluster"
 
-    def __init__(self, parts, directory, properties=()):
+    def __init__(self, parts, directory, settings=()):
         self._program = esker(parts)
         self.version = version(self._program)
         self._directory = directory
+        self._settings = options(settings)
         self._processes = Processes()
         self._postgres = None
         self.bootstrap = ""
@@ -66,7 +68,8 @@ class Cluster:
         self.bootstrap = ",".join(f"127.0.0.1:{port}" for port in ports)
         for zone, port in zip(ZONES, ports):
             process = self._processes.background(
-                [self._program, "agent", "--kafka-addr", f"127.0.0.1:{port}", "--admin-addr", "none", "--zone", zone, *SETTINGS],
+                [self._program, "agent", "--kafka-addr", f"127.0.0.1:{port}", "--admin-addr", "none", "--zone", zone,
+                 *self._settings],
                 os.path.join(self._directory, f"agent-{zone}.log"), env=env)
             wait_for_port(process, port, self._directory)
 
@@ -92,6 +95,11 @@ class Cluster:
         self._processes.end_all()
         if self._postgres is not None:
             shutil.rmtree(self._postgres, ignore_errors=True)
+
+
+def options(settings):
+    """Broker settings as options of the command: `num.partitions` is `--num-partitions`."""
+    return [word for name, value in (*SETTINGS, *settings) for word in (f"--{name.replace('.', '-')}", value)]
 
 
 def esker(parts):

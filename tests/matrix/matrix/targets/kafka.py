@@ -21,9 +21,9 @@ class Kafka:
 
     name = "kafka"
 
-    def __init__(self, parts, directory, properties=()):
+    def __init__(self, parts, directory, settings=()):
         self.version = kafka_version(parts)
-        self._broker = ApacheKafka(parts.kafka_jars(), directory, {**PROPERTIES, **dict(properties)})
+        self._broker = ApacheKafka(parts.kafka_jars(), directory, {**PROPERTIES, **dict(settings)})
         self.bootstrap = self._broker.bootstrap
 
     def start(self):
