@@ -46,7 +46,9 @@ def body(run):
         env = {**os.environ, "KAFKA_URI": f"kafka://{run.bootstrap.split(',')[0]}", "KAFKA_VERSION": KAFKA_VERSION,
                "KAFKA_ROOT": run.directory}
         done = run.processes.run(
-            [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--show-capture=no", f"--junitxml={report}",
+            # Its own way to end a test that hangs ends all of them.
+            [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--show-capture=no", "--timeout-method=signal",
+             f"--junitxml={report}",
              f"test/integration/test_{suite}_integration.py"], LIMIT_S, cwd=path, env=env, expect=None)
         if not os.path.exists(report):
             raise Failure(f"no report of {suite}: {done.said()}")
@@ -81,5 +83,6 @@ ENTRY = Entry(
     deadline_s=3_600,
     prepare=source,
     body=body,
-    settings=(("num.partitions", "4"),),
+    # As in the server.properties of its tests.
+    settings=(("num.partitions", "4"), ("group.min.session.timeout.ms", "1000")),
 )
