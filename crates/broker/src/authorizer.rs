@@ -18,6 +18,8 @@ pub enum Operation {
     Alter,
     /// Look at.
     Describe,
+    /// Act as a broker of the cluster. Nothing asks for it: agents do not call each other over Kafka's protocol.
+    ClusterAction,
     /// Change configs.
     AlterConfigs,
     /// Look at configs.

@@ -87,7 +87,7 @@ const ROWS: &[Row] = &[
     row(api_key::METADATA, 0, 13, 9, "Metadata"),
     row(api_key::OFFSET_COMMIT, 2, 9, 8, "OffsetCommit"),
     row(api_key::OFFSET_FETCH, 1, 9, 6, "OffsetFetch"),
-    row(api_key::FIND_COORDINATOR, 0, 5, 3, "FindCoordinator"),
+    row(api_key::FIND_COORDINATOR, 0, 6, 3, "FindCoordinator"),
     row(api_key::JOIN_GROUP, 0, 9, 6, "JoinGroup"),
     row(api_key::HEARTBEAT, 0, 4, 4, "Heartbeat"),
     row(api_key::LEAVE_GROUP, 0, 5, 4, "LeaveGroup"),

@@ -1,6 +1,9 @@
-//! FindCoordinator 0-5: which agent coordinates a group or a transactional id.
+//! FindCoordinator 0-6: which agent coordinates a group or a transactional id.
 //!
 //! A group is coordinated by the agent that holds its shard; while nobody does, clients are told 15 and ask again.
+//!
+//! Version 6 only adds the coordinators of share groups (KIP-932), which do not exist here. It is served all the same:
+//! a client that is told which Kafka it talks to, and asks for no versions, sends it to a 4.0.
 //!
 //! Transactions do not exist yet. With 15 a transactional producer would wait for its whole timeout and then report a
 //! timeout; it gets 53, the one answer that every client takes as final.
@@ -129,7 +132,7 @@ mod tests {
 
     #[test]
     fn one_key_before_version_4_many_after() {
-        for version in 0..=5 {
+        for version in 0..=6 {
             let request = FindCoordinatorRequest::default()
                 .with_key("a".into())
                 .with_coordinator_keys(vec!["a".into(), "".into()]);

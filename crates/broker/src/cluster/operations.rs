@@ -17,10 +17,11 @@ const OF_TOPIC: [Operation; 8] = [
     Operation::AlterConfigs,
 ];
 
-const OF_CLUSTER: [Operation; 6] = [
+const OF_CLUSTER: [Operation; 7] = [
     Operation::Create,
     Operation::Alter,
     Operation::Describe,
+    Operation::ClusterAction,
     Operation::DescribeConfigs,
     Operation::AlterConfigs,
     Operation::IdempotentWrite,
@@ -57,6 +58,7 @@ fn code(operation: Operation) -> u32 {
         Operation::Delete => 6,
         Operation::Alter => 7,
         Operation::Describe => 8,
+        Operation::ClusterAction => 9,
         Operation::DescribeConfigs => 10,
         Operation::AlterConfigs => 11,
         Operation::IdempotentWrite => 12,

@@ -56,7 +56,7 @@ async fn every_version_describes_the_cluster() {
             assert!(!broker.is_fenced);
             assert_eq!(
                 response.cluster_authorized_operations,
-                if asked { 0x1da0 } else { i32::MIN }
+                if asked { 0x1fa0 } else { i32::MIN }
             );
         }
         if version >= 1 {

@@ -282,7 +282,7 @@ async fn authorized_operations_are_told_only_when_asked() {
         assert_eq!(response.topics[0].topic_authorized_operations, 0x0df8);
         assert_eq!(
             response.cluster_authorized_operations,
-            if cluster { 0x1da0 } else { i32::MIN }
+            if cluster { 0x1fa0 } else { i32::MIN }
         );
     }
 }
