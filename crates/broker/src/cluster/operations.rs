@@ -17,6 +17,14 @@ const OF_TOPIC: [Operation; 8] = [
     Operation::AlterConfigs,
 ];
 
+const OF_GROUP: [Operation; 5] = [
+    Operation::Read,
+    Operation::Delete,
+    Operation::Describe,
+    Operation::DescribeConfigs,
+    Operation::AlterConfigs,
+];
+
 const OF_CLUSTER: [Operation; 7] = [
     Operation::Create,
     Operation::Alter,
@@ -30,6 +38,11 @@ const OF_CLUSTER: [Operation; 7] = [
 /// What the principal may do with a topic.
 pub(crate) fn of_topic(broker: &crate::Broker, context: &RequestContext, name: &str) -> i32 {
     allowed(broker, context, &OF_TOPIC, Resource::Topic(name))
+}
+
+/// What the principal may do with a group.
+pub(crate) fn of_group(broker: &crate::Broker, context: &RequestContext, id: &str) -> i32 {
+    allowed(broker, context, &OF_GROUP, Resource::Group(id))
 }
 
 /// What the principal may do with the cluster.

@@ -52,13 +52,19 @@ async fn groups_are_listed_described_and_deleted() {
 
     let ids = ["classic", "consumer", "simple", "none"].map(group_id).to_vec();
     for version in 0..=6 {
-        let request = DescribeGroupsRequest::default().with_groups(ids.clone());
+        let asks = version >= 3;
+        let request = DescribeGroupsRequest::default()
+            .with_groups(ids.clone())
+            .with_include_authorized_operations(asks);
         let groups = client.call(version, &request).await.groups;
         let states: Vec<_> = groups.iter().map(|group| &*group.group_state).collect();
         assert_eq!(states, ["Stable", "Dead", "Empty", "Dead"]);
         let unknown = if version < 6 { 0 } else { 69 };
         let codes: Vec<_> = groups.iter().map(|group| group.error_code).collect();
         assert_eq!(codes, [0, unknown, 0, unknown]);
+        let allowed: Vec<_> = groups.iter().map(|group| group.authorized_operations).collect();
+        let of = |code: i16| if asks && code == 0 { 0x0d48 } else { i32::MIN };
+        assert_eq!(allowed, codes.into_iter().map(of).collect::<Vec<_>>());
         let member = &groups[0].members[0];
         assert_eq!((&*groups[0].protocol_data, &*member.client_id), ("range", "test"));
         assert_eq!(member.member_assignment, "mine");

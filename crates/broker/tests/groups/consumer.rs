@@ -42,6 +42,13 @@ async fn partitions_move_when_their_owner_has_given_them_up() {
         ConsumerGroupDescribeRequest::default().with_group_ids(vec![group_id("g"), group_id("none")]);
     let described = two.call(1, &request).await.groups;
     assert_eq!((described[0].error_code, described[1].error_code), (0, 69));
+    assert_eq!(described[0].authorized_operations, i32::MIN);
+    let asking = request.clone().with_include_authorized_operations(true);
+    let allowed = two.call(1, &asking).await.groups;
+    assert_eq!(
+        (allowed[0].authorized_operations, allowed[1].authorized_operations),
+        (0x0d48, i32::MIN)
+    );
     assert_eq!(
         (&*described[0].assignor_name, described[0].members.len()),
         ("uniform", 2)

@@ -10,10 +10,11 @@ use esker_protocol::messages::{
 };
 use esker_protocol::{ErrorCode, StrBytes};
 
+use super::allow;
 use super::describe::text;
-use super::{OPERATIONS_UNKNOWN, allow};
 use crate::Broker;
 use crate::authorizer::Operation;
+use crate::cluster::operations;
 use crate::context::RequestContext;
 use crate::groups::group::Group;
 use crate::groups::topics::CatalogTopics;
@@ -29,17 +30,20 @@ pub(crate) async fn handle(
     context: &RequestContext,
     request: ConsumerGroupDescribeRequest,
 ) -> ConsumerGroupDescribeResponse {
-    let groups = request
-        .group_ids
-        .into_iter()
-        .map(|id| describe(broker, context, id));
+    let groups = request.group_ids.into_iter().map(|id| {
+        let mut group = describe(broker, context, id);
+        if request.include_authorized_operations && group.error_code == 0 {
+            group.authorized_operations = operations::of_group(broker, context, &group.group_id.0);
+        }
+        group
+    });
     ConsumerGroupDescribeResponse::default().with_groups(groups.collect())
 }
 
 fn describe(broker: &Broker, context: &RequestContext, id: GroupId) -> DescribedGroup {
     let blank = DescribedGroup::default()
         .with_group_id(id.clone())
-        .with_authorized_operations(OPERATIONS_UNKNOWN);
+        .with_authorized_operations(operations::NOT_ASKED);
     if let Err(error) = allow(broker, context, Operation::Describe, &id.0) {
         return blank.with_error_code(error.code());
     }

@@ -4,9 +4,10 @@ use esker_protocol::messages::describe_groups_response::{DescribedGroup, Describ
 use esker_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
 use esker_protocol::{ErrorCode, StrBytes};
 
-use super::{OPERATIONS_UNKNOWN, allow};
+use super::allow;
 use crate::Broker;
 use crate::authorizer::Operation;
+use crate::cluster::operations;
 use crate::context::RequestContext;
 use crate::groups::group::Group;
 
@@ -21,7 +22,13 @@ pub(crate) async fn handle(
     context: &RequestContext,
     request: DescribeGroupsRequest,
 ) -> DescribeGroupsResponse {
-    let groups = request.groups.into_iter().map(|id| describe(broker, context, id));
+    let groups = request.groups.into_iter().map(|id| {
+        let mut group = describe(broker, context, id);
+        if request.include_authorized_operations && group.error_code == 0 {
+            group.authorized_operations = operations::of_group(broker, context, &group.group_id.0);
+        }
+        group
+    });
     DescribeGroupsResponse::default().with_groups(groups.collect())
 }
 
@@ -29,7 +36,7 @@ fn describe(broker: &Broker, context: &RequestContext, id: GroupId) -> Described
     let version = context.api_version;
     let blank = DescribedGroup::default()
         .with_group_id(id.clone())
-        .with_authorized_operations(OPERATIONS_UNKNOWN);
+        .with_authorized_operations(operations::NOT_ASKED);
     if let Err(error) = allow(broker, context, Operation::Describe, &id.0) {
         return blank.with_error_code(error.code());
     }

@@ -16,9 +16,6 @@ use crate::Broker;
 use crate::authorizer::{Operation, Resource};
 use crate::context::RequestContext;
 
-/// What Kafka puts where a version has no answer to what somebody may do.
-const OPERATIONS_UNKNOWN: i32 = i32::MIN;
-
 /// Asks the authorizer; 30 if the answer is no.
 pub(super) fn allow(
     broker: &Broker,
