@@ -75,6 +75,8 @@ async fn groups_have_a_coordinator_and_transactions_have_none_in_every_version()
     let (_world, _agent, mut client) = World::one().await;
     // Its first look at who coordinates what.
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    // Clients that are told they talk to a 4.0 send this one unasked.
+    assert!(all_versions::<FindCoordinatorRequest>().contains(&6));
     for version in all_versions::<FindCoordinatorRequest>() {
         let kinds: &[(i8, i16)] = if version >= 1 {
             &[(0, 0), (1, 53), (2, 42)]
