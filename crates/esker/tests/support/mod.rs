@@ -122,13 +122,18 @@ impl Background {
 
     /// `esker dev` on a directory, on free ports, ready.
     pub fn dev(directory: &Path, more: &[&str]) -> Dev {
+        Self::dev_at(directory, "127.0.0.1:0", more)
+    }
+
+    /// The same, with an address for clients.
+    pub fn dev_at(directory: &Path, kafka: &str, more: &[&str]) -> Dev {
         let directory = directory.to_str().unwrap();
         let fixed = [
             "dev",
             "--data-dir",
             directory,
             "--kafka-addr",
-            "127.0.0.1:0",
+            kafka,
             "--admin-addr",
             "127.0.0.1:0",
         ];

@@ -35,6 +35,8 @@ pub(crate) struct Coordinator {
     group: String,
     seams: Seams,
     place: Option<Place>,
+    /// It was found before: then a cluster that answers nothing is starting again.
+    found: bool,
     connection: Option<Connection>,
 }
 
@@ -57,6 +59,7 @@ impl Coordinator {
             group: group.to_owned(),
             seams,
             place: None,
+            found: false,
             connection: None,
         }
     }
@@ -96,8 +99,8 @@ impl Coordinator {
                 }
                 Err(error) => error,
             };
-            // That not even one broker answers is said at once, as by every other command.
-            let nobody = self.place.is_none() && matches!(error, ClientError::Connect { .. });
+            // That not even one broker answers is said at once, as by every other command, but to who was at work.
+            let nobody = !self.found && matches!(error, ClientError::Connect { .. });
             let late = self.seams.clock.now() - started >= cluster.deadline();
             if nobody || late || !error.is_retriable() {
                 return Err(error);
@@ -120,6 +123,7 @@ impl Coordinator {
                 let place = self.find(cluster).await?;
                 let address = place.address.clone();
                 self.place = Some(place);
+                self.found = true;
                 Connection::open(&address, cluster.deadline()).await?
             }
         };

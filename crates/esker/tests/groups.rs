@@ -1,0 +1,151 @@
+//! The group commands, and a consumer in a group, against `esker dev`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Background, Dev, esker, free_port};
+
+fn as_json(dev: &Dev, arguments: &[&str]) -> Value {
+    let out = dev.client(&[arguments, &["--json"]].concat()).ok();
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+}
+
+/// A topic with so many records in one partition, `1` and so on.
+fn filled(dev: &Dev, records: std::ops::RangeInclusive<u32>) {
+    let lines: String = records.map(|number| format!("{number}\n")).collect();
+    dev.client_with(&["produce", "orders"], lines.as_bytes()).ok();
+}
+
+#[test]
+fn a_group_from_its_first_record_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let dev = Background::dev(dir.path(), &[]);
+    dev.client(&["topic", "create", "orders"]).ok();
+    filled(&dev, 1..=5);
+    let read = |count: &str| dev.client(&["consume", "orders", "--group", "billing", "--count", count]);
+    assert_eq!(read("2").ok(), "1\n2\n");
+    assert_eq!(read("1").ok(), "3\n", "it goes on behind what it committed");
+
+    let listed = as_json(&dev, &["group", "list"]);
+    assert_eq!(
+        (&listed[0]["group"], &listed[0]["state"]),
+        (&json!("billing"), &json!("Empty"))
+    );
+    let described = as_json(&dev, &["group", "describe", "billing", "--offsets"]);
+    let offsets = &described[0]["offsets"][0];
+    assert_eq!(
+        (&offsets["current_offset"], &offsets["lag"]),
+        (&json!(3), &json!(2))
+    );
+
+    let reset = [
+        "group",
+        "reset-offsets",
+        "billing",
+        "--topic",
+        "orders",
+        "--to",
+        "earliest",
+    ];
+    let shown = dev.client(&reset).ok();
+    assert!(
+        shown.contains("nothing was changed: --execute does it"),
+        "{shown}"
+    );
+    assert_eq!(read("1").ok(), "4\n");
+    let done = as_json(&dev, &[&reset[..], &["--execute"]].concat());
+    assert_eq!(
+        (&done["executed"], &done["offsets"][0]["new_offset"]),
+        (&json!(true), &json!(0))
+    );
+    assert_eq!(read("1").ok(), "1\n");
+
+    let forget = ["group", "delete-offsets", "billing", "--topic", "orders"];
+    dev.client(&forget).ok();
+    assert_eq!(read("1").ok(), "1\n", "nothing is committed any more");
+    assert_eq!(
+        dev.client(&["group", "delete", "billing"]).ok(),
+        "deleted group billing\n"
+    );
+    dev.client(&["group", "delete", "billing"])
+        .says(1, "there is no such group");
+    dev.client(&["group", "describe", "billing"])
+        .says(1, "there is no group billing");
+    assert_eq!(as_json(&dev, &["group", "list"]), json!([]));
+}
+
+#[test]
+fn a_group_with_members_keeps_its_offsets() {
+    let dir = tempfile::tempdir().unwrap();
+    let dev = Background::dev(dir.path(), &[]);
+    dev.client(&["topic", "create", "orders"]).ok();
+    filled(&dev, 1..=3);
+    let mut command = esker(&["consume", "orders", "--group", "billing"]);
+    command.env("ESKER_BOOTSTRAP_SERVER", &dev.kafka);
+    let mut member = Background::start(command);
+    for expected in ["1", "2", "3"] {
+        assert_eq!(member.out_line(), expected);
+    }
+    let described = as_json(&dev, &["group", "describe", "billing"]);
+    assert_eq!(
+        (&described[0]["state"], &described[0]["member_count"]),
+        (&json!("Stable"), &json!(1))
+    );
+    let reset = [
+        "group",
+        "reset-offsets",
+        "billing",
+        "--all-topics",
+        "--to",
+        "earliest",
+        "--execute",
+    ];
+    assert_ne!(dev.client(&reset).code, Some(0), "its members go on reading");
+    dev.client(&["group", "delete", "billing"])
+        .says(1, "NON_EMPTY_GROUP");
+
+    // It leaves in good order: what it read is committed.
+    member.signal("INT");
+    member.wait();
+    let described = as_json(&dev, &["group", "describe", "billing", "--offsets"]);
+    assert_eq!(
+        (&described[0]["state"], &described[0]["offsets"][0]["lag"]),
+        (&json!("Empty"), &json!(0))
+    );
+}
+
+#[test]
+fn a_member_goes_on_when_the_only_broker_was_killed_and_started_again() {
+    let dir = tempfile::tempdir().unwrap();
+    // Where a consumer finds it again.
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut dev = Background::dev_at(dir.path(), &address, &[]);
+    dev.client(&["topic", "create", "orders"]).ok();
+    filled(&dev, 1..=2);
+    let mut command = esker(&["consume", "orders", "--group", "billing"]);
+    command.env("ESKER_BOOTSTRAP_SERVER", &dev.kafka);
+    let mut member = Background::start(command);
+    for expected in ["1", "2"] {
+        assert_eq!(member.out_line(), expected);
+    }
+    dev.process.signal("KILL");
+    dev.process.wait();
+    // Longer than its pause between heartbeats, so that it notices.
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    assert!(member.is_running(), "{}", member.rest_of_err());
+    let dev = Background::dev_at(dir.path(), &address, &[]);
+    filled(&dev, 3..=4);
+    // What it had read and not committed when the broker died may come once more.
+    while member.out_line() != "4" {}
+    member.signal("INT");
+    member.wait();
+    let described = as_json(&dev, &["group", "describe", "billing", "--offsets"]);
+    assert_eq!(described[0]["offsets"][0]["lag"], json!(0), "{described}");
+}
