@@ -48,7 +48,7 @@ e2e: ## stock clients against an optimised build, on SQLite and on Postgres with
 crash: ## kill -9 in a loop under idempotent producers; takes long
 	@exec scripts/test crash
 
-sim: ## simulate whole clusters: SEEDS=n, or SEED=n to replay one (ARGS="--log --history" tells more)
+sim: ## simulate whole clusters: SEEDS=n, or SEED=n to replay one (ARGS="--log --history" tells more, ARGS=--groups adds groups)
 	@$(ENV) cargo build --profile sim -p esker-sim; exec "$$CARGO_TARGET_DIR/sim/esker-sim" $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) $(if $(FROM),--from $(FROM))) $(ARGS)
 
 sim-planted: ## plant every mistake of the table in the agents and count the seeds until it is caught (PLANT=name for one)

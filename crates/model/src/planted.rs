@@ -24,8 +24,6 @@ pub enum Mistake {
     RememberOneRun,
     /// What is older than the remembered runs is answered as out of order (45).
     OldIsOutOfOrder,
-    /// A producer that was forgotten and taken up later on counts as known since its first sequence.
-    TakenUpFromZero,
     /// What a producer sent behind a failed run is not failed.
     SuccessorsGoOn,
     /// A commit whose reply was lost is made again.
@@ -88,11 +86,21 @@ pub enum Mistake {
     FencedMayMerge,
     /// An object that is gone is lost, without planning its records anew.
     CorruptOn404,
+    /// Former members of a group, and those of an earlier generation, may commit.
+    FormerMemberCommits,
+    /// A write for a group that comes late is made, although a later one was.
+    LateGroupWrite,
+    /// What groups have to keep is answered before it is kept.
+    GroupAnswersEarly,
+    /// SyncGroup is answered with what the member had before, without waiting for the leader.
+    SyncDoesNotWait,
+    /// A member of a group is given what another one has not given up.
+    GiveTwice,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Mistake; 41] = [
+    pub const ALL: [Mistake; 45] = [
         Self::AckBeforeCommit,
         Self::SkipFence,
         Self::LookThenGiveUp,
@@ -102,7 +110,6 @@ impl Mistake {
         Self::DuplicateRejectsRun,
         Self::RememberOneRun,
         Self::OldIsOutOfOrder,
-        Self::TakenUpFromZero,
         Self::SuccessorsGoOn,
         Self::CommitAgain,
         Self::CommitOutOfOrder,
@@ -134,6 +141,11 @@ impl Mistake {
         Self::RemoveListed,
         Self::FencedMayMerge,
         Self::CorruptOn404,
+        Self::FormerMemberCommits,
+        Self::LateGroupWrite,
+        Self::GroupAnswersEarly,
+        Self::SyncDoesNotWait,
+        Self::GiveTwice,
     ];
 }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::group::InGroup;
+
 /// A client: one producer, consumer or administrator.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Client(pub u32);
@@ -110,6 +112,8 @@ pub enum Flaw {
     Orphan,
     /// The metastore holds more, or for longer, than it should.
     Rows,
+    /// Two incarnations wrote for a group under one lease.
+    Shared,
 }
 
 /// What an agent uses of one of its memory budgets.
@@ -305,6 +309,8 @@ pub enum What {
         /// Next offset, as ListOffsets said.
         end: i64,
     },
+    /// Something in a group of consumers.
+    InGroup(InGroup),
     /// A producer, consumer or administrator has done all it had to do after the faults.
     Finished,
     /// Something that must happen in time after the faults did not.

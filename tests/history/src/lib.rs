@@ -9,6 +9,7 @@
 
 pub mod check;
 pub mod event;
+pub mod group;
 pub mod lines;
 pub mod report;
 pub mod violation;
@@ -19,6 +20,7 @@ mod terms;
 
 pub use check::check;
 pub use event::{Event, What};
+pub use group::InGroup;
 pub use history::{History, LifeInfo, TopicInfo};
 pub use terms::Terms;
 pub use violation::{About, Promise, Violation};

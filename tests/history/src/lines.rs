@@ -25,6 +25,8 @@
 //! - an error that the library made itself is no `Refused`: the batch is `Unanswered`, and `GivenUp` if it is
 //!   not sent again;
 //! - `from` of a `Fetched` is the position of the reader; `high_watermark` and `log_start` are -1 if unknown;
+//! - a member of a group says what it keeps (`Keeps`) when it stops reading, before anybody else can know; the ids of its
+//!   members are never used again, except that one of KIP-848 may join again under its own after it gave up everything;
 //! - a batch that may have been sent must not be missing, even if the client dies; nor must a request that may
 //!   have altered a topic's retention or deleted records.
 
@@ -34,6 +36,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::event::{Client, Event, What};
+use crate::group::InGroup;
 use crate::history::{History, LifeInfo, TopicInfo};
 
 /// Most clients, topics or lives of a history: a larger number is a mistake.
@@ -181,7 +184,11 @@ fn earliest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 /// them cannot have come before. The events of one file keep their order otherwise.
 pub fn sort(history: &mut History) {
     let rank = |event: &Event| match event.what {
-        What::Made { .. } | What::Sent { .. } | What::Altering { .. } | What::Deleting { .. } => 0_u8,
+        What::Made { .. }
+        | What::Sent { .. }
+        | What::Altering { .. }
+        | What::Deleting { .. }
+        | What::InGroup(InGroup::Keeps { .. } | InGroup::Committing { .. }) => 0_u8,
         _ => 1,
     };
     history.events.sort_by_key(|event| (event.at_us, rank(event)));

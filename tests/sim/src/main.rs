@@ -19,6 +19,7 @@ use clap::Parser;
 use esker_history::report;
 use esker_sim::run::{self, Figures, Outcome};
 use esker_sim::setup::Setup;
+use esker_sim::setup::groups::Crowd;
 use esker_sim::world::tally::Counts;
 use watchdog::Watchdog;
 
@@ -46,6 +47,9 @@ struct Options {
     /// Threads, each with a seed of its own [default: one for each core]
     #[arg(long, conflicts_with = "seed", value_parser = threads_from)]
     threads: Option<usize>,
+    /// Give every run several groups of consumers
+    #[arg(long)]
+    groups: bool,
     /// Go on after a seed failed
     #[arg(long, conflicts_with = "seed")]
     keep_going: bool,
@@ -57,6 +61,19 @@ struct Options {
     #[cfg(feature = "planted")]
     #[arg(long)]
     plant: Option<String>,
+}
+
+impl Options {
+    fn crowd(&self) -> Crowd {
+        #[cfg(feature = "planted")]
+        if let Some(mistake) = esker_model::planted::now() {
+            return esker_sim::planted::crowd(mistake);
+        }
+        match self.groups {
+            true => Crowd::Many,
+            false => Crowd::Some,
+        }
+    }
 }
 
 /// More would only wait for each other.
@@ -90,7 +107,7 @@ fn main() -> ExitCode {
 }
 
 fn one(seed: u64, options: &Options) -> ExitCode {
-    let setup = Setup::of(seed);
+    let setup = Setup::with(seed, options.crowd());
     println!("seed {seed}: {setup:#?}");
     let _log = options.log.then(esker_sim::log::to_stderr);
     let outcome = match run::run(&setup) {
@@ -113,7 +130,7 @@ fn one(seed: u64, options: &Options) -> ExitCode {
     }
     println!("{:#?}", outcome.figures);
     println!("digest {:016x}", outcome.digest);
-    if tell(seed, &outcome) {
+    if tell(seed, &outcome, options) {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
@@ -201,7 +218,7 @@ fn threads(options: &Options) -> usize {
 }
 
 /// Says what is broken; whether anything is.
-fn tell(seed: u64, outcome: &Outcome) -> bool {
+fn tell(seed: u64, outcome: &Outcome, options: &Options) -> bool {
     let Some(first) = outcome.violations.first() else {
         println!("seed {seed}: all promises kept");
         return false;
@@ -211,17 +228,18 @@ fn tell(seed: u64, outcome: &Outcome) -> bool {
         outcome.violations.len()
     );
     println!("{}", report::tell(first, &outcome.history));
-    println!("replay it with: {}", replay(seed));
+    println!("replay it with: {}", replay(seed, options));
     true
 }
 
 /// The command that runs a seed again with what is planted now.
-fn replay(seed: u64) -> String {
+fn replay(seed: u64, options: &Options) -> String {
+    let args = if options.groups { " ARGS=--groups" } else { "" };
     #[cfg(feature = "planted")]
     if let Some(mistake) = esker_model::planted::now() {
-        return format!("make sim-planted PLANT={mistake:?} SEED={seed}");
+        return format!("make sim-planted PLANT={mistake:?} SEED={seed}{args}");
     }
-    format!("make sim SEED={seed}")
+    format!("make sim SEED={seed}{args}")
 }
 
 #[derive(Default)]
@@ -273,14 +291,14 @@ fn many(options: &Options) -> ExitCode {
                     }
                     let seed = from.wrapping_add(at);
                     let watchdog = Watchdog::start(seed);
-                    let outcome = run::run(&Setup::of(seed));
+                    let outcome = run::run(&Setup::with(seed, options.crowd()));
                     drop(watchdog);
                     let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
                     match outcome {
                         Ok(outcome) => {
                             total.add(seed, &outcome);
                             if !outcome.violations.is_empty() {
-                                tell(seed, &outcome);
+                                tell(seed, &outcome, options);
                                 if !options.keep_going {
                                     stop.store(true, Ordering::Relaxed);
                                 }
@@ -288,7 +306,7 @@ fn many(options: &Options) -> ExitCode {
                         }
                         Err(why) => {
                             eprintln!("seed {seed} could not run: {why}");
-                            eprintln!("replay it with: {}", replay(seed));
+                            eprintln!("replay it with: {}", replay(seed, options));
                             total.failed.push(seed);
                         }
                     }

@@ -9,6 +9,7 @@ use esker_model::planted::{Mistake, plant};
 
 use crate::run;
 use crate::setup::Setup;
+use crate::setup::groups::Crowd;
 
 /// A mistake was caught.
 #[derive(Clone, Debug)]
@@ -23,16 +24,29 @@ pub struct Caught {
     pub rule: &'static str,
 }
 
+/// How many groups runs have that look for a mistake: many, if it is one of groups.
+pub fn crowd(mistake: Mistake) -> Crowd {
+    match mistake {
+        Mistake::FormerMemberCommits
+        | Mistake::LateGroupWrite
+        | Mistake::GroupAnswersEarly
+        | Mistake::SyncDoesNotWait
+        | Mistake::GiveTwice => Crowd::Many,
+        _ => Crowd::Some,
+    }
+}
+
 /// Whether a seed fails with nothing planted too: then what it found is not the mistake.
-fn fails_without(seed: u64, mistake: Mistake) -> bool {
+fn fails_without(seed: u64, crowd: Crowd, mistake: Mistake) -> bool {
     plant(None);
-    let clean = run::run(&Setup::of(seed)).is_ok_and(|outcome| outcome.violations.is_empty());
+    let clean = run::run(&Setup::with(seed, crowd)).is_ok_and(|outcome| outcome.violations.is_empty());
     plant(Some(mistake));
     !clean
 }
 
 /// Runs seeds from `from` on with a planted mistake until one is caught; `None` if none of `seeds` is.
 pub fn hunt(mistake: Mistake, from: u64, seeds: u64, threads: usize) -> Option<Caught> {
+    let crowd = crowd(mistake);
     let next = AtomicU64::new(0);
     let first: Mutex<Option<Caught>> = Mutex::new(None);
     let known = || first.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -47,13 +61,13 @@ pub fn hunt(mistake: Mistake, from: u64, seeds: u64, threads: usize) -> Option<C
                         return;
                     }
                     let seed = from.wrapping_add(at);
-                    let Ok(outcome) = run::run(&Setup::of(seed)) else {
+                    let Ok(outcome) = run::run(&Setup::with(seed, crowd)) else {
                         continue;
                     };
                     let Some(violation) = outcome.violations.first() else {
                         continue;
                     };
-                    if fails_without(seed, mistake) {
+                    if fails_without(seed, crowd, mistake) {
                         continue;
                     }
                     let caught = Caught {

@@ -1,6 +1,7 @@
 //! One run of one seed, from the first agent's start to the verdict.
 
 mod cast;
+mod groups;
 mod phases;
 mod quiet;
 
@@ -134,6 +135,7 @@ pub fn run(setup: &Setup) -> Result<Outcome, String> {
         }
     }
     figures.shortened = shortened.len() as u64;
+    groups::count(&history, &mut figures.counts);
     Ok(Outcome {
         digest: digest(trace, &history),
         history,

@@ -3,15 +3,18 @@
 //! Runs differ in kind, not only in detail: each seed picks which faults exist, how busy clients are, and
 //! how agents are set, so that a few faults meet often as well as many at once.
 
+pub mod groups;
 pub mod retention;
 pub mod upkeep;
 
 use std::time::Duration;
 
 use esker_history::event::Retention;
+use esker_model::groups::GroupLimits;
 use esker_model::seams::{Rng, SeededRng};
 use esker_protocol::batch::Codec;
 
+use crate::clients::groups::GroupPlan;
 use crate::clients::{
     AdminPlan, AltererPlan, ConsumerPlan, DeleterPlan, ListerPlan, ProducerKind, ProducerPlan, TopicPlan,
 };
@@ -19,6 +22,7 @@ use crate::world::agent::AgentPlan;
 use crate::world::mix;
 use crate::world::nemesis::{FAULTS, Fault, FaultPlan};
 use crate::world::weather::Weather;
+use groups::Crowd;
 use upkeep::UpkeepPlan;
 
 /// Most agents of a run.
@@ -61,6 +65,8 @@ pub struct Setup {
     pub deleters: Vec<DeleterPlan>,
     /// Who alters what topics have to keep.
     pub alterers: Vec<AltererPlan>,
+    /// Groups of consumers.
+    pub groups: Vec<GroupPlan>,
     /// What breaks.
     pub faults: FaultPlan,
     /// How it ends.
@@ -91,6 +97,11 @@ impl Draw {
 impl Setup {
     /// What a seed means.
     pub fn of(seed: u64) -> Self {
+        Self::with(seed, Crowd::Some)
+    }
+
+    /// What a seed means with more or fewer groups.
+    pub fn with(seed: u64, crowd: Crowd) -> Self {
         let draw = Draw(SeededRng::new(mix(seed, "setup")));
         let ending = if draw.chance(8) {
             Ending::Epoch
@@ -140,6 +151,7 @@ impl Setup {
             },
             deleters: Vec::new(),
             alterers: Vec::new(),
+            groups: Vec::new(),
             topics,
             faults,
             ending,
@@ -151,6 +163,8 @@ impl Setup {
         if setup.upkeep().is_some() && setup.ending == Ending::ReadThrough && draw.chance(8) {
             setup.faults.loses_every = Some(draw.ms(3_000, 30_000));
         }
+        let draw = Draw(SeededRng::new(mix(seed, "groups")));
+        groups::add(&draw, &mut setup, crowd);
         setup
     }
 }
@@ -192,6 +206,7 @@ fn agents(draw: &Draw) -> Vec<AgentPlan> {
             memory_bytes: 64 << 20,
             cache_bytes: draw.one_of(&[256 << 10, 4 << 20, 16 << 20]),
             upkeep: upkeep.clone(),
+            groups: GroupLimits::default(),
             drift_ppm: if exact_clocks {
                 0
             } else {

@@ -13,6 +13,7 @@ use esker_model::collections::FixedMap;
 use esker_model::groups::CallId;
 use esker_model::groups::classic::{Answer, Effects};
 use esker_model::groups::consumer::Keep;
+use esker_model::planted::{Mistake, planted};
 use esker_model::seams::Instant;
 use esker_protocol::ErrorCode;
 use tokio::sync::oneshot;
@@ -201,7 +202,7 @@ impl Shard {
         if effects.keep {
             entry.keep_state();
         }
-        let waits = entry.is_unwritten();
+        let waits = entry.is_unwritten() && !planted(Mistake::GroupAnswersEarly);
         for (call, answer) in effects.answers {
             let Some(sender) = self.calls.remove(&call) else {
                 continue;
@@ -277,6 +278,10 @@ impl Shard {
     pub(super) fn when_written(&mut self, id: &str) -> Option<Written> {
         let entry = self.groups.get_mut(id)?;
         if !entry.is_unwritten() {
+            return None;
+        }
+        if planted(Mistake::GroupAnswersEarly) {
+            self.queue(id);
             return None;
         }
         let (sender, receiver) = oneshot::channel();

@@ -2,6 +2,7 @@
 //!
 //! A shard's row names who took it last. SQLite's single writer stands for the row locks.
 
+use esker_model::planted::{Mistake, planted};
 use esker_model::{IncarnationId, ShardId};
 use rusqlite::{OptionalExtension, params};
 use uuid::Uuid;
@@ -59,12 +60,16 @@ pub(super) fn written(
     lease: ShardLease,
     number: i64,
 ) -> Result<bool> {
-    let noted = tx
-        .prepare_cached(
-            "UPDATE coordinator_shard SET written = ?4
-             WHERE shard = ?1 AND incarnation = ?2 AND epoch = ?3 AND written < ?4",
-        )?
-        .execute(params![lease.shard.0, incarnation(&id), lease.epoch, number])?;
+    let sql = if planted(Mistake::LateGroupWrite) {
+        "UPDATE coordinator_shard SET written = max(written, ?4)
+         WHERE shard = ?1 AND incarnation = ?2 AND epoch = ?3"
+    } else {
+        "UPDATE coordinator_shard SET written = ?4
+         WHERE shard = ?1 AND incarnation = ?2 AND epoch = ?3 AND written < ?4"
+    };
+    let noted =
+        tx.prepare_cached(sql)?
+            .execute(params![lease.shard.0, incarnation(&id), lease.epoch, number])?;
     Ok(noted > 0)
 }
 

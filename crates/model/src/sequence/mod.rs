@@ -321,7 +321,7 @@ fn remember(memory: &mut Option<Memory>, epoch: ProducerEpoch, run: RememberedRu
             *memory = Some(Memory::Known(Known {
                 epoch,
                 last,
-                from_zero: run.first == 0 || planted(Mistake::TakenUpFromZero),
+                from_zero: run.first == 0,
                 runs: VecDeque::from([run]),
             }))
         }

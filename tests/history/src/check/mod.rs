@@ -18,6 +18,7 @@ mod epoch;
 mod errors;
 mod evidence;
 mod findings;
+mod groups;
 mod high_watermark;
 mod list_offsets;
 mod log;
@@ -132,6 +133,7 @@ struct Pass {
     acknowledged: acknowledged::Acknowledged,
     written: written::Written,
     removal: removal::Removal,
+    groups: groups::Groups,
     /// Places of the restores' events.
     restorable: Vec<usize>,
 }
@@ -151,6 +153,7 @@ impl Pass {
             acknowledged: acknowledged::Acknowledged::default(),
             written: written::Written::default(),
             removal: removal::Removal::new(context),
+            groups: groups::Groups::default(),
             restorable: Vec::new(),
         }
     }
@@ -211,6 +214,7 @@ impl Pass {
                 self.acknowledged.read_through(context, at);
                 self.written.read_through(context, at);
             }
+            What::InGroup(what) => self.groups.event(context, at, what, findings),
             What::MemoryUsed { .. } => memory::judge(context, at, findings),
             What::ReadAgain { .. } => requests::judge(context, at, findings),
             What::EpochRaised { .. } => {

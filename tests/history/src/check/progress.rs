@@ -60,6 +60,7 @@ impl Progress {
             | What::Fetched { .. }
             | What::Listed { .. }
             | What::Altering { .. }
+            | What::InGroup(_)
             | What::Deleting { .. } => client.works = true,
             What::ReadThrough { .. } => client.reads_through = true,
             What::Fatal { .. } | What::Stuck { .. } => client.is_broken = true,

@@ -94,6 +94,13 @@ fn wrong(context: &Context<'_>, at: At<'_>) -> Option<&'static str> {
             () if no_life(*by) => Some("nobody described the agent's life"),
             () => None,
         },
+        What::InGroup(what) => match () {
+            () if what.partitions().iter().copied().any(no_partition) => {
+                Some("nobody described its topic, or its index is absurd")
+            }
+            () if no_life(what.life()) => Some("nobody described the agent's life"),
+            () => None,
+        },
         What::Created { topic, .. } => no_topic(*topic).then_some("nobody described its topic"),
         What::Altering { topic, to: by, .. } | What::Altered { topic, by, .. } => match () {
             () if no_topic(*topic) => Some("nobody described its topic"),

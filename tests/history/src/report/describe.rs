@@ -1,5 +1,6 @@
 //! Events in words.
 
+use super::groups;
 use crate::event::{Life, Records, Retention, Seen, What};
 use crate::{History, names};
 
@@ -19,6 +20,7 @@ pub(crate) fn life_of(what: &What) -> Option<Life> {
         | What::Deleting { to: life, .. }
         | What::Deleted { by: life, .. }
         | What::ReadThrough { through: life, .. } => *life,
+        What::InGroup(what) => what.life(),
         What::MemoryUsed { life, .. } | What::ReadAgain { life, .. } => Some(*life),
         _ => None,
     }
@@ -191,6 +193,7 @@ pub(super) fn what(history: &History, what: &What, offsets: Option<(i64, i64)>) 
             names::seconds(*began_us),
             at(through).map_or_else(String::new, |life| format!(" through {life}"))
         ),
+        What::InGroup(what) => groups::what(history, what),
         What::Finished => "finishes".to_owned(),
         What::Stuck { why } => format!("stuck: {why}"),
         What::MemoryUsed { life, idle, memory } => {

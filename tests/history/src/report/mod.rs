@@ -5,6 +5,7 @@
 //! matters least is left out, and the report says how much.
 
 mod describe;
+mod groups;
 
 pub(crate) use describe::{kept, life_of};
 

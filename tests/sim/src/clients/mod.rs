@@ -8,6 +8,7 @@ pub mod alterer;
 pub mod connection;
 pub mod consumer;
 pub mod deleter;
+pub mod groups;
 pub mod lister;
 pub mod metadata;
 mod offsets;
@@ -66,6 +67,16 @@ pub struct ClientContext {
     pub record: Recorder,
     /// How far the run has come.
     pub phase: watch::Receiver<Phase>,
+}
+
+impl ClientContext {
+    /// Does nothing for a while, at most until there is no load any more.
+    async fn stand_still(&self, time: Duration) {
+        let end = tokio::time::Instant::now() + time;
+        while *self.phase.borrow() == Phase::Load && tokio::time::Instant::now() < end {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
 }
 
 /// How long a client other than a producer waits for an answer, besides the time that it grants the agent.

@@ -7,6 +7,7 @@ use esker_protocol::batch::Codec;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::clients::groups::{self, GroupPlan};
 use crate::clients::{self, ClientContext, Phase};
 use crate::net::Network;
 use crate::setup::Setup;
@@ -25,6 +26,8 @@ pub(super) struct Crew {
     pub(super) producers: JoinSet<()>,
     pub(super) consumers: JoinSet<()>,
     pub(super) others: JoinSet<()>,
+    /// Members of groups, and who watches them.
+    pub(super) groups: JoinSet<()>,
 }
 
 impl Cast<'_> {
@@ -47,6 +50,7 @@ impl Cast<'_> {
             producers: JoinSet::new(),
             consumers: JoinSet::new(),
             others: JoinSet::new(),
+            groups: JoinSet::new(),
         };
         for plan in &setup.producers {
             let codec = if plan.codec == Codec::None {
@@ -81,6 +85,19 @@ impl Cast<'_> {
             let context = self.context("administrator who alters retention");
             crew.others.spawn(clients::run_alterer(context, plan.clone()));
         }
+        for plan in &setup.groups {
+            self.start_group(plan, &mut crew.groups);
+        }
         crew
+    }
+
+    fn start_group(&self, plan: &GroupPlan, crew: &mut JoinSet<()>) {
+        let (plan, board) = (Arc::new(plan.clone()), groups::board(plan));
+        for number in 0..plan.members.len() {
+            let context = self.context(&format!("member {number} of {} ({:?})", plan.name, plan.speech));
+            crew.spawn(groups::run_member(context, Arc::clone(&plan), board.seat(number)));
+        }
+        let context = self.context(&format!("observer of {}", plan.name));
+        crew.spawn(groups::observe(context, plan, board));
     }
 }

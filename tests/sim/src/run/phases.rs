@@ -29,6 +29,9 @@ const FLUSH_MAX: Duration = Duration::from_secs(90);
 /// Once producers are done, every consumer is at the end of the log within this time.
 const DRAIN_MAX: Duration = Duration::from_secs(60);
 
+/// Then every group is stable, has read everything and committed that, within this time: more than its observer gives it.
+const GROUPS_MAX: Duration = Duration::from_secs(180);
+
 /// Reading everything through all agents takes no longer.
 const READ_MAX: Duration = Duration::from_secs(120);
 
@@ -44,6 +47,7 @@ pub(super) async fn simulate(setup: &Setup) -> Result<(Arc<World>, u64), String>
     let world = World::new(setup.seed, setup.faults.weather.clone())
         .map_err(|err| format!("cannot make a database: {err}"))?;
     create_topics(&world, setup).await?;
+    world.watch_groups(setup.groups.iter().map(|plan| plan.name.as_str()));
     let agents: Vec<_> = setup
         .agents
         .iter()
@@ -97,6 +101,7 @@ pub(super) async fn simulate(setup: &Setup) -> Result<(Arc<World>, u64), String>
     finish(&world, &mut crew.producers, FLUSH_MAX, "producer").await;
     phase.send_replace(Phase::Drain);
     finish(&world, &mut crew.consumers, DRAIN_MAX, "consumer").await;
+    finish(&world, &mut crew.groups, GROUPS_MAX, "member(s) and observer").await;
     phase.send_replace(Phase::Over);
     finish(&world, &mut crew.others, DRAIN_MAX, "client").await;
     all_open(&world, &agents).await;

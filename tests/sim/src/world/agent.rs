@@ -16,6 +16,7 @@ use esker_history::What;
 use esker_history::event::{Client, Life, Memory};
 use esker_metastore::MetastoreError;
 use esker_model::IncarnationId;
+use esker_model::groups::GroupLimits;
 use esker_model::seams::{Seams, SeededRng, Signal};
 use esker_storage::Bucket;
 use esker_storage::bucket::BucketOptions;
@@ -54,6 +55,8 @@ pub struct AgentPlan {
     pub cache_bytes: u64,
     /// How it does upkeep; if there is none, nobody does.
     pub upkeep: Option<UpkeepPlan>,
+    /// What groups may do.
+    pub groups: GroupLimits,
     /// How much its monotonic clock gains.
     pub drift_ppm: i64,
     /// How far its wall clock is off.
@@ -356,6 +359,7 @@ impl Agent {
             flush_interval: self.plan.flush_interval,
             memory_bytes: self.plan.memory_bytes,
             auto_create_topics: false,
+            groups: self.plan.groups.clone(),
             roles: vec!["serve".into()],
             ..BrokerConfig::default()
         };

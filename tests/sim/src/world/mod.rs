@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod clock;
+mod leases;
 mod loss;
 mod metastore;
 pub mod nemesis;
@@ -34,6 +35,7 @@ use uuid::Uuid;
 
 use crate::record::Recorder;
 use clock::{MachineClock, WorldClock};
+use leases::Leases;
 use objects::Fates;
 use tally::Tally;
 pub use trace::Trace;
@@ -55,6 +57,7 @@ pub struct World {
     pub segment_reads: AtomicU64,
     /// What happened, counted.
     pub tally: Tally,
+    leases: Leases,
     fates: Fates,
     clock: WorldClock,
     database: Arc<SqliteMetastore>,
@@ -77,6 +80,7 @@ impl World {
             trace: Trace::default(),
             segment_reads: AtomicU64::new(0),
             tally: Tally::default(),
+            leases: Leases::default(),
             fates: Fates::default(),
             clock,
             database: Arc::new(database),

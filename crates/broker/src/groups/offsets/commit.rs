@@ -10,6 +10,7 @@ use esker_metastore::CommittedOffset;
 use esker_model::PartitionKey;
 use esker_model::groups::GroupError;
 use esker_model::groups::classic::MemberRef;
+use esker_model::planted::{Mistake, planted};
 use esker_protocol::ErrorCode;
 use esker_protocol::messages::offset_commit_request::OffsetCommitRequestPartition;
 use esker_protocol::messages::offset_commit_response::{
@@ -127,7 +128,11 @@ async fn commit(
     };
     let generation = request.generation_id_or_member_epoch;
     let written = broker.groups.with_shard(id, |shard, now| {
-        may_commit(shard, id, now, &member, generation).map_err(|error| match error {
+        let allowed = match may_commit(shard, id, now, &member, generation) {
+            Err(_) if planted(Mistake::FormerMemberCommits) => Ok(()),
+            allowed => allowed,
+        };
+        allowed.map_err(|error| match error {
             GroupError::StaleMemberEpoch if context.api_version < MEMBER_EPOCH_VERSION => {
                 ErrorCode::UnsupportedVersion
             }

@@ -16,6 +16,7 @@ use bytes::Bytes;
 
 use super::{ClassicGroup, Effects, FirstRebalance, JoinedMember, Phase};
 use crate::groups::{GroupError, GroupLimits};
+use crate::planted::{Mistake, planted};
 use crate::seams::Instant;
 
 /// How many generations can be given until one must be kept before it is told. A takeover skips what is left of them.
@@ -124,7 +125,9 @@ impl ClassicGroup {
         }
         let ids = self.roster.ids();
         for id in &ids {
-            self.roster.set_assignment(id, Bytes::new());
+            if !planted(Mistake::SyncDoesNotWait) {
+                self.roster.set_assignment(id, Bytes::new());
+            }
             if let Some(call) = self.roster.set_join_call(id, None) {
                 let joined = self.joined(id, self.is_leader(id));
                 effects.joined(call, joined);

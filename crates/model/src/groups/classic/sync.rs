@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::{ClassicGroup, Effects, Phase, Sync, Synced};
 use crate::groups::{CallId, GROUP_BYTES_MAX, GroupError, MEMBER_METADATA_BYTES_MAX};
+use crate::planted::{Mistake, planted};
 use crate::seams::Instant;
 
 impl ClassicGroup {
@@ -43,6 +44,11 @@ impl ClassicGroup {
         match self.phase {
             Phase::Empty => Err(GroupError::UnknownMemberId),
             Phase::Preparing { .. } => Err(GroupError::RebalanceInProgress),
+            Phase::Completing if planted(Mistake::SyncDoesNotWait) && !self.is_leader(&sync.member_id) => {
+                let synced = self.synced(&sync.member_id);
+                effects.synced(call, synced);
+                Ok(())
+            }
             Phase::Completing => self.sync_completing(now, call, sync, effects),
             Phase::Stable => {
                 self.has_synced(&sync.member_id);

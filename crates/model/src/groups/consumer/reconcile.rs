@@ -10,6 +10,7 @@ use super::stored::MemberState;
 use super::{Changes, ConsumerGroup, SubscribableTopics};
 use crate::TopicUuid;
 use crate::collections::FixedSet;
+use crate::planted::{Mistake, planted};
 use crate::seams::Instant;
 
 impl ConsumerGroup {
@@ -54,9 +55,11 @@ impl ConsumerGroup {
             .assigned
             .split(|topic, partition| member.target.contains(topic, partition));
         let owners = &self.owners;
-        let (assigned, taken) = member
-            .target
-            .split(|topic, partition| owners.get(&(topic, partition)).is_none_or(|owner| **owner == *id));
+        let (assigned, taken) = member.target.split(|topic, partition| {
+            owners
+                .get(&(topic, partition))
+                .is_none_or(|owner| **owner == *id || planted(Mistake::GiveTwice))
+        });
         let was_assigned = member.assigned.clone();
         let was_revoking = std::mem::take(&mut member.revoking);
         if !gone.is_empty() && owned.is_none_or(|owned| gone.meets(owned)) {

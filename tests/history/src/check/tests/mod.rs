@@ -5,6 +5,7 @@ mod audits;
 mod copies;
 mod dice;
 mod faults;
+mod groups;
 mod logs;
 mod model;
 mod mutations;

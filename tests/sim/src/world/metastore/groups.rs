@@ -14,9 +14,11 @@ use super::{Kind, ProcessMetastore};
 #[async_trait]
 impl Coordinators for ProcessMetastore {
     async fn claim_shards(&self, incarnation: IncarnationId, wanted: &[ShardId]) -> Result<Vec<ShardOwner>> {
-        let wanted = wanted.to_vec();
+        let (wanted, world) = (wanted.to_vec(), Arc::clone(&self.world));
         self.call("claim_shards", Kind::Writes, move |db| async move {
-            db.claim_shards(incarnation, &wanted).await
+            let owners = db.claim_shards(incarnation, &wanted).await?;
+            world.shards_claimed(&owners);
+            Ok(owners)
         })
         .await
     }
@@ -47,9 +49,11 @@ impl Groups for ProcessMetastore {
     }
 
     async fn write_groups(&self, writes: &GroupWrites) -> Result<Vec<bool>> {
-        let writes = writes.clone();
+        let (writes, world) = (writes.clone(), Arc::clone(&self.world));
         self.call("write_groups", Kind::Writes, move |db| async move {
-            db.write_groups(&writes).await
+            let made = db.write_groups(&writes).await;
+            world.groups_written(&writes, made.as_deref().unwrap_or_default());
+            made
         })
         .await
     }
