@@ -4,7 +4,8 @@
 //! against brokers that you trust not to send absurd lengths.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use kafka_protocol::protocol::{Decodable, Encodable};
+/// For messages that travel inside others, such as the subscription of a member.
+pub use kafka_protocol::protocol::{Decodable, Encodable};
 
 use crate::frame::SIZE_BYTES;
 use crate::header::RequestHeader;

@@ -1,26 +1,34 @@
-//! Load on a broker, by librdkafka in processes of their own, so that their CPU time is not the broker's.
+//! Load on a broker, in processes of their own, so that their CPU time is not the broker's: records by librdkafka, members
+//! of groups and requests about topics by a client of this program.
 //!
 //! `spec on the command line → {"ready":true} → "measure\n" on stdin → "stop\n" → {"outcome":{…}}`. A client works
 //! from the moment it is ready; what it did between "measure" and "stop" is its outcome. It ends with its parent:
 //! when its stdin closes. ([`JavaProducer`] is another program, which does what it is told and ends.)
 
+mod connection;
 mod consume;
+mod groups;
 mod java;
 mod orders;
 mod payload;
 mod process;
 mod produce;
+mod topics;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use groups::{MembersSpec, Protocol, Work};
 pub(crate) use java::JavaProducer;
 pub(crate) use process::{COMMAND, Client};
+pub(crate) use topics::TopicsSpec;
 
 /// What a client does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Spec {
     Produce(ProduceSpec),
     Consume(ConsumeSpec),
+    Members(MembersSpec),
+    Topics(TopicsSpec),
 }
 
 /// A producer. Records go to partitions in turn.
@@ -65,10 +73,12 @@ pub(crate) struct ConsumeSpec {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     pub seconds: f64,
+    /// Or answers, of a client that has no records.
     pub records: u64,
     /// Bytes of the records' values.
     pub bytes: u64,
-    /// From handing a record to the producer to its acknowledgement, or to its arrival at the consumer.
+    /// From handing a record to the producer to its acknowledgement, or to its arrival at the consumer; from when a
+    /// request was due to its answer.
     pub latency: Option<Latency>,
     /// Records that failed for good, and errors of the connection.
     pub errors: u64,
@@ -108,6 +118,8 @@ pub(crate) fn main(spec: &str) -> Result<(), String> {
     let outcome = match &spec {
         Spec::Produce(spec) => produce::run(spec, &orders)?,
         Spec::Consume(spec) => consume::run(spec, &orders)?,
+        Spec::Members(spec) => groups::run(spec, &orders)?,
+        Spec::Topics(spec) => topics::run(spec)?,
     };
     process::say("outcome", &outcome);
     Ok(())

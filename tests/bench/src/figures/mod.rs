@@ -5,6 +5,7 @@ mod beside;
 mod consume;
 mod copies;
 mod dev;
+mod groups;
 mod history;
 mod idle;
 mod latency;
@@ -14,6 +15,7 @@ mod one_partition;
 mod partitions;
 mod produce;
 mod requests;
+mod topics;
 
 use crate::load::Measured;
 use crate::results::{Declared, Figure};
@@ -38,6 +40,10 @@ pub(crate) const ALL: &[&[Entry]] = &[
     latency::ENTRIES,
     dev::ENTRIES,
     idle::ENTRIES,
+    groups::HEARTBEATS,
+    groups::COMMITS,
+    groups::JOINS,
+    topics::ENTRIES,
     metastore::ENTRIES,
     copies::ENTRIES,
     archive::ENTRIES,

@@ -194,7 +194,13 @@ impl Broker for Esker {
             stored_s: metric("esker_store_seconds_sum", "put"),
             fetched_bytes: metric("esker_fetch_bytes_total", ""),
             fetched_memory_bytes: metric("esker_fetch_bytes_total", "source=\"memory\""),
+            statements: metric("esker_metastore_statements_total", ""),
         }
+    }
+
+    fn transactions(&self) -> Result<Option<f64>, String> {
+        let committed = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
+        self.sql()?.number(committed).map(Some)
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Usage {
     /// Bytes of batches sent to consumers, and those that came from memory.
     pub fetched_bytes: f64,
     pub fetched_memory_bytes: f64,
+    /// Statements that the agent sent to its metastore.
+    pub statements: f64,
 }
 
 impl Usage {
@@ -60,6 +62,7 @@ impl Usage {
             stored_s: self.stored_s - before.stored_s,
             fetched_bytes: self.fetched_bytes - before.fetched_bytes,
             fetched_memory_bytes: self.fetched_memory_bytes - before.fetched_memory_bytes,
+            statements: self.statements - before.statements,
         }
     }
 
@@ -79,6 +82,11 @@ pub(crate) trait Broker {
     fn bootstrap(&self) -> String;
     fn pid(&self) -> u32;
     fn usage(&self) -> Usage;
+
+    /// Transactions that its Postgres committed so far, by whomever: asking is one of them. `None` without a Postgres.
+    fn transactions(&self) -> Result<Option<f64>, String> {
+        Ok(None)
+    }
 }
 
 /// Everything that figures share. Starts parts when they are first needed, and ends them with itself.
