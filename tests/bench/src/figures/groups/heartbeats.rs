@@ -1,7 +1,11 @@
 //! Ten thousand members that are there: 1,000 groups of 10, a connection each, a heartbeat every 3 s.
+//!
+//! The agent leaves upkeep to others: its jobs ask the metastore at times of their own, which would look like what
+//! heartbeats ask.
 
 use super::{members, note, note_rate, take};
 use crate::client::{MembersSpec, Protocol, Work};
+use crate::figures::archive::wait::SERVE;
 use crate::figures::{Entry, alternate, on, sample};
 use crate::load::MB;
 use crate::results::{Declared, Figure, lower, told};
@@ -52,7 +56,7 @@ pub(in crate::figures) const ENTRIES: &[Entry] = &[
 
 fn take_with(bench: &mut Bench, figure: &mut Figure, protocol: Protocol) -> Result<(), String> {
     alternate(bench, figure, |bench, figure, system| {
-        let taken = on(bench, system, &Settings::default(), |bench, broker, topic| {
+        let taken = on(bench, system, &Settings::with(&SERVE), |bench, broker, topic| {
             create_topic(&bench.parts, broker, topic, PARTITIONS)?;
             let spec = MembersSpec {
                 partitions: PARTITIONS,
