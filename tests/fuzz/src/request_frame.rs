@@ -133,6 +133,7 @@ pub(crate) fn encode(header: &RequestHeader, request: &Request) -> Bytes {
         Request::ConsumerGroupHeartbeat(request) => of(header, request),
         Request::ConsumerGroupDescribe(request) => of(header, request),
         Request::DescribeLogDirs(request) => of(header, request),
+        Request::DescribeProducers(request) => of(header, request),
         Request::ElectLeaders(request) => of(header, request),
         Request::AlterPartitionReassignments(request) => of(header, request),
         Request::ListPartitionReassignments(request) => of(header, request),

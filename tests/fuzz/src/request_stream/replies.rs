@@ -57,6 +57,7 @@ fn check_reply(header: &RequestHeader, reply: &Bytes) {
         api_key::CONSUMER_GROUP_HEARTBEAT => drop(read::<m::ConsumerGroupHeartbeatRequest>(header, reply)),
         api_key::CONSUMER_GROUP_DESCRIBE => drop(read::<m::ConsumerGroupDescribeRequest>(header, reply)),
         api_key::DESCRIBE_LOG_DIRS => drop(read::<m::DescribeLogDirsRequest>(header, reply)),
+        api_key::DESCRIBE_PRODUCERS => drop(read::<m::DescribeProducersRequest>(header, reply)),
         api_key::ELECT_LEADERS => drop(read::<m::ElectLeadersRequest>(header, reply)),
         api_key::ALTER_PARTITION_REASSIGNMENTS => {
             drop(read::<m::AlterPartitionReassignmentsRequest>(header, reply));

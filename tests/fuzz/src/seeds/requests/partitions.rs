@@ -4,11 +4,12 @@ use esker_protocol::messages::alter_partition_reassignments_request::{
     ReassignablePartition, ReassignableTopic,
 };
 use esker_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
+use esker_protocol::messages::describe_producers_request::TopicRequest;
 use esker_protocol::messages::elect_leaders_request::TopicPartitions;
 use esker_protocol::messages::list_partition_reassignments_request::ListPartitionReassignmentsTopics;
 use esker_protocol::messages::{
-    AlterPartitionReassignmentsRequest, BrokerId, DescribeLogDirsRequest, ElectLeadersRequest,
-    ListPartitionReassignmentsRequest,
+    AlterPartitionReassignmentsRequest, BrokerId, DescribeLogDirsRequest, DescribeProducersRequest,
+    ElectLeadersRequest, ListPartitionReassignmentsRequest,
 };
 
 use super::{Requests, name};
@@ -21,6 +22,7 @@ pub(super) fn add(requests: &mut Requests) {
     requests.add("", describe_log_dirs);
     let all = DescribeLogDirsRequest::default().with_topics(None);
     requests.add_one("all", 4, &all);
+    requests.add("", describe_producers);
     requests.add("", elect_leaders);
     requests.add("", alter_reassignments);
     requests.add("", list_reassignments);
@@ -33,6 +35,15 @@ fn describe_log_dirs(_: i16) -> DescribeLogDirsRequest {
             .with_partitions(INDEXES.to_vec())
     });
     DescribeLogDirsRequest::default().with_topics(Some(topics.to_vec()))
+}
+
+fn describe_producers(_: i16) -> DescribeProducersRequest {
+    let topics = [PLAIN.name, "none"].map(|topic| {
+        TopicRequest::default()
+            .with_name(name(topic))
+            .with_partition_indexes(INDEXES.to_vec())
+    });
+    DescribeProducersRequest::default().with_topics(topics.to_vec())
 }
 
 fn elect_leaders(version: i16) -> ElectLeadersRequest {
