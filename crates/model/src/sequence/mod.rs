@@ -138,10 +138,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Batches that were appended before, as commits' replies and receipts are stored: an offset below 0 is not
-    /// remembered.
+    /// Batches that were appended before, as commits' replies and receipts store them: -1 and -1 where nothing is
+    /// remembered of where.
     pub fn duplicate(base_offset: i64, max_timestamp: i64) -> Self {
-        if base_offset < 0 {
+        if (base_offset, max_timestamp) == (-1, -1) {
             return Self::OldDuplicate;
         }
         Self::Duplicate {
