@@ -4,7 +4,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::disallowed_methods,
     reason = "a failure here is a failed test"
 )]
 
 pub mod real_data;
+pub mod wire;

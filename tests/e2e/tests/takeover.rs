@@ -11,13 +11,10 @@
     reason = "a failure here is a failed test"
 )]
 
-#[allow(dead_code, reason = "half of it is for attacks")]
-#[path = "attack/wire.rs"]
-mod wire;
-
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use esker_e2e::wire::Wire;
 use esker_harness::agents::{Agent, Cluster};
 use esker_protocol::StrBytes;
 use esker_protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
@@ -33,7 +30,6 @@ use esker_protocol::messages::{
     GroupId, HeartbeatRequest, JoinGroupRequest, OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest,
     TopicName,
 };
-use wire::Wire;
 
 const TOPIC: &str = "t";
 const PARTITIONS: i32 = 4;
@@ -264,11 +260,14 @@ fn groups_go_on_within_ten_seconds_after_their_coordinator_was_killed() {
     for number in 0.. {
         let id = format!("g-{number}");
         // Agents take their shares of the shards in the first seconds.
-        while coordinator(&cluster.agents[1], &id).is_none() {
+        let at = loop {
+            if let Some(at) = coordinator(&cluster.agents[1], &id) {
+                break at;
+            }
             assert!(began.elapsed() < PATIENCE, "nobody coordinates {id}");
             sleep(Duration::from_millis(50));
-        }
-        if coordinator(&cluster.agents[1], &id).as_deref() != Some(dead.as_str()) {
+        };
+        if at != dead {
             continue;
         }
         let mut wire = connect(&dead);

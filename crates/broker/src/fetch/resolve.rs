@@ -1,5 +1,5 @@
-//! From the names in a request to partitions: what Fetch, ListOffsets, OffsetForLeaderEpoch and
-//! DeleteRecords share.
+//! From the names in a request to partitions: what Fetch, ListOffsets, OffsetForLeaderEpoch, DeleteRecords,
+//! DescribeProducers and the requests about committed offsets share.
 //!
 //! A topic or partition that this agent does not know is looked for in the metastore before it becomes
 //! an answer, once per request however many are missing: one look shows all that existed when the

@@ -74,23 +74,19 @@ fn fill(
     part: &[((usize, usize), PartitionKey)],
     told: Result<Vec<Vec<ActiveProducer>>, MetastoreError>,
 ) {
-    let (mut producers, error) = match told {
-        Ok(producers) => (producers.into_iter(), None),
-        Err(err) => {
-            warn!(%err, "the producers of partitions could not be asked");
-            (Vec::new().into_iter(), Some(errors::of_metastore(&err)))
+    let told = told.map_err(|err| {
+        warn!(%err, "the producers of partitions could not be asked");
+        errors::of_metastore(&err)
+    });
+    for (at, ((topic, partition), _)) in part.iter().enumerate() {
+        let slot = &mut response.topics[*topic].partitions[*partition];
+        match &told {
+            Ok(producers) => {
+                let known = producers.get(at).map(Vec::as_slice).unwrap_or_default();
+                slot.active_producers = known.iter().map(described).collect();
+            }
+            Err(error) => slot.error_code = error.code(),
         }
-    };
-    for ((topic, partition), _) in part {
-        let topic = response.topics.get_mut(*topic);
-        let Some(slot) = topic.and_then(|topic| topic.partitions.get_mut(*partition)) else {
-            continue;
-        };
-        if let Some(error) = error {
-            slot.error_code = error.code();
-        }
-        let known = producers.next().unwrap_or_default();
-        slot.active_producers = known.iter().map(described).collect();
     }
 }
 

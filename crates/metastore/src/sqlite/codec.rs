@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use esker_model::sequence::{Outcome, Piece, Refusal, RememberedRun};
+use esker_model::sequence::{NOT_REMEMBERED, Outcome, Piece, Refusal, RememberedRun};
 
 use crate::{MetastoreError, Result};
 
@@ -38,11 +38,18 @@ fn encode_outcome(out: &mut Vec<u8>, outcome: Outcome) {
             out.push(APPENDED);
             out.extend(base_offset.to_be_bytes());
         }
-        Outcome::Duplicate { .. } | Outcome::OldDuplicate => {
-            let (base_offset, max_timestamp) = outcome.as_duplicate().unwrap_or((-1, -1));
+        Outcome::Duplicate {
+            base_offset,
+            max_timestamp,
+        } => {
             out.push(DUPLICATE);
             out.extend(base_offset.to_be_bytes());
             out.extend(max_timestamp.to_be_bytes());
+        }
+        Outcome::OldDuplicate => {
+            out.push(DUPLICATE);
+            out.extend(NOT_REMEMBERED.to_be_bytes());
+            out.extend(NOT_REMEMBERED.to_be_bytes());
         }
         Outcome::Refused(refusal) => out.push(match refusal {
             Refusal::Gap => GAP,

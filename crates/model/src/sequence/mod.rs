@@ -28,6 +28,9 @@ mod tests;
 /// Runs remembered per (partition, producer): at least a client's window of five requests (KIP-98).
 pub const RUNS_REMEMBERED: usize = 5;
 
+/// Offset and timestamp of an [`Outcome::OldDuplicate`] where it is stored as a duplicate.
+pub const NOT_REMEMBERED: i64 = -1;
+
 const SEQUENCES: i64 = 1 << 31;
 
 /// The sequence `by` after `sequence`.
@@ -138,27 +141,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Batches that were appended before, as commits' replies and receipts store them: -1 and -1 where nothing is
-    /// remembered of where.
+    /// Batches that were appended before, as commits' replies and receipts store them.
     pub fn duplicate(base_offset: i64, max_timestamp: i64) -> Self {
-        if (base_offset, max_timestamp) == (-1, -1) {
+        if (base_offset, max_timestamp) == (NOT_REMEMBERED, NOT_REMEMBERED) {
             return Self::OldDuplicate;
         }
         Self::Duplicate {
             base_offset,
             max_timestamp,
-        }
-    }
-
-    /// Offset and largest timestamp of a duplicate, as they are stored: -1 where they are not remembered.
-    pub fn as_duplicate(self) -> Option<(i64, i64)> {
-        match self {
-            Self::Duplicate {
-                base_offset,
-                max_timestamp,
-            } => Some((base_offset, max_timestamp)),
-            Self::OldDuplicate => Some((-1, -1)),
-            Self::Appended { .. } | Self::Refused(_) => None,
         }
     }
 }
@@ -194,7 +184,7 @@ pub fn judge(
     let mut sequence = offer.first;
     for (index, records) in offer.batches.iter().copied().enumerate() {
         let outcome = judge_batch(memory, forgotten, offer.epoch, sequence, records, next_offset);
-        let duplicate = outcome.as_duplicate().is_some();
+        let duplicate = matches!(outcome, Outcome::Duplicate { .. } | Outcome::OldDuplicate);
         if duplicate && planted(Mistake::DuplicateRejectsRun) && offer.batches.len() > 1 {
             pieces.push(Piece {
                 first_batch: index,

@@ -1,7 +1,7 @@
 //! Receipts: what earlier segments of the same incarnation were given at commit. They make the bucket
 //! alone enough to restore the log.
 
-use esker_model::sequence::{Outcome, Piece, Refusal};
+use esker_model::sequence::{NOT_REMEMBERED, Outcome, Piece, Refusal};
 
 use super::codec::{Decoder, Encoder};
 use super::error::SegmentError;
@@ -55,11 +55,18 @@ fn encode_piece(piece: &Piece, out: &mut Encoder) {
             out.u8(APPENDED);
             out.i64(base_offset);
         }
-        Outcome::Duplicate { .. } | Outcome::OldDuplicate => {
-            let (base_offset, max_timestamp) = piece.outcome.as_duplicate().unwrap_or((-1, -1));
+        Outcome::Duplicate {
+            base_offset,
+            max_timestamp,
+        } => {
             out.u8(DUPLICATE);
             out.i64(base_offset);
             out.i64(max_timestamp);
+        }
+        Outcome::OldDuplicate => {
+            out.u8(DUPLICATE);
+            out.i64(NOT_REMEMBERED);
+            out.i64(NOT_REMEMBERED);
         }
         Outcome::Refused(refusal) => out.u8(match refusal {
             Refusal::Gap => REFUSED_GAP,

@@ -16,7 +16,7 @@ use esker_protocol::messages::{BrokerId, CreateTopicsRequest, FetchRequest, Topi
 use esker_protocol::records::OpenBatch;
 
 use crate::frames;
-use crate::wire::Wire;
+use esker_e2e::wire::Wire;
 
 pub(crate) const TOPIC: &str = "bystander";
 /// Pause between two batches.

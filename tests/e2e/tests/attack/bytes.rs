@@ -11,7 +11,7 @@ use esker_protocol::messages::{BrokerId, ListOffsetsRequest, TopicName};
 use crate::bystander::create_topic;
 use crate::frames::{self, METADATA, PRODUCE, framed, header, varint};
 use crate::stand::{Others, Stand};
-use crate::wire::{Fate, Wire};
+use esker_e2e::wire::{Fate, Wire};
 
 /// An answer or a closed connection comes within this time.
 const SOON: Duration = Duration::from_secs(10);

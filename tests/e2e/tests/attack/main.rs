@@ -22,4 +22,3 @@ mod peers;
 mod requests;
 mod stand;
 mod wide;
-mod wire;

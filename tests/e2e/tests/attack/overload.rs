@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::bystander::{create_topic, fetch};
 use crate::frames;
 use crate::stand::{Others, Stand};
-use crate::wire::Wire;
+use esker_e2e::wire::Wire;
 
 const TOPIC: &str = "load";
 const PARTITIONS: i32 = 4;

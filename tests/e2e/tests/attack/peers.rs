@@ -10,7 +10,7 @@ use esker_protocol::messages::{ApiVersionsRequest, MetadataRequest};
 use crate::bystander::{create_topic, fetch_request, fill};
 use crate::frames::{self, METADATA, PRODUCE};
 use crate::stand::{Others, Stand};
-use crate::wire::{Fate, Wire, encode};
+use esker_e2e::wire::{Fate, Wire, encode};
 
 /// Files that this program needs beside its connections.
 const FILES_SPARE: usize = 500;

@@ -18,7 +18,7 @@ use esker_protocol::messages::{
 use crate::bystander::{create_topic, fetch_request, fill};
 use crate::frames;
 use crate::stand::{Others, Stand};
-use crate::wire::{Wire, encode};
+use esker_e2e::wire::{Wire, encode};
 
 fn name(text: &str) -> TopicName {
     TopicName(StrBytes::from_string(text.to_owned()))

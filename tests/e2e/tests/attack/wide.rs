@@ -12,7 +12,7 @@ use esker_protocol::messages::fetch_request::FetchPartition;
 use crate::bystander::{create_topic, fetch_request};
 use crate::frames;
 use crate::stand::{Others, Stand};
-use crate::wire::{Wire, encode};
+use esker_e2e::wire::{Wire, encode};
 
 const TOPIC: &str = "narrow";
 /// Partitions in one request: its frame is larger than what is read on trust, its answer larger still.

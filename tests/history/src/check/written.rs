@@ -78,9 +78,9 @@ impl Written {
         &mut self.places[place]
     }
 
-    pub(crate) fn finish(mut self, context: &Context<'_>, copies: &Copies, findings: &mut Findings) {
-        for said in std::mem::take(&mut self.said) {
-            let Read { through_us, whole } = *self.read(said.place);
+    pub(crate) fn finish(self, context: &Context<'_>, copies: &Copies, findings: &mut Findings) {
+        for said in self.said {
+            let Read { through_us, whole } = self.places.get(said.place).copied().unwrap_or_default();
             let at_us = context.history.events[said.event].at_us;
             if !whole || through_us < Some(at_us) || copies.is_anywhere(said.batch) {
                 continue;

@@ -1,16 +1,14 @@
 //! Where a consumer stands in one partition.
 
-use std::collections::BTreeMap;
-
-use esker_history::What;
-use esker_history::event::{Life, Partition, Query, Topic};
+use esker_history::event::{Partition, Query, Topic};
 use esker_protocol::messages::fetch_response::PartitionData;
 use uuid::Uuid;
 
 use super::fetching::Asked;
+use super::heard::{Heard, Told};
+use crate::clients::ClientContext;
 use crate::clients::metadata::{Found, View};
 use crate::clients::offsets::Place;
-use crate::clients::{ClientContext, payload};
 
 /// So many answers of Metadata in a row say that a topic is gone.
 const GONE_MAX: u32 = 8;
@@ -37,8 +35,7 @@ pub(super) struct Cursor {
     pub(super) busy: bool,
     /// Nothing is asked before.
     pub(super) ready_us: u64,
-    /// What each life said last, when it had no records: from, high watermark, log start.
-    last: BTreeMap<Life, (i64, i64, i64)>,
+    heard: Heard,
 }
 
 /// Where a consumer that starts over believes that the log begins.
@@ -81,7 +78,7 @@ impl Cursor {
             gone: 0,
             busy: false,
             ready_us: 0,
-            last: BTreeMap::new(),
+            heard: Heard::default(),
         }
     }
 
@@ -106,7 +103,7 @@ impl Cursor {
                     self.reset = Query::Earliest;
                     self.end = None;
                     self.log_start = None;
-                    self.last.clear();
+                    self.heard.forget();
                 }
             }
             Some(Found::Here(_) | Found::Gone) => self.gone += 1,
@@ -205,38 +202,12 @@ impl Cursor {
         told: Told,
         data: PartitionData,
     ) -> Next {
-        let (error, from) = (data.error_code, asked.from);
+        let (error, from, log_start) = (data.error_code, asked.from, data.log_start_offset);
         let current = self.partition() == Some(asked.partition) && self.position == Some(from);
-        let read = payload::read(data.records.unwrap_or_default(), from);
-        let heard = (from, data.high_watermark, data.log_start_offset);
-        let silent = error == 0 && read.seen.is_empty() && read.damage.is_none();
-        let before = self.last.insert(told.by, heard);
-        if !(silent && before == Some(heard)) {
-            let what = What::Fetched {
-                partition: asked.partition,
-                by_name: told.by_name,
-                from,
-                asked_us: told.asked_us,
-                by: Some(told.by),
-                error,
-                high_watermark: data.high_watermark,
-                log_start: data.log_start_offset,
-                seen: read.seen,
-            };
-            ctx.record.tell(ctx.me, what);
-        }
-        let damaged = read.damage.is_some();
-        if let Some(damage) = read.damage {
-            let what = What::Damaged {
-                partition: asked.partition,
-                offset: damage.offset,
-                why: damage.why,
-            };
-            ctx.record.tell(ctx.me, what);
-        }
+        let read = self.heard.tell(ctx, asked, told, data);
         if current {
             if error == 0 {
-                self.log_start = Some(data.log_start_offset);
+                self.log_start = Some(log_start);
             }
             if error == OUT_OF_RANGE {
                 self.recover();
@@ -250,18 +221,10 @@ impl Cursor {
                 self.position = Some(next);
             }
         }
-        if error == 0 && !damaged {
+        if error == 0 && !read.damaged {
             Next::On
         } else {
             Next::Wait
         }
     }
-}
-
-/// Who answered a fetch, and how it was asked.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
-    pub(super) by: Life,
-    pub(super) by_name: bool,
-    pub(super) asked_us: u64,
 }

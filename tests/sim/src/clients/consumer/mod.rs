@@ -11,6 +11,7 @@
 
 mod cursor;
 pub(crate) mod fetching;
+pub(crate) mod heard;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,8 +27,9 @@ use super::connection::Lost;
 use super::metadata::{Cluster, RETRY_BACKOFF, View};
 use super::offsets::{self, Place};
 use super::{ClientContext, ConsumerPlan, LOOK, Phase};
-use cursor::{Cursor, Next, Start, Told};
+use cursor::{Cursor, Next, Start};
 use fetching::{Answer, Asked, Limits};
+use heard::Told;
 
 /// Metadata is asked at least this often.
 const REFRESH_US: u64 = 10_000_000;

@@ -7,17 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use esker_history::What;
-use esker_history::event::{Life, Partition, Query};
+use esker_history::event::{Partition, Query};
 use esker_model::seams::Rng;
 use esker_protocol::messages::fetch_response::PartitionData;
 use uuid::Uuid;
 
 use super::subscription::ByTopic;
+use crate::clients::ClientContext;
 use crate::clients::consumer::fetching::{self, Asked, Limits};
+use crate::clients::consumer::heard::{Heard, Told};
 use crate::clients::metadata::{Cluster, View};
 use crate::clients::offsets::{self, Place};
-use crate::clients::{ClientContext, payload};
 
 const OUT_OF_RANGE: i16 = 1;
 const CORRUPT_MESSAGE: i16 = 2;
@@ -39,8 +39,7 @@ struct Position {
     committed: Option<i64>,
     /// The next offset to be read.
     next: Option<i64>,
-    /// What each life said last when it had no records: from, high watermark, log start.
-    last: BTreeMap<Life, (i64, i64, i64)>,
+    heard: Heard,
 }
 
 /// What a member reads.
@@ -151,7 +150,7 @@ impl Reader {
                     uuid,
                     committed: None,
                     next: None,
-                    last: BTreeMap::new(),
+                    heard: Heard::default(),
                 });
             }
         }
@@ -244,41 +243,22 @@ impl Reader {
             self.find_us = 0;
             return;
         };
+        let told = Told {
+            by: answer.life,
+            by_name: false,
+            asked_us: answer.asked_us,
+        };
         for (asked, data) in asked.iter().zip(answer.partitions) {
-            self.fetched(asked, (answer.asked_us, answer.life), data);
+            self.fetched(asked, told, data);
         }
     }
 
-    fn fetched(&mut self, asked: &Asked, (asked_us, by): (u64, Life), data: PartitionData) {
+    fn fetched(&mut self, asked: &Asked, told: Told, data: PartitionData) {
         let (error, from, ctx) = (data.error_code, asked.from, &self.ctx);
-        let read = payload::read(data.records.unwrap_or_default(), from);
         let Some(position) = self.positions.get_mut(&asked.partition) else {
             return;
         };
-        let heard = (from, data.high_watermark, data.log_start_offset);
-        let silent = error == 0 && read.seen.is_empty() && read.damage.is_none();
-        if !(position.last.insert(by, heard) == Some(heard) && silent) {
-            let what = What::Fetched {
-                partition: asked.partition,
-                by_name: false,
-                from,
-                asked_us,
-                by: Some(by),
-                error,
-                high_watermark: data.high_watermark,
-                log_start: data.log_start_offset,
-                seen: read.seen,
-            };
-            ctx.record.tell(ctx.me, what);
-        }
-        if let Some(damage) = read.damage {
-            let what = What::Damaged {
-                partition: asked.partition,
-                offset: damage.offset,
-                why: damage.why,
-            };
-            ctx.record.tell(ctx.me, what);
-        }
+        let read = position.heard.tell(ctx, asked, told, data);
         if let Some(next) = read.next.filter(|next| *next > from) {
             position.next = Some(next);
         } else if error == OUT_OF_RANGE {

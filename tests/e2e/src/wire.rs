@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use ::bytes::Bytes;
+use bytes::Bytes;
 use esker_protocol::client::{self, ClientRequest};
 
 /// Longest wait for anything.
@@ -12,21 +12,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What became of something that was sent.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub enum Fate {
+    /// The connection is closed.
     Closed,
+    /// This came.
     Answered(Bytes),
     /// Neither, in that time.
     Open,
 }
 
 /// A blocking connection.
-pub(crate) struct Wire {
-    pub(crate) stream: TcpStream,
+pub struct Wire {
+    /// The socket, for what is no request.
+    pub stream: TcpStream,
     correlation: i32,
 }
 
 impl Wire {
-    pub(crate) fn connect(to: SocketAddr) -> io::Result<Self> {
+    /// Connects.
+    pub fn connect(to: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&to, Duration::from_secs(5))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -38,7 +42,7 @@ impl Wire {
     }
 
     /// From an address of loopback, and with room for few bytes that were not read yet.
-    pub(crate) fn connect_from(to: SocketAddr, last_number: u8, receive_bytes: u32) -> io::Result<Self> {
+    pub fn connect_from(to: SocketAddr, last_number: u8, receive_bytes: u32) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -57,17 +61,19 @@ impl Wire {
     }
 
     /// The next request of this connection, whole.
-    pub(crate) fn frame<R: ClientRequest>(&mut self, version: i16, request: &R) -> Bytes {
+    pub fn frame<R: ClientRequest>(&mut self, version: i16, request: &R) -> Bytes {
         self.correlation += 1;
         encode(self.correlation, version, request)
     }
 
-    pub(crate) fn send<R: ClientRequest>(&mut self, version: i16, request: &R) -> io::Result<()> {
+    /// Sends a request.
+    pub fn send<R: ClientRequest>(&mut self, version: i16, request: &R) -> io::Result<()> {
         let frame = self.frame(version, request);
         self.stream.write_all(&frame)
     }
 
-    pub(crate) fn receive<R: ClientRequest>(&mut self, version: i16) -> io::Result<R::Response> {
+    /// Waits for the answer to the oldest request that has none.
+    pub fn receive<R: ClientRequest>(&mut self, version: i16) -> io::Result<R::Response> {
         let frame = self.read_frame()?;
         let answer = client::decode_response::<R>(version, frame);
         answer
@@ -75,12 +81,14 @@ impl Wire {
             .map_err(|err| io::Error::new(ErrorKind::InvalidData, err))
     }
 
-    pub(crate) fn call<R: ClientRequest>(&mut self, version: i16, request: &R) -> io::Result<R::Response> {
+    /// Sends a request and waits for its answer.
+    pub fn call<R: ClientRequest>(&mut self, version: i16, request: &R) -> io::Result<R::Response> {
         self.send(version, request)?;
         self.receive::<R>(version)
     }
 
-    pub(crate) fn read_frame(&mut self) -> io::Result<Bytes> {
+    /// The next frame, without its size.
+    pub fn read_frame(&mut self) -> io::Result<Bytes> {
         let mut size = [0; 4];
         self.stream.read_exact(&mut size)?;
         let size = usize::try_from(i32::from_be_bytes(size)).map_err(io::Error::other)?;
@@ -90,7 +98,7 @@ impl Wire {
     }
 
     /// Waits until it is closed or something comes.
-    pub(crate) fn fate(&mut self, limit: Duration) -> Fate {
+    pub fn fate(&mut self, limit: Duration) -> Fate {
         let until = Instant::now() + limit;
         self.stream.set_read_timeout(Some(limit)).unwrap();
         let fate = match self.read_frame() {
@@ -104,7 +112,7 @@ impl Wire {
     }
 
     /// Sends as much as is taken at once; says how much.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub fn push(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.stream.set_nonblocking(true)?;
         let pushed = match self.stream.write(bytes) {
             Err(err) if err.kind() == ErrorKind::WouldBlock => Ok(0),
@@ -116,7 +124,7 @@ impl Wire {
 }
 
 /// A whole request as a client sends it.
-pub(crate) fn encode<R: ClientRequest>(correlation: i32, version: i16, request: &R) -> Bytes {
+pub fn encode<R: ClientRequest>(correlation: i32, version: i16, request: &R) -> Bytes {
     let header = client::request_header::<R>(version, correlation, "attack");
     client::encode_request(&header, request).unwrap()
 }
