@@ -96,6 +96,12 @@ pub trait Reads: Send + Sync {
 
     /// For each request the head and the first extent that may hold the answer of a query by time.
     async fn find_by_time(&self, requests: &[TimeRequest]) -> Result<Vec<TimeReply>>;
+
+    /// How many bytes of batches partitions have stored: what a manifest lists, and the extents that it does not; what
+    /// lies below the log start counts until it is dropped. `None` for a partition that does not exist, one with more than
+    /// `extents_max` extents outside its manifest, and one whose extents are just being rearranged.
+    async fn stored_bytes(&self, partitions: &[PartitionKey], extents_max: usize)
+    -> Result<Vec<Option<u64>>>;
 }
 
 /// Topics and their configs.

@@ -1,8 +1,8 @@
 //! DescribeLogDirs 1-4: one directory stands for the bucket.
 //!
 //! An agent lists the partitions that count it among their replicas for the client that asks, so that a tool that
-//! looks a replica up finds it. The size is that of the stored batches of the partition; -1 where it cannot be told
-//! cheaply ([`super::stored_bytes`]). Nothing lags and nothing is moved. If the metastore does not answer, the
+//! looks a replica up finds it. The size is that of the stored batches of the partition; -1 where too much would have to be
+//! added up for it ([`super::stored_bytes`]). Nothing lags and nothing is moved. If the metastore does not answer, the
 //! directory has an error and no partitions, as one of a broken disk has in Kafka.
 
 use std::collections::{BTreeMap, BTreeSet};

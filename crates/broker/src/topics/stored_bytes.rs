@@ -1,71 +1,82 @@
 //! How many bytes of batches partitions have stored.
 //!
-//! The metastore sums up what a manifest lists; what is not in a manifest yet is summed here, extent by extent. That is
-//! bounded: a partition with more than [`PLAN_EXTENTS_MAX`] extents outside its manifest has no size, and no more is
-//! in memory than [`EXTENTS_AT_ONCE`] extents. Bytes below the log start count until they are dropped.
+//! The metastore adds up what it knows by extents, and what a manifest lists it knows as one number. That is bounded:
+//! for a request it looks at [`EXTENTS_MIN`] extents of each partition, and at [`EXTENTS_MORE`] of those together that
+//! have more. A partition with more extents outside its manifest than its share of them has no size. Bytes below the log
+//! start count until they are dropped.
 
-use esker_metastore::{KnownManifest, MetastoreError, Plan, PlanRequest};
+use esker_metastore::MetastoreError;
 use esker_model::PartitionKey;
-use esker_model::limits::PLAN_EXTENTS_MAX;
 
 use crate::Broker;
 
-/// Extents that one question may bring.
+/// Extents of each partition that are looked at in any case.
+const EXTENTS_MIN: usize = 512;
+
+/// Extents that one statement looks at.
 const EXTENTS_AT_ONCE: usize = 65_536;
 
-/// Partitions that one question is for.
-const PARTITIONS_AT_ONCE: usize = EXTENTS_AT_ONCE / PLAN_EXTENTS_MAX;
+/// Extents that are looked at of partitions that have more than [`EXTENTS_MIN`], together.
+const EXTENTS_MORE: usize = 16 * EXTENTS_AT_ONCE;
 
-const _: () = assert!(PARTITIONS_AT_ONCE > 0);
+const _: () = assert!(EXTENTS_MIN <= EXTENTS_AT_ONCE);
 
 /// The sizes of partitions in bytes, in their order; `None` where it cannot be told: the partition is gone, it has too
-/// many extents, or what it has was rearranged between two questions.
+/// many extents, or these are just being rearranged.
 pub(super) async fn of(
     broker: &Broker,
     partitions: &[PartitionKey],
 ) -> Result<Vec<Option<u64>>, MetastoreError> {
-    let mut sizes = Vec::with_capacity(partitions.len());
-    for part in partitions.chunks(PARTITIONS_AT_ONCE) {
-        let requests: Vec<PlanRequest> = part
-            .iter()
-            .map(|partition| PlanRequest {
-                partition: *partition,
-                from: 0,
-                bytes_max: u64::MAX,
-                extents_max: PLAN_EXTENTS_MAX,
-            })
-            .collect();
-        let plans = broker.metastore.plan(&requests).await?;
-        let manifests = if plans.iter().any(|plan| plan.manifest.is_some()) {
-            broker.metastore.known_manifests(part).await?
-        } else {
-            vec![None; part.len()]
-        };
-        let both = plans.iter().zip(&manifests);
-        sizes.extend(both.map(|(plan, manifest)| size(plan, manifest.as_ref())));
+    let mut sizes = ask(broker, partitions, EXTENTS_MIN).await?;
+    let (places, again): (Vec<usize>, Vec<PartitionKey>) = sizes
+        .iter()
+        .zip(partitions)
+        .enumerate()
+        .filter(|(_, (size, _))| size.is_none())
+        .map(|(place, (_, partition))| (place, *partition))
+        .unzip();
+    let share = share(again.len());
+    if share > EXTENTS_MIN {
+        let more = ask(broker, &again, share).await?;
+        for (place, size) in places.into_iter().zip(more) {
+            if let Some(slot) = sizes.get_mut(place) {
+                *slot = size;
+            }
+        }
     }
     Ok(sizes)
 }
 
-/// The size of one partition, if the plan shows everything beside the manifest.
-fn size(plan: &Plan, known: Option<&KnownManifest>) -> Option<u64> {
-    let head = plan.head?;
-    let mut bytes = 0;
-    let mut shown_to = head.log_start;
-    if let Some(manifest) = plan.manifest {
-        let known = known.filter(|known| known.id == manifest.id)?;
-        bytes = known.summary.bytes;
-        shown_to = shown_to.max(manifest.end_offset);
+/// How many extents are looked at of each of so many partitions that have more than others.
+fn share(partitions: usize) -> usize {
+    EXTENTS_MORE
+        .checked_div(partitions)
+        .map_or(0, |share| share.min(EXTENTS_AT_ONCE))
+}
+
+async fn ask(
+    broker: &Broker,
+    partitions: &[PartitionKey],
+    extents_max: usize,
+) -> Result<Vec<Option<u64>>, MetastoreError> {
+    let mut sizes = Vec::with_capacity(partitions.len());
+    for part in partitions.chunks(EXTENTS_AT_ONCE / extents_max) {
+        sizes.extend(broker.metastore.stored_bytes(part, extents_max).await?);
     }
-    for extent in &plan.extents {
-        if extent.base_offset > shown_to {
-            return None;
-        }
-        bytes += extent.bytes;
-        shown_to = shown_to.max(extent.end_offset);
-    }
-    (shown_to >= head.next_offset).then_some(bytes)
+    Ok(sizes)
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_looked_at_is_bounded() {
+        for partitions in [1, 2, 16, 17, 200, 2_048, 10_000, 10_000_000] {
+            let share = share(partitions);
+            assert!(share <= EXTENTS_AT_ONCE && share * partitions <= EXTENTS_MORE);
+            assert!(partitions > 200 || share > EXTENTS_MIN, "{partitions}");
+        }
+        assert_eq!(share(0), 0);
+    }
+}

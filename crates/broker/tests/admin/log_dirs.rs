@@ -71,6 +71,27 @@ async fn the_size_is_that_of_what_was_written() {
     }
 }
 
+/// Each of these batches is an extent of its own, and nothing archives them.
+#[tokio::test]
+async fn a_busy_partition_has_a_size_too() {
+    let (world, _agent, mut client) = World::one().await;
+    client.topic("busy", 1).await;
+    client.topic("quiet", 1).await;
+    let batch = batch(b"small");
+    client.produce("quiet", 0, &batch).await;
+    for _ in 0..600 {
+        client.produce("busy", 0, &batch).await;
+    }
+    let before = world.metastore.calls("stored_bytes");
+    let answer = directory(&mut client, &asking(&[("busy", &[0]), ("quiet", &[0])])).await;
+    let expected: Sizes = vec![
+        ("busy".into(), 0, 600 * batch.len() as i64),
+        ("quiet".into(), 0, batch.len() as i64),
+    ];
+    assert_eq!(sizes(&answer), expected);
+    assert_eq!(world.metastore.calls("stored_bytes") - before, 2);
+}
+
 #[tokio::test]
 async fn only_what_was_asked_for_and_is_there_is_listed() {
     let (_world, _agent, mut client) = World::one().await;

@@ -164,6 +164,14 @@ impl Reads for Watched {
         self.count("find_by_time")?;
         self.inner.find_by_time(requests).await
     }
+    async fn stored_bytes(
+        &self,
+        partitions: &[PartitionKey],
+        extents_max: usize,
+    ) -> Result<Vec<Option<u64>>> {
+        self.count("stored_bytes")?;
+        self.inner.stored_bytes(partitions, extents_max).await
+    }
 }
 
 #[async_trait]

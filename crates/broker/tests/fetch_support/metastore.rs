@@ -128,6 +128,15 @@ impl Reads for MoodyMetastore {
         self.call("find_by_time").await?;
         self.inner.find_by_time(requests).await
     }
+
+    async fn stored_bytes(
+        &self,
+        partitions: &[PartitionKey],
+        extents_max: usize,
+    ) -> Result<Vec<Option<u64>>> {
+        self.call("stored_bytes").await?;
+        self.inner.stored_bytes(partitions, extents_max).await
+    }
 }
 
 #[async_trait]

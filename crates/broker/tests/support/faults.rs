@@ -165,6 +165,14 @@ impl Reads for Faulty {
     async fn find_by_time(&self, requests: &[TimeRequest]) -> Result<Vec<TimeReply>> {
         self.inner.find_by_time(requests).await
     }
+
+    async fn stored_bytes(
+        &self,
+        partitions: &[PartitionKey],
+        extents_max: usize,
+    ) -> Result<Vec<Option<u64>>> {
+        self.inner.stored_bytes(partitions, extents_max).await
+    }
 }
 
 #[async_trait]

@@ -14,6 +14,7 @@ use crate::{
 
 const HEADS: &str = "SELECT * FROM heads_v1($1, $2)";
 const PLAN: &str = "SELECT * FROM plan_v3($1, $2, $3, $4, $5)";
+const STORED_BYTES: &str = "SELECT * FROM stored_bytes_v1($1, $2, $3)";
 const FIND_BY_TIME: &str = "SELECT * FROM find_by_time_v3($1, $2, $3, $4, $5)";
 
 #[async_trait]
@@ -111,6 +112,33 @@ impl Reads for PostgresMetastore {
             };
         }
         Ok(replies)
+    }
+
+    async fn stored_bytes(
+        &self,
+        partitions: &[PartitionKey],
+        extents_max: usize,
+    ) -> Result<Vec<Option<u64>>> {
+        let keys = Keys::new(partitions.iter().copied());
+        // One more is looked for.
+        let extents_max = limit(extents_max as u64).min(i64::MAX - 1);
+        let query = || {
+            sqlx::query(STORED_BYTES)
+                .bind(&keys.topic)
+                .bind(&keys.partition)
+                .bind(extents_max)
+        };
+        let rows = self
+            .session
+            .rows(&self.general, "stored_bytes", Effect::Reads, query)
+            .await?;
+        let mut sizes = vec![None; partitions.len()];
+        for row in &rows {
+            let bytes: Option<i64> = row.try_get("o_bytes")?;
+            let bytes = bytes.map(|bytes| u64::try_from(bytes).map_err(|_| negative()));
+            *slot(&mut sizes, row)? = bytes.transpose()?;
+        }
+        Ok(sizes)
     }
 }
 

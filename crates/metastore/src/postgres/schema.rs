@@ -16,9 +16,9 @@ use super::session::{self, Session};
 use crate::{MetastoreError, Result};
 
 /// The oldest schema that this program works with.
-pub const SCHEMA_NEEDED: i64 = 10;
+pub const SCHEMA_NEEDED: i64 = 11;
 /// The newest schema that this program knows.
-pub const SCHEMA_KNOWN: i64 = 10;
+pub const SCHEMA_KNOWN: i64 = 11;
 
 /// Programs that migrate at the same time wait for each other on this advisory lock ("eskermig").
 const LOCK: i64 = 0x6573_6b65_726d_6967;
@@ -231,6 +231,12 @@ const MIGRATIONS: &[Migration] = &[
             include_str!("../../../../migrations/postgres/0007_from_zero.sql"),
             function!("commit_v1"),
         ],
+    },
+    Migration {
+        version: 11,
+        name: "stored_bytes",
+        indexes: &[],
+        parts: &[function!("stored_bytes_v1")],
     },
 ];
 

@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, params};
 use super::database::Transaction;
 use super::extents::{archive_extents_sql, extent, extents_sql};
 use super::merge;
+use super::values::get_unsigned;
 use crate::{Extent, Head, ManifestRef, Plan, PlanRequest, Result, TimeQuery, TimeReply, TimeRequest};
 
 /// A log head with what only the metastore needs of it.
@@ -198,4 +199,85 @@ fn find_one(tx: &Transaction<'_>, request: &TimeRequest) -> Result<TimeReply> {
         manifest: listed(tx, request.partition, from)?,
         extent: found,
     })
+}
+
+pub(super) fn stored_bytes(
+    tx: &Transaction<'_>,
+    partitions: &[PartitionKey],
+    extents_max: usize,
+) -> Result<Vec<Option<u64>>> {
+    let one = |partition: &PartitionKey| stored_bytes_of(tx, *partition, extents_max);
+    partitions.iter().map(one).collect()
+}
+
+/// Extents of one partition, added up.
+#[derive(Default)]
+struct Sum {
+    extents: u64,
+    bytes: u64,
+    /// Where the first begins and the last ends.
+    reach: Option<(i64, i64)>,
+    records: i64,
+}
+
+fn stored_bytes_of(tx: &Transaction<'_>, key: PartitionKey, extents_max: usize) -> Result<Option<u64>> {
+    let Some(HeadRow { head, .. }) = head(tx, key)? else {
+        return Ok(None);
+    };
+    let row = merge::manifest(tx, key)?.filter(|row| row.manifest.reaches_beyond(0));
+    let (listed_to, listed_bytes) = row.map_or((0, 0), |row| (row.manifest.end_offset, row.summary.bytes));
+    let mut sum = Sum::default();
+    // One more, to tell that there are more.
+    let limit = i64::try_from(extents_max).unwrap_or(i64::MAX).saturating_add(1);
+    sum.add(
+        tx,
+        "SELECT base_offset, end_offset, bytes FROM archive_extent
+         WHERE topic = ?1 AND partition = ?2 AND end_offset > ?3 LIMIT ?4",
+        (key, listed_to, limit),
+    )?;
+    sum.add(
+        tx,
+        "SELECT base_offset, end_offset, bytes FROM extent
+         WHERE topic = ?1 AND partition = ?2 AND end_offset > ?3
+           AND base_offset >= ifnull((SELECT max(base_offset) FROM extent
+                                      WHERE topic = ?1 AND partition = ?2 AND base_offset <= ?3), 0) LIMIT ?4",
+        (key, head.archived_to, limit),
+    )?;
+    if sum.extents > extents_max as u64 {
+        return Ok(None);
+    }
+    let covered_to = listed_to.max(head.log_start);
+    let whole = match sum.reach {
+        None => covered_to >= head.next_offset,
+        Some((first, end)) => first <= covered_to && end >= head.next_offset && sum.records == end - first,
+    };
+    Ok(whole.then_some(listed_bytes + sum.bytes))
+}
+
+impl Sum {
+    fn add(
+        &mut self,
+        tx: &Transaction<'_>,
+        extents: &str,
+        (key, from, limit): (PartitionKey, i64, i64),
+    ) -> Result<()> {
+        let sql = format!(
+            "SELECT count(*), ifnull(sum(bytes), 0), min(base_offset), max(end_offset),
+                    ifnull(sum(end_offset - base_offset), 0) FROM ({extents})"
+        );
+        let mut statement = tx.prepare_cached(&sql)?;
+        let mut rows = statement.query(params![key.topic.0, key.partition, from, limit])?;
+        let Some(row) = rows.next()? else {
+            return Ok(());
+        };
+        self.extents += get_unsigned(row, 0)?;
+        self.bytes += get_unsigned(row, 1)?;
+        self.records += row.get::<_, i64>(4)?;
+        let reach = row.get::<_, Option<i64>>(2)?.zip(row.get(3)?);
+        self.reach = match (self.reach, reach) {
+            (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
+            (one, other) => one.or(other),
+        };
+        Ok(())
+    }
 }

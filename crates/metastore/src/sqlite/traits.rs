@@ -76,6 +76,18 @@ impl Reads for SqliteMetastore {
         self.read("find_by_time", move |tx| reads::find_by_time(tx, &requests))
             .await
     }
+
+    async fn stored_bytes(
+        &self,
+        partitions: &[PartitionKey],
+        extents_max: usize,
+    ) -> Result<Vec<Option<u64>>> {
+        let partitions = partitions.to_vec();
+        self.read("stored_bytes", move |tx| {
+            reads::stored_bytes(tx, &partitions, extents_max)
+        })
+        .await
+    }
 }
 
 #[async_trait]

@@ -109,6 +109,7 @@ conformance! {
         who_may_not_merge_changes_nothing,
         what_lies_below_the_log_start_makes_a_candidate,
         queries_by_time_are_told_of_the_manifest,
+        stored_bytes_are_those_listed_and_those_not,
         a_manifest_goes_with_its_topic;
     moves:
         mostly_dead_segments_are_told,
@@ -175,7 +176,8 @@ conformance! {
         plans_answer_in_order,
         find_at_or_after_a_time,
         find_the_largest_time,
-        find_by_time_in_an_empty_log;
+        find_by_time_in_an_empty_log,
+        stored_bytes_answer_in_order;
     topics:
         a_topic_is_created_with_its_heads,
         names_exist_once,

@@ -459,3 +459,28 @@ pub async fn a_manifest_goes_with_its_topic(world: &World) {
         .unwrap();
     assert_eq!(references.logs, [LogReferences::default()]);
 }
+
+pub async fn stored_bytes_are_those_listed_and_those_not(world: &World) {
+    let writer = world.writer("a").await;
+    let partition = archived_partition(world, &writer, 4, 1).await;
+    world.commit(&writer, vec![plain(partition, &[10])]).await;
+    let size = async |extents_max| {
+        let sizes = world.store.stored_bytes(&[partition], extents_max).await;
+        sizes.unwrap()[0]
+    };
+    assert_eq!((size(5).await, size(4).await), (Some(500), None));
+    // What the manifest says of itself, and two extents.
+    merge(world, &writer, partition, 3, 1).await;
+    assert_eq!((size(2).await, size(1).await), (Some(700), None));
+    archive_all(world, &writer, partition, 2).await;
+    merge(world, &writer, partition, 2, 2).await;
+    assert_eq!(size(0).await, Some(500));
+    // Below the log start, and not dropped yet.
+    let start = world.store.advance_log_start(&[(partition, 50)]).await;
+    assert_eq!(start.unwrap()[0].unwrap().log_start, 50);
+    assert_eq!(size(0).await, Some(500));
+    merge(world, &writer, partition, 0, 3).await;
+    assert_eq!(size(0).await, Some(0), "the manifest lists nothing");
+    world.commit(&writer, vec![plain(partition, &[3])]).await;
+    assert_eq!(size(1).await, Some(30));
+}

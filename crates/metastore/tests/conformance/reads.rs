@@ -245,3 +245,26 @@ pub async fn find_by_time_in_an_empty_log(world: &World) {
     assert!(head.is_some());
     assert_eq!(replies, [reply(head), reply(None), reply(head), reply(None)]);
 }
+
+pub async fn stored_bytes_answer_in_order(world: &World) {
+    let writer = world.writer("a").await;
+    let partition = ten_extents(world, &writer).await;
+    let sibling = |index| PartitionKey {
+        partition: index,
+        ..partition
+    };
+    assert_eq!(world.store.stored_bytes(&[], 10).await, Ok(vec![]));
+    let asked = [sibling(2), sibling(3), partition, sibling(0), partition];
+    let sizes = world.store.stored_bytes(&asked, 10).await;
+    assert_eq!(
+        sizes,
+        Ok(vec![Some(250), None, Some(1000), Some(150), Some(1000)])
+    );
+    // One extent more than may be counted.
+    let sizes = world.store.stored_bytes(&asked, 9).await;
+    assert_eq!(sizes, Ok(vec![Some(250), None, None, Some(150), None]));
+    let sizes = world.store.stored_bytes(&asked[..2], usize::MAX).await;
+    assert_eq!(sizes, Ok(vec![Some(250), None]));
+    let empty = at(&world.topic("empty", 1).await, 0);
+    assert_eq!(world.store.stored_bytes(&[empty], 0).await, Ok(vec![Some(0)]));
+}

@@ -63,7 +63,7 @@ async fn a_database_of_the_release_before_is_brought_up_to_date() {
     let mut admin = admin(&url).await;
     execute(
         &mut admin,
-        "DROP FUNCTION archived_in_v2, move_archived_v2;
+        "DROP FUNCTION archived_in_v2, move_archived_v2, stored_bytes_v1;
          ALTER TABLE producer_partition DROP COLUMN from_zero;
          DELETE FROM schema_migration WHERE version > 8",
     )
@@ -85,7 +85,7 @@ async fn a_database_of_the_release_before_is_brought_up_to_date() {
     .await;
     let report = postgres::migrate(&url).await.unwrap();
     execute(&mut open, "ROLLBACK").await;
-    let applied = vec!["moves_above_log_start", "from_zero"];
+    let applied = vec!["moves_above_log_start", "from_zero", "stored_bytes"];
     assert_eq!((report.from, report.applied), (8, applied));
     store.commit(commit(partition, 2)).await.unwrap();
     let restarted = PostgresMetastore::connect(config(&url)).await.unwrap();

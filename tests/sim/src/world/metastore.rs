@@ -228,6 +228,18 @@ impl Reads for ProcessMetastore {
         })
         .await
     }
+
+    async fn stored_bytes(
+        &self,
+        partitions: &[PartitionKey],
+        extents_max: usize,
+    ) -> Result<Vec<Option<u64>>> {
+        let partitions = partitions.to_vec();
+        self.call("stored_bytes", Kind::Reads, move |db| async move {
+            db.stored_bytes(&partitions, extents_max).await
+        })
+        .await
+    }
 }
 
 #[async_trait]

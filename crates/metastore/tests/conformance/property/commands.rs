@@ -14,6 +14,7 @@ pub enum Command {
     Heads(Vec<PartitionKey>),
     Plan(Vec<PlanRequest>),
     FindByTime(Vec<TimeRequest>),
+    StoredBytes(Vec<PartitionKey>, usize),
     Catalog(i64),
     CreateTopics(Vec<NewTopic>),
     DeleteTopics(Vec<TopicUuid>),
@@ -67,6 +68,7 @@ pub enum Reply {
     Heads(Result<Vec<Option<Head>>>),
     Plan(Result<Vec<Plan>>),
     FindByTime(Result<Vec<TimeReply>>),
+    StoredBytes(Result<Vec<Option<u64>>>),
     Catalog(Result<Catalog>),
     CreateTopics(Result<Vec<std::result::Result<Topic, CreateTopicRefusal>>>),
     DeleteTopics(Result<Vec<bool>>),
@@ -125,6 +127,9 @@ impl Command {
             Self::Heads(partitions) => Reply::Heads(store.heads(partitions).await),
             Self::Plan(requests) => Reply::Plan(store.plan(requests).await),
             Self::FindByTime(requests) => Reply::FindByTime(store.find_by_time(requests).await),
+            Self::StoredBytes(partitions, extents_max) => {
+                Reply::StoredBytes(store.stored_bytes(partitions, *extents_max).await)
+            }
             Self::Catalog(since) => Reply::Catalog(store.catalog(*since).await),
             Self::CreateTopics(topics) => Reply::CreateTopics(store.create_topics(topics).await),
             Self::DeleteTopics(topics) => Reply::DeleteTopics(store.delete_topics(topics).await),

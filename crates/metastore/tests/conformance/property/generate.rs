@@ -115,7 +115,11 @@ impl Generator {
             52..57 => self.settle(),
             57..64 => Command::Plan((0..1 + self.below(3)).map(|_| self.plan()).collect()),
             64..70 => Command::FindByTime((0..1 + self.below(3)).map(|_| self.find()).collect()),
-            70..73 => Command::Heads((0..4).map(|_| self.partition()).collect()),
+            70..71 => Command::Heads((0..4).map(|_| self.partition()).collect()),
+            71..73 => {
+                let partitions = (0..4).map(|_| self.partition()).collect();
+                Command::StoredBytes(partitions, [0, 2, 8, 512][self.below(4)])
+            }
             73..76 => self.create_topics(1 + self.below(2)),
             76..80 => Command::DeleteTopics(vec![self.topic_uuid()]),
             80..83 => Command::CreatePartitions(vec![NewPartitions {

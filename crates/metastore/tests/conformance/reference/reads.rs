@@ -50,6 +50,22 @@ impl Reads for Reference {
         };
         Ok(requests.iter().map(find).collect())
     }
+
+    async fn stored_bytes(
+        &self,
+        partitions: &[PartitionKey],
+        extents_max: usize,
+    ) -> Result<Vec<Option<u64>>> {
+        let state = self.state();
+        let size = |key: &PartitionKey| {
+            let log = state.logs.get(key)?;
+            let listed = log.listed(0).and(log.manifest.as_ref());
+            let apart: u64 = log.readable().map(|extent| extent.bytes).sum();
+            let bytes = listed.map_or(0, |row| row.summary.bytes) + apart;
+            (log.readable().count() <= extents_max).then_some(bytes)
+        };
+        Ok(partitions.iter().map(size).collect())
+    }
 }
 
 fn extents(log: &Log, request: &PlanRequest) -> Vec<Extent> {
