@@ -5,7 +5,9 @@
 //! prefers another agent is given back once that one has been there for [`SETTLED`], after everything of it was written.
 //!
 //! What holds: a shard is coordinated from when its groups are read until it is given back, somebody else has taken it, or
-//! this agent is not current. Then its memory is dropped: what was not written was not told to anybody.
+//! this agent is not current. Then its memory is dropped: what was not written was not told to anybody. It may be written
+//! later, by a call that was given up: so no lease is used again after its memory was dropped. Whoever still has it gives it
+//! back, which waits for writes that are under way, and reads the groups under a new one, which keeps out all others.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,10 +47,14 @@ type Seen = BTreeMap<IncarnationId, Instant>;
 pub(super) async fn keep(groups: Arc<Groups>, serves: bool) {
     let (mut seen, mut failing) = (Seen::new(), false);
     loop {
-        if !groups.member.is_current() {
+        let looked = if groups.member.is_current() {
+            look(&groups, serves, &mut seen).await
+        } else {
+            // What it took now it could not coordinate.
             give_up(&groups);
-        }
-        match look(&groups, serves, &mut seen).await {
+            Ok(())
+        };
+        match looked {
             Ok(()) => failing = false,
             Err(MetastoreError::Fenced) => give_up(&groups),
             Err(err) => {
@@ -98,11 +104,12 @@ async fn look(groups: &Arc<Groups>, serves: bool, seen: &mut Seen) -> Result<(),
     } else {
         Vec::new()
     };
-    let mine = groups.member.incarnation();
-    let claim = groups.metastore.claim_shards(mine, &wanted);
-    let owners = in_time(PATIENCE, claim).await?;
-    groups.owners.learn(&owners);
-    heed(groups, &owners);
+    let dropped = claim(groups, &wanted).await?;
+    if !dropped.is_empty() {
+        let mine = groups.member.incarnation();
+        in_time(PATIENCE, groups.metastore.release_shards(mine, &dropped)).await?;
+        claim(groups, &wanted).await?;
+    }
     let settled: Vec<Agent> = live
         .iter()
         .filter(|agent| {
@@ -120,9 +127,18 @@ async fn look(groups: &Arc<Groups>, serves: bool, seen: &mut Seen) -> Result<(),
     give_back(groups, &strange).await
 }
 
-/// Takes up what is held, and drops what is not.
-fn heed(groups: &Arc<Groups>, owners: &[ShardOwner]) {
+/// Takes what nobody holds, and heeds who holds what. Returns leases that are this agent's and not used any more.
+async fn claim(groups: &Arc<Groups>, wanted: &[ShardId]) -> Result<Vec<ShardLease>, MetastoreError> {
     let mine = groups.member.incarnation();
+    let owners = in_time(PATIENCE, groups.metastore.claim_shards(mine, wanted)).await?;
+    groups.owners.learn(&owners);
+    Ok(heed(groups, &owners))
+}
+
+/// Takes up what is held, and drops what is not. Returns the leases that were dropped before and are still there.
+fn heed(groups: &Arc<Groups>, owners: &[ShardOwner]) -> Vec<ShardLease> {
+    let mine = groups.member.incarnation();
+    let mut dropped = Vec::new();
     for owner in owners {
         let held = owner.incarnation == Some(mine);
         let Some(mut slot) = groups.slot(owner.lease.shard) else {
@@ -136,12 +152,15 @@ fn heed(groups: &Arc<Groups>, owners: &[ShardOwner]) {
             warn!(shard = %owner.lease.shard, "another agent coordinates a shard that was this one's");
             *slot = Slot::NotHeld;
         }
-        if held {
+        if held && matches!(*slot, Slot::Dropped(lease) if lease == owner.lease) {
+            dropped.push(owner.lease);
+        } else if held {
             *slot = Slot::Loading(owner.lease);
             let load = load(Arc::clone(groups), owner.lease);
             groups.seams.spawner.spawn("group shard", Box::pin(load));
         }
     }
+    dropped
 }
 
 /// Reads what is kept of a shard, and holds it from then on.

@@ -152,7 +152,7 @@ impl Groups {
         let now = self.seams.clock.now();
         let mut slot = self.slot(shard_of(group)).ok_or(ErrorCode::NotCoordinator)?;
         match &mut *slot {
-            Slot::NotHeld => Err(ErrorCode::NotCoordinator),
+            Slot::NotHeld | Slot::Dropped(_) => Err(ErrorCode::NotCoordinator),
             Slot::Loading(_) => Err(ErrorCode::CoordinatorLoadInProgress),
             Slot::Held(shard) => {
                 let result = act(shard, now);
@@ -187,7 +187,7 @@ impl Groups {
         if let Some(mut slot) = self.slot(lease.shard)
             && slot.lease() == Some(lease)
         {
-            *slot = Slot::NotHeld;
+            slot.drop_shard();
         }
     }
 

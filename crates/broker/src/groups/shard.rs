@@ -27,6 +27,9 @@ const SHARD_GROUPS_MAX: usize = 20_000;
 pub(super) enum Slot {
     /// It does not.
     NotHeld,
+    /// It did, with this lease, which the metastore may still know as its own. Writes of then may still be under way: the
+    /// lease is not used again.
+    Dropped(ShardLease),
     /// It took it, and reads what is kept of it.
     Loading(ShardLease),
     /// It does.
@@ -37,10 +40,19 @@ impl Slot {
     /// The lease, if there is one.
     pub(super) fn lease(&self) -> Option<ShardLease> {
         match self {
-            Self::NotHeld => None,
+            Self::NotHeld | Self::Dropped(_) => None,
             Self::Loading(lease) => Some(*lease),
             Self::Held(shard) => Some(shard.lease),
         }
+    }
+
+    /// Lets go of it, with all that waits in it.
+    pub(super) fn drop_shard(&mut self) {
+        *self = match self {
+            Self::Held(shard) => Self::Dropped(shard.lease),
+            Self::Dropped(lease) => Self::Dropped(*lease),
+            Self::NotHeld | Self::Loading(_) => Self::NotHeld,
+        };
     }
 }
 

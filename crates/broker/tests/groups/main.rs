@@ -16,3 +16,4 @@ mod classic;
 mod consumer;
 mod offsets;
 mod takeover;
+mod writes;

@@ -32,6 +32,8 @@ pub struct Faulty {
     faults: Mutex<VecDeque<Fault>>,
     upkeep: Mutex<BTreeMap<&'static str, VecDeque<Fault>>>,
     commits: Mutex<Vec<CommitRequest>>,
+    writes: Mutex<Vec<GroupWrites>>,
+    held: Mutex<Held>,
     slow: Mutex<Slow>,
 }
 
@@ -47,6 +49,14 @@ pub struct Slow {
     pub no_connection: bool,
 }
 
+/// Writes of groups that are on their way, as far as anybody knows.
+#[derive(Default)]
+struct Held {
+    /// So many more are to be.
+    next: usize,
+    writes: VecDeque<GroupWrites>,
+}
+
 impl Faulty {
     pub fn new(inner: Arc<dyn Metastore>) -> Self {
         Self {
@@ -54,6 +64,8 @@ impl Faulty {
             faults: Mutex::default(),
             upkeep: Mutex::default(),
             commits: Mutex::default(),
+            writes: Mutex::default(),
+            held: Mutex::default(),
             slow: Mutex::default(),
         }
     }
@@ -111,6 +123,36 @@ impl Faulty {
         let next = |queued: &mut VecDeque<Fault>| queued.pop_front();
         let fault = self.upkeep.lock().get_mut(method).and_then(next);
         meet(fault.unwrap_or(Fault::None), call).await
+    }
+
+    /// The next so many writes of groups are not answered, and have no effect before [`Self::land`].
+    pub fn hold_writes(&self, count: usize) {
+        self.held.lock().next = count;
+    }
+
+    /// The writes that are held back arrive after all: what the metastore answers.
+    pub async fn land(&self) -> Vec<Result<Vec<bool>>> {
+        let writes = std::mem::take(&mut self.held.lock().writes);
+        let mut answers = Vec::new();
+        for write in writes {
+            answers.push(self.inner.write_groups(&write).await);
+        }
+        answers
+    }
+
+    fn hold(&self, writes: &GroupWrites) -> bool {
+        let mut held = self.held.lock();
+        if held.next == 0 {
+            return false;
+        }
+        held.next -= 1;
+        held.writes.push_back(writes.clone());
+        true
+    }
+
+    /// The writes of groups so far, each attempt.
+    pub fn writes(&self) -> Vec<GroupWrites> {
+        self.writes.lock().clone()
     }
 
     /// The commit calls so far.
@@ -248,7 +290,45 @@ impl Agents for Faulty {
 }
 
 crate::pass_on_upkeep!(Faulty);
-crate::pass_on_groups!(Faulty);
+crate::pass_on_coordinators!(Faulty);
+
+#[async_trait]
+impl Groups for Faulty {
+    async fn load_groups(
+        &self,
+        incarnation: IncarnationId,
+        lease: ShardLease,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<Vec<StoredGroup>>> {
+        let call = self.inner.load_groups(incarnation, lease, after, limit);
+        self.around("load_groups", call).await
+    }
+
+    async fn write_groups(&self, writes: &GroupWrites) -> Result<Vec<bool>> {
+        self.writes.lock().push(writes.clone());
+        if self.hold(writes) {
+            return std::future::pending().await;
+        }
+        self.around("write_groups", self.inner.write_groups(writes)).await
+    }
+
+    async fn committed_offsets(&self, requests: &[OffsetsRequest]) -> Result<Vec<CommittedOffsets>> {
+        self.around("committed_offsets", self.inner.committed_offsets(requests))
+            .await
+    }
+
+    async fn expire_offsets(
+        &self,
+        incarnation: IncarnationId,
+        lease: ShardLease,
+        retention_ms: i64,
+        limit: usize,
+    ) -> Result<Option<Vec<Arc<str>>>> {
+        let call = self.inner.expire_offsets(incarnation, lease, retention_ms, limit);
+        self.around("expire_offsets", call).await
+    }
+}
 
 #[async_trait]
 impl Clusters for Faulty {

@@ -102,9 +102,9 @@ macro_rules! pass_on_upkeep {
     };
 }
 
-/// Passes on what coordinators of groups ask, likewise.
+/// Passes on who coordinates what, likewise.
 #[macro_export]
-macro_rules! pass_on_groups {
+macro_rules! pass_on_coordinators {
     ($double:ty) => {
         $crate::pass_on! {
             $double,
@@ -118,6 +118,17 @@ macro_rules! pass_on_groups {
                     leases: &[esker_metastore::ShardLease]
                 ) -> ();
             }
+        }
+    };
+}
+
+/// Passes on what coordinators of groups ask, likewise.
+#[macro_export]
+macro_rules! pass_on_groups {
+    ($double:ty) => {
+        $crate::pass_on_coordinators!($double);
+        $crate::pass_on! {
+            $double,
             Groups {
                 load_groups(
                     incarnation: esker_model::IncarnationId,
