@@ -140,6 +140,7 @@ impl Broker {
             metastore: Arc::clone(&on.metastore),
             catalog: Arc::clone(&catalog),
             seams: on.seams.clone(),
+            metrics: on.metrics.groups.clone(),
             bytes_max: Budget::group_bytes(config.memory_bytes),
             serves: serves(&config.roles),
         });

@@ -1,7 +1,9 @@
 //! What an agent counts. Names are part of the interface; times are in seconds, sizes in bytes.
 
+mod groups;
 mod upkeep;
 
+pub use groups::{GroupLabels, GroupMetrics, ProtocolLabels};
 pub use upkeep::{ArchiveMetrics, MergeMetrics, RemoveMetrics, SweepMetrics, UpkeepMetrics};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -110,6 +112,8 @@ pub struct BrokerMetrics {
     pub connections_closed: Family<ClosedLabels, Counter>,
     /// Segments sealed.
     pub segments: Counter,
+    /// Groups.
+    pub groups: GroupMetrics,
     /// Background work.
     pub upkeep: UpkeepMetrics,
 }
@@ -140,6 +144,7 @@ impl Default for BrokerMetrics {
             connections_refused: Family::default(),
             connections_closed: Family::default(),
             segments: Counter::default(),
+            groups: GroupMetrics::default(),
             upkeep: UpkeepMetrics::default(),
         }
     }
@@ -237,6 +242,7 @@ impl BrokerMetrics {
             self.connections_closed.clone(),
         );
         registry.register("esker_segments", "Segments sealed", self.segments.clone());
+        self.groups.register(registry);
         self.upkeep.register(registry);
     }
 }

@@ -1,4 +1,4 @@
-//! What an agent's process shows of a broker: memory in use.
+//! What an agent's process shows of a broker: memory in use, and how many groups there are.
 
 use crate::Broker;
 
@@ -23,6 +23,11 @@ impl Broker {
     /// Gives up what is kept in memory for readers: they find it in the bucket.
     pub fn give_up_recent(&self) {
         self.recent.shrink(u64::MAX);
+    }
+
+    /// Brings the gauges of groups up to date, for somebody who is about to read them.
+    pub fn count_groups(&self) {
+        self.groups.count();
     }
 
     /// The shares of the memory budget and what is in use of each.

@@ -56,6 +56,33 @@ impl Group {
         }
     }
 
+    /// What its members speak, as metrics name it; `None` once it was deleted.
+    pub(super) fn protocol(&self) -> Option<&'static str> {
+        match self {
+            Self::Classic(_) => Some("classic"),
+            Self::Consumer(_) => Some("consumer"),
+            Self::Gone => None,
+        }
+    }
+
+    /// How many members it has.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Classic(group) => group.size(),
+            Self::Consumer(group) => group.size(),
+            Self::Gone => 0,
+        }
+    }
+
+    /// Goes up each time that partitions are given out anew.
+    pub(super) fn round(&self) -> i32 {
+        match self {
+            Self::Classic(group) => group.generation(),
+            Self::Consumer(group) => group.assignment_epoch(),
+            Self::Gone => 0,
+        }
+    }
+
     /// Kafka's name of its kind.
     pub(super) fn kind(&self) -> &'static str {
         match self {

@@ -206,7 +206,7 @@ async fn read(groups: &Groups, lease: ShardLease) -> Result<Option<Shard>, Metas
     }
     // Their members' time begins when they can be heard.
     let now = groups.seams.clock.now();
-    let mut shard = Shard::new(lease, Arc::clone(&groups.bytes));
+    let mut shard = Shard::new(lease, Arc::clone(&groups.bytes), groups.metrics.clone());
     for group in found {
         match stored::group(&group, now) {
             Ok(state) => shard.restore(group.id, state),

@@ -13,6 +13,7 @@
 //! - a shard whose lease is lost, or whose agent is not current any more, is dropped with all that waits in it: those who
 //!   wait are answered 16 and look for the new coordinator.
 
+mod counted;
 mod expire;
 mod group;
 mod keeper;
@@ -39,6 +40,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use crate::membership::Membership;
+use crate::metrics::GroupMetrics;
 use crate::topics::Catalog;
 use owners::Owners;
 use shard::{Shard, Slot};
@@ -56,6 +58,7 @@ pub(crate) struct Groups {
     metastore: Arc<dyn Metastore>,
     catalog: Arc<Catalog>,
     seams: Seams,
+    metrics: GroupMetrics,
     /// By shard.
     slots: Vec<Mutex<Slot>>,
     owners: Owners,
@@ -79,6 +82,7 @@ pub(crate) struct On {
     pub(crate) metastore: Arc<dyn Metastore>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) seams: Seams,
+    pub(crate) metrics: GroupMetrics,
     /// Memory in bytes for what members tell of themselves; who joins beyond it is answered 15.
     pub(crate) bytes_max: u64,
     /// Whether this agent serves clients; if not, it coordinates nothing.
@@ -95,6 +99,7 @@ impl Groups {
             metastore: on.metastore,
             catalog: on.catalog,
             seams: on.seams,
+            metrics: on.metrics,
             slots: slots.collect(),
             owners: Owners::default(),
             calls: AtomicU64::new(0),

@@ -19,6 +19,7 @@ use esker_protocol::ErrorCode;
 use tokio::sync::oneshot;
 
 use super::group::Group;
+use crate::metrics::{GroupMetrics, ProtocolLabels};
 
 /// Groups of one shard that are in memory; one that comes beyond them is answered 15.
 const SHARD_GROUPS_MAX: usize = 20_000;
@@ -67,6 +68,7 @@ pub(super) struct Shard {
     /// What its groups keep for members; of all shards together in `all_bytes`.
     bytes: u64,
     all_bytes: Arc<AtomicU64>,
+    metrics: GroupMetrics,
 }
 
 impl Drop for Shard {
@@ -80,6 +82,8 @@ pub(super) struct Entry {
     pub(super) group: Group,
     wake: Option<Instant>,
     bytes: u64,
+    /// [`Group::round`] when it was looked at last.
+    round: i32,
     pending: Pending,
     /// Its state was written, or is going to be.
     kept: bool,
@@ -138,7 +142,7 @@ pub(super) type Written = oneshot::Receiver<()>;
 
 impl Shard {
     /// A shard without groups. `all_bytes`: what is kept in memory for members of all groups of this agent.
-    pub(super) fn new(lease: ShardLease, all_bytes: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(lease: ShardLease, all_bytes: Arc<AtomicU64>, metrics: GroupMetrics) -> Self {
         Self {
             lease,
             groups: BTreeMap::new(),
@@ -147,6 +151,7 @@ impl Shard {
             calls: FixedMap::default(),
             bytes: 0,
             all_bytes,
+            metrics,
         }
     }
 
@@ -154,6 +159,7 @@ impl Shard {
     pub(super) fn restore(&mut self, id: Arc<str>, group: Group) {
         let entry = Entry {
             kept: true,
+            round: group.round(),
             ..Entry::new(group)
         };
         self.groups.insert(Arc::clone(&id), entry);
@@ -183,6 +189,7 @@ impl Shard {
     /// Puts a group without members into the place of another one: what is kept beside members stays.
     pub(super) fn replace(&mut self, id: &str, group: Group) {
         if let Some(entry) = self.groups.get_mut(id) {
+            entry.round = group.round();
             entry.group = group;
         }
     }
@@ -361,6 +368,15 @@ impl Shard {
         self.all_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.all_bytes.fetch_sub(entry.bytes, Ordering::Relaxed);
         entry.bytes = bytes;
+        let round = entry.group.round();
+        if round > entry.round
+            && !entry.group.is_empty()
+            && let Some(protocol) = entry.group.protocol()
+        {
+            let labels = ProtocolLabels { protocol };
+            self.metrics.rebalances.get_or_create(&labels).inc();
+        }
+        entry.round = round;
         let wake = entry.group.next_wake();
         if wake.is_none() && !entry.kept && entry.group.is_empty() && !entry.is_unwritten() {
             if let Some(before) = entry.wake {
@@ -399,6 +415,7 @@ impl Entry {
             group,
             wake: None,
             bytes: 0,
+            round: 0,
             pending: Pending::default(),
             kept: false,
             writing: false,

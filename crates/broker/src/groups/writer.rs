@@ -103,7 +103,11 @@ async fn write_round(groups: &Groups, round: Round) {
             number: groups.next_write(),
             changes: round.changes,
         };
-        match until_answered(groups, &mut writes).await {
+        let began = groups.seams.clock.now();
+        let replies = until_answered(groups, &mut writes).await;
+        let took = groups.seams.clock.now() - began;
+        groups.metrics.write_seconds.observe(took.as_secs_f64());
+        match replies {
             Some(replies) => {
                 let refused = writes.changes.iter().zip(replies).filter(|(_, made)| !made);
                 refused.map(|(change, _)| change.lease).collect()

@@ -14,6 +14,7 @@ mod administration;
 mod calls;
 mod classic;
 mod consumer;
+mod counted;
 mod offsets;
 mod takeover;
 mod writes;

@@ -240,6 +240,7 @@ impl State {
     /// The metrics in the text form of OpenMetrics, with gauges as of now.
     pub(crate) fn metrics(&self) -> Result<String, std::fmt::Error> {
         if let Some(broker) = self.broker() {
+            broker.count_groups();
             for memory in broker.memory() {
                 let labels = MemoryLabels { r#use: memory.r#use };
                 let used = i64::try_from(memory.used).unwrap_or(i64::MAX);

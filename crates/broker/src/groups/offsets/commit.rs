@@ -127,6 +127,7 @@ async fn commit(
         instance_id: request.group_instance_id.as_ref().map(ToString::to_string),
     };
     let generation = request.generation_id_or_member_epoch;
+    let count = offsets.len() as u64;
     let written = broker.groups.with_shard(id, |shard, now| {
         let allowed = match may_commit(shard, id, now, &member, generation) {
             Err(_) if planted(Mistake::FormerMemberCommits) => Ok(()),
@@ -146,7 +147,9 @@ async fn commit(
         shard.touched(id);
         Ok(written)
     })??;
-    until_written(written).await
+    until_written(written).await?;
+    broker.metrics.groups.offset_commits.inc_by(count);
+    Ok(())
 }
 
 /// Whether somebody may commit. A group that nobody knows begins with the first commit from outside.

@@ -176,6 +176,11 @@ impl ClassicGroup {
         self.generation
     }
 
+    /// How many members it has.
+    pub fn size(&self) -> usize {
+        self.roster.len()
+    }
+
     /// What kind of members it has, or had last.
     pub fn protocol_type(&self) -> Option<&str> {
         self.protocol_type.as_deref()

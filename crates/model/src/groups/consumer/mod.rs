@@ -172,6 +172,16 @@ impl ConsumerGroup {
         self.members.is_empty()
     }
 
+    /// How many members it has.
+    pub fn size(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The epoch in which partitions were given out last.
+    pub fn assignment_epoch(&self) -> i32 {
+        self.assignment_epoch
+    }
+
     /// Bytes that are kept for its members, without their assignments.
     pub fn bytes(&self) -> usize {
         self.bytes
