@@ -1,4 +1,4 @@
-//! How a command ends badly: one sentence and an exit code.
+//! How a command ends badly: one sentence, or one for each thing that failed, and an exit code.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub(crate) enum Failure {
     /// Wrong usage or configuration; nothing was started. Exit code 2.
     Usage(String),
-    /// It was tried and failed. Exit code 1.
+    /// It was tried and failed. Each line is a sentence of its own. Exit code 1.
     Failed(String),
     /// It failed and has said so already. Exit code 1.
     Said,

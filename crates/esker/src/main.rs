@@ -1,7 +1,7 @@
 //! The `esker` command: settings, listeners, HTTP and logs around a broker, and a small client.
 //!
 //! Exit codes: 0 done; 1 failed; 2 wrong usage or configuration, nothing was started. Every failure is
-//! one sentence on stderr.
+//! one sentence on stderr; a command about several things says one of each that failed.
 
 mod allocator;
 mod check;
@@ -24,8 +24,7 @@ fn main() -> ExitCode {
     match cli::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let sentence = failure.to_string();
-            if !sentence.is_empty() {
+            for sentence in failure.to_string().lines() {
                 eprintln!("esker: {sentence}");
             }
             failure.exit_code()

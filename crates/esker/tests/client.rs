@@ -47,6 +47,22 @@ fn topics_from_creation_to_deletion() {
         described[0]["partitions"][2]["leader_address"],
         dev.kafka.as_str()
     );
+    assert_eq!(
+        (&described[0]["bytes"], &described[0]["bytes_error"]),
+        (&0.into(), &Value::Null)
+    );
+    dev.client_with(&["produce", "orders", "-p", "1"], b"something\n")
+        .ok();
+    let described = json(&dev, &["topic", "describe", "orders"]);
+    let bytes = described[0]["bytes"].as_u64().unwrap();
+    assert!(bytes > 50, "{described}");
+    let partitions = described[0]["partitions"].as_array().unwrap().iter();
+    let sizes: Vec<_> = partitions
+        .map(|partition| partition["bytes"].as_u64().unwrap())
+        .collect();
+    assert_eq!(sizes, [0, bytes, 0]);
+    let text = dev.client(&["topic", "describe", "orders"]).ok();
+    assert!(text.contains(&format!("\nsize: {bytes} B\n")), "{text}");
     dev.client(&["topic", "describe", "nothing"])
         .says(1, "topic nothing: UNKNOWN_TOPIC_OR_PARTITION");
     dev.client(&["topic", "alter", "orders", "--partitions", "2"])

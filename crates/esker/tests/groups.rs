@@ -10,7 +10,11 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Background, Dev, esker, free_port};
+use support::cutting::Cutting;
+use support::{Background, Dev, esker, free_port, get};
+
+/// Kafka's code of OffsetFetch.
+const OFFSET_FETCH: i16 = 9;
 
 fn as_json(dev: &Dev, arguments: &[&str]) -> Value {
     let out = dev.client(&[arguments, &["--json"]].concat()).ok();
@@ -98,6 +102,22 @@ fn a_group_with_members_keeps_its_offsets() {
         (&described[0]["state"], &described[0]["member_count"]),
         (&json!("Stable"), &json!(1))
     );
+    let has_metrics = |samples: &[&str]| {
+        let (_, page) = get(&dev.admin, "/metrics").unwrap();
+        for sample in samples {
+            assert!(
+                page.lines().any(|line| line.starts_with(sample)),
+                "{sample}: {page}"
+            );
+        }
+    };
+    has_metrics(&[
+        "esker_groups{protocol=\"classic\",state=\"Stable\"} 1",
+        "esker_groups{protocol=\"consumer\",state=\"Stable\"} 0",
+        "esker_group_members{protocol=\"classic\"} 1",
+        "esker_group_rebalances_total{protocol=\"classic\"} 1",
+        "esker_group_write_seconds_count ",
+    ]);
     let reset = [
         "group",
         "reset-offsets",
@@ -118,6 +138,74 @@ fn a_group_with_members_keeps_its_offsets() {
     assert_eq!(
         (&described[0]["state"], &described[0]["offsets"][0]["lag"]),
         (&json!("Empty"), &json!(0))
+    );
+    has_metrics(&[
+        "esker_groups{protocol=\"classic\",state=\"Stable\"} 0",
+        "esker_groups{protocol=\"classic\",state=\"Empty\"} 1",
+        "esker_group_members{protocol=\"classic\"} 0",
+        "esker_offset_commits_total ",
+    ]);
+}
+
+#[test]
+fn a_group_that_cannot_be_asked_does_not_stop_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let between = Cutting::bind();
+    let address = format!("127.0.0.1:{}", free_port());
+    let dev = Background::dev_at(dir.path(), &address, &["--advertised-addr", &between.address()]);
+    between.start(&address);
+    let ask = |arguments: &[&str]| dev.client(&[arguments, &["--timeout-seconds", "1"]].concat());
+    ask(&["topic", "create", "orders"]).ok();
+    for group in ["broken", "first", "last"] {
+        let reset = [
+            "group",
+            "reset-offsets",
+            group,
+            "--topic",
+            "orders",
+            "--to",
+            "0",
+            "--execute",
+        ];
+        ask(&reset).ok();
+    }
+    between.cut(OFFSET_FETCH, "broken");
+    let describe = [
+        "group",
+        "describe",
+        "first",
+        "broken",
+        "none",
+        "last",
+        "--offsets",
+    ];
+    let failures = ["cannot say how far group broken is", "there is no group none"];
+    let described = ask(&describe);
+    described.says_each(1, &failures);
+    for part in ["group        first", "group        broken", "group        last"] {
+        assert!(described.out.contains(part), "{}", described.out);
+    }
+    assert_eq!(described.out.matches("LOG END OFFSET").count(), 2);
+    let described = ask(&[&describe[..], &["--json"]].concat());
+    described.says_each(1, &failures);
+    let described: Value = serde_json::from_str(&described.out).unwrap();
+    assert_eq!(described[0]["offsets"][0]["current_offset"], json!(0));
+    assert_eq!(
+        (&described[1]["state"], &described[1]["offsets"]),
+        (&json!("Empty"), &Value::Null)
+    );
+    assert_eq!(described[2]["group"], json!("last"));
+
+    let shown = ask(&["topic", "describe", "nothing", "orders", "--groups"]);
+    let failures = [
+        "topic nothing: UNKNOWN_TOPIC_OR_PARTITION",
+        "cannot say how far group broken is in topic orders",
+    ];
+    shown.says_each(1, &failures);
+    assert!(
+        shown.out.contains("\nfirst ") && shown.out.contains("\nlast "),
+        "{}",
+        shown.out
     );
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod age;
 mod cluster;
 mod config;
 mod consume;
+mod failures;
 mod flags;
 mod group;
 mod output;

@@ -13,6 +13,7 @@ pub(crate) mod group;
 pub(crate) mod offsets;
 mod partitioner;
 pub(crate) mod producer;
+pub(crate) mod sizes;
 
 pub(crate) use cluster::{Cluster, Partition, Topic};
 pub(crate) use connection::Connection;

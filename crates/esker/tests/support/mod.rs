@@ -9,6 +9,8 @@
     reason = "a failure here is a failed test, and tests have no seams"
 )]
 
+pub mod cutting;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -65,21 +67,23 @@ pub fn run_command(mut command: Command, input: &[u8]) -> Ended {
 }
 
 impl Ended {
-    /// It ended with `code` and said one sentence that holds `part`.
+    /// It ended with `code`, printed nothing and said one sentence that holds `part`.
     pub fn says(&self, code: i32, part: &str) {
-        assert_eq!(self.code, Some(code), "{}", self.err);
-        assert_eq!(
-            self.err.trim_end().lines().count(),
-            1,
-            "more than one line: {}",
-            self.err
-        );
-        assert!(
-            self.err.starts_with("esker: ") && self.err.contains(part),
-            "{:?} lacks {part:?}",
-            self.err
-        );
+        self.says_each(code, &[part]);
         assert!(self.out.is_empty(), "{}", self.out);
+    }
+
+    /// It ended with `code` and said a sentence for each of these, in this order.
+    pub fn says_each(&self, code: i32, parts: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}", self.err);
+        let lines: Vec<_> = self.err.trim_end().lines().collect();
+        assert_eq!(lines.len(), parts.len(), "other lines: {}", self.err);
+        for (line, part) in lines.iter().zip(parts) {
+            assert!(
+                line.starts_with("esker: ") && line.contains(part),
+                "{line:?} lacks {part:?}"
+            );
+        }
     }
 
     /// It ended well; returns what it printed.

@@ -6,7 +6,8 @@ use clap::Args;
 use esker_model::seams::Seams;
 use serde_json::{Value, json};
 
-use super::{Failures, existing};
+use super::existing;
+use crate::cli::failures::Failures;
 use crate::cli::output;
 use crate::cli::table::Table;
 use crate::cli::target::Target;
@@ -37,7 +38,8 @@ pub(super) async fn run(args: &Describe) -> Outcome {
     let mut cluster = args.target.cluster()?;
     let seams = Seams::real();
     let (mut documents, mut failures) = (Vec::new(), Failures::default());
-    for (at, name) in args.groups.iter().enumerate() {
+    let mut printed = false;
+    for name in &args.groups {
         let (mut coordinator, group) = match existing(&mut cluster, name, &seams).await {
             Ok(found) => found,
             Err(failure) => {
@@ -46,16 +48,24 @@ pub(super) async fn run(args: &Describe) -> Outcome {
             }
         };
         let offsets = match args.offsets {
-            true => Some(progress(&mut cluster, &mut coordinator, &group).await?),
+            true => match progress(&mut cluster, &mut coordinator, &group).await {
+                Ok(offsets) => Some(offsets),
+                // The rest of it is worth saying, and so are the other groups.
+                Err(error) => {
+                    failures.add(format_args!("cannot say how far group {name} is: {error}"));
+                    None
+                }
+            },
             false => None,
         };
         if args.target.json {
             documents.push(document(args, &coordinator, &group, offsets.as_deref()));
             continue;
         }
-        if at > 0 {
+        if printed {
             output::line("")?;
         }
+        printed = true;
         print(args, &coordinator, &group, offsets.as_deref())?;
     }
     if args.target.json {
@@ -192,6 +202,9 @@ fn document(
     };
     if !args.state {
         add("members", group.members.iter().map(member_document).collect());
+    }
+    if args.offsets && offsets.is_none() {
+        add("offsets", Value::Null);
     }
     if let Some(offsets) = offsets {
         let row = |progress: &Progress| {

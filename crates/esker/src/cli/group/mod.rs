@@ -97,20 +97,3 @@ async fn existing(cluster: &mut Cluster, group: &str, seams: &Seams) -> Outcome<
         ))),
     }
 }
-
-/// What failed so far, in one sentence.
-#[derive(Default)]
-struct Failures(Vec<String>);
-
-impl Failures {
-    fn add(&mut self, failure: impl std::fmt::Display) {
-        self.0.push(failure.to_string());
-    }
-
-    fn outcome(self) -> Outcome {
-        match self.0.is_empty() {
-            true => Ok(()),
-            false => Err(Failure::Failed(self.0.join("; "))),
-        }
-    }
-}

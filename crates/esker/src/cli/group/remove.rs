@@ -4,7 +4,8 @@ use esker_model::seams::Seams;
 use serde_json::json;
 
 use super::written::Asked;
-use super::{Failures, Who, existing};
+use super::{Who, existing};
+use crate::cli::failures::Failures;
 use crate::cli::output;
 use crate::cli::target::Target;
 use crate::client::group::offsets::Offsets;
@@ -50,7 +51,7 @@ pub(super) async fn offsets(group: &str, asked: &[Asked], target: &Target) -> Ou
         match result {
             Ok(()) => deleted.push(of),
             // One refusal is enough: the others are the same.
-            Err(error) if failures.0.is_empty() => failures.add(error),
+            Err(error) if failures.is_empty() => failures.add(error),
             Err(_) => {}
         }
     }

@@ -6,12 +6,13 @@ use clap::{Args, Subcommand};
 use esker_protocol::ErrorCode;
 use serde_json::json;
 
+use super::failures::Failures;
 use super::output;
 use super::table::Table;
 use super::target::{Target, name_value};
 use crate::client::admin;
 use crate::client::group::is_code;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TopicCommand {
@@ -26,8 +27,10 @@ pub(crate) enum TopicCommand {
         #[command(flatten)]
         target: Target,
     },
-    /// Describe topics: partitions, leaders and offsets
-    #[command(after_help = "Example:\n  esker topic describe orders --groups")]
+    /// Describe topics: partitions with their leaders, offsets and sizes
+    #[command(
+        after_help = "Example:\n  esker topic describe orders --groups\n\nSIZE is that of the stored record batches; `unknown` if the broker cannot tell it now.\nHow far a group is in each partition: `esker group describe GROUP --offsets`."
+    )]
     Describe(describe::Describe),
     /// Delete topics with all their records
     #[command(after_help = "Example:\n  esker topic delete orders")]
@@ -151,19 +154,14 @@ async fn list(target: &Target) -> Outcome {
 
 async fn delete(names: &[String], if_exists: bool, target: &Target) -> Outcome {
     let mut cluster = target.cluster()?;
-    let mut results = Vec::new();
-    let mut failed = None;
+    let (mut results, mut failures) = (Vec::new(), Failures::default());
     for name in names {
         let result = admin::delete_topic(&mut cluster, name).await;
         let gone = match result {
             Ok(()) => true,
             Err(error) if if_exists && is_code(&error, ErrorCode::UnknownTopicOrPartition) => false,
             Err(error) => {
-                // The other topics are still deleted; all that failed is said at the end.
-                let before = failed
-                    .take()
-                    .map_or(String::new(), |before: String| format!("{before}; "));
-                failed = Some(format!("{before}{error}"));
+                failures.add(error);
                 continue;
             }
         };
@@ -180,7 +178,7 @@ async fn delete(names: &[String], if_exists: bool, target: &Target) -> Outcome {
     if target.json {
         output::json(&results)?;
     }
-    failed.map_or(Ok(()), |failed| Err(Failure::Failed(failed)))
+    failures.outcome()
 }
 
 async fn alter(name: &str, partitions: i32, target: &Target) -> Outcome {

@@ -12,6 +12,8 @@ use crate::client::{ClientError, Cluster, Result, TopicPartition};
 
 /// Most groups that one topic is asked about.
 const GROUPS_MAX: usize = 1_000;
+/// Each group that does not answer takes a deadline: after so many the others are not asked.
+const FAILURES_MAX: usize = 3;
 
 /// One partition that a group reads, or has read.
 #[derive(Clone, Debug)]
@@ -111,13 +113,23 @@ pub(crate) struct Lag {
     pub(crate) lag: i64,
 }
 
-/// Every group that committed offsets of this topic, whose log ends are `ends`. One request for each group.
+/// How far groups are in one topic.
+#[derive(Debug, Default)]
+pub(crate) struct Lags {
+    /// Of those that committed offsets of it.
+    pub(crate) lags: Vec<Lag>,
+    /// Why others are left out, one sentence each.
+    pub(crate) failures: Vec<String>,
+}
+
+/// Every group that committed offsets of this topic, whose log ends are `ends`. One request for each group; one that
+/// cannot be asked does not stop the others, but for the last of too many.
 pub(crate) async fn lags(
     cluster: &mut Cluster,
     seams: &esker_model::seams::Seams,
     topic: &str,
     ends: &BTreeMap<i32, i64>,
-) -> Result<Vec<Lag>> {
+) -> Result<Lags> {
     let partitions = Partitions::from([(topic.to_owned(), ends.keys().copied().collect())]);
     let groups = super::list::list(cluster, seams).await?;
     if groups.len() > GROUPS_MAX {
@@ -125,22 +137,38 @@ pub(crate) async fn lags(
             "there are more than {GROUPS_MAX} groups: ask `esker group describe GROUP --offsets` about single ones"
         )));
     }
-    let mut lags = Vec::new();
-    for listed in groups {
+    let (mut found, count) = (Lags::default(), groups.len());
+    for (at, listed) in groups.into_iter().enumerate() {
+        if found.failures.len() == FAILURES_MAX {
+            let rest = count - at;
+            found.failures.push(format!(
+                "{rest} more groups were not asked, because {FAILURES_MAX} could not be"
+            ));
+            break;
+        }
         let mut coordinator = super::Coordinator::new(&listed.group, seams.clone());
-        let committed = offsets::committed(cluster, &mut coordinator, Some(&partitions), false).await?;
+        let committed = match offsets::committed(cluster, &mut coordinator, Some(&partitions), false).await {
+            Ok(committed) => committed,
+            Err(error) => {
+                let group = &listed.group;
+                found.failures.push(format!(
+                    "cannot say how far group {group} is in topic {topic}: {error}"
+                ));
+                continue;
+            }
+        };
         if committed.is_empty() {
             continue;
         }
         let behind = |((_, index), offset): (&TopicPartition, &i64)| {
             ends.get(index).map_or(0, |end| (end - offset).max(0))
         };
-        lags.push(Lag {
+        found.lags.push(Lag {
             partitions: committed.len(),
             lag: committed.iter().map(behind).sum(),
             group: listed.group,
             state: listed.state,
         });
     }
-    Ok(lags)
+    Ok(found)
 }

@@ -1,0 +1,25 @@
+//! Failures of a command that is about several things: one that fails does not stop the others, and each is said.
+
+use crate::failure::{Failure, Outcome};
+
+/// What failed so far, one line each.
+#[derive(Default)]
+pub(super) struct Failures(Vec<String>);
+
+impl Failures {
+    pub(super) fn add(&mut self, failure: impl std::fmt::Display) {
+        self.0.push(failure.to_string());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How the command ends.
+    pub(super) fn outcome(self) -> Outcome {
+        match self.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::Failed(self.0.join("\n"))),
+        }
+    }
+}
