@@ -9,6 +9,15 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use esker_protocol::StrBytes;
+use esker_protocol::client;
+use esker_protocol::messages::{
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, GroupId, TopicName,
+};
 use serde_json::{Value, json};
 use support::cutting::Cutting;
 use support::{Background, Dev, esker, free_port, get};
@@ -236,4 +245,71 @@ fn a_member_goes_on_when_the_only_broker_was_killed_and_started_again() {
     member.wait();
     let described = as_json(&dev, &["group", "describe", "billing", "--offsets"]);
     assert_eq!(described[0]["offsets"][0]["lag"], json!(0), "{described}");
+}
+
+/// One heartbeat of KIP-848 with which a member joins; asked again while the group's coordinator comes up.
+fn joins(dev: &Dev, group: &str) -> ConsumerGroupHeartbeatResponse {
+    let text = |text: &str| StrBytes::from_string(text.to_owned());
+    let request = ConsumerGroupHeartbeatRequest::default()
+        .with_group_id(GroupId(text(group)))
+        .with_member_id(text("member"))
+        .with_member_epoch(0)
+        .with_rebalance_timeout_ms(10_000)
+        .with_subscribed_topic_names(Some(vec![TopicName(text("orders"))]))
+        .with_topic_partitions(Some(Vec::new()));
+    let mut stream = TcpStream::connect(&dev.kafka).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    for correlation in 1..100 {
+        let header = client::request_header::<ConsumerGroupHeartbeatRequest>(1, correlation, "test");
+        let frame = client::encode_request(&header, &request).unwrap();
+        stream.write_all(&frame).unwrap();
+        let mut size = [0; 4];
+        stream.read_exact(&mut size).unwrap();
+        let mut frame = vec![0; u32::from_be_bytes(size) as usize];
+        stream.read_exact(&mut frame).unwrap();
+        let decoded = client::decode_response::<ConsumerGroupHeartbeatRequest>(1, frame.into());
+        let response = decoded.unwrap().1;
+        // 14 and 16: not yet.
+        if !matches!(response.error_code, 14 | 16) {
+            return response;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("nobody coordinates {group}");
+}
+
+#[test]
+fn configs_of_a_group_outlive_the_broker() {
+    let dir = tempfile::tempdir().unwrap();
+    let dev = Background::dev(dir.path(), &[]);
+    dev.client(&["topic", "create", "orders"]).ok();
+    let interval = "consumer.heartbeat.interval.ms";
+    let alter = ["config", "alter", "group", "billing"];
+    assert_eq!(as_json(&dev, &["config", "list", "group"]), json!([]));
+    assert_eq!(joins(&dev, "billing").heartbeat_interval_ms, 5_000);
+    let set = [&alter[..], &["--set", "consumer.heartbeat.interval.ms=7000"]].concat();
+    assert_eq!(dev.client(&set).ok(), "altered group billing\n");
+    assert_eq!(joins(&dev, "billing").heartbeat_interval_ms, 7_000);
+    dev.client(&[&alter[..], &["--set", "consumer.heartbeat.interval.ms=70"]].concat())
+        .says(1, "cannot alter group billing: INVALID_CONFIG");
+    let own = json!([{ "name": interval, "value": "7000", "source": "group", "read_only": false }]);
+    let describe = ["config", "describe", "group", "billing"];
+    assert_eq!(as_json(&dev, &describe), own);
+    let listed = json!([{ "kind": "group", "name": "billing" }]);
+    assert_eq!(as_json(&dev, &["config", "list", "group"]), listed);
+    let all = dev.client(&["config", "list"]).ok();
+    let lines: Vec<_> = all.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (4, "KIND    NAME"), "{all}");
+    assert_eq!((lines[1], lines[3]), ("topic   orders", "group   billing"));
+    dev.terminate();
+
+    let dev = Background::dev(dir.path(), &[]);
+    assert_eq!(as_json(&dev, &describe), own);
+    let joined = joins(&dev, "billing");
+    assert_eq!((joined.error_code, joined.heartbeat_interval_ms), (0, 7_000));
+    assert_eq!(joins(&dev, "shipping").heartbeat_interval_ms, 5_000);
+    dev.client(&[&alter[..], &["--delete", interval]].concat()).ok();
+    assert_eq!(joins(&dev, "billing").heartbeat_interval_ms, 5_000);
+    assert_eq!(as_json(&dev, &describe), json!([]));
+    assert_eq!(as_json(&dev, &["config", "list", "group"]), json!([]));
 }

@@ -39,6 +39,7 @@ pub(crate) use types::archive::ends_meet;
 pub use types::archive::*;
 pub use types::cluster::*;
 pub use types::commit::*;
+pub use types::configs::*;
 pub use types::groups::*;
 pub use types::jobs::*;
 pub use types::manifest::*;
@@ -104,7 +105,7 @@ pub trait Reads: Send + Sync {
     -> Result<Vec<Option<u64>>>;
 }
 
-/// Topics and their configs.
+/// Topics, their configs and those of groups: the catalog.
 #[async_trait]
 pub trait Topics: Send + Sync {
     /// What changed in the catalog after version `since` (0: everything).
@@ -130,8 +131,11 @@ pub trait Topics: Send + Sync {
         requests: &[NewPartitions],
     ) -> Result<Vec<std::result::Result<Topic, CreatePartitionsRefusal>>>;
 
-    /// Sets and removes topic configs; `None` for a topic that does not exist.
-    async fn alter_configs(&self, changes: &[ConfigChange]) -> Result<Vec<Option<Topic>>>;
+    /// Sets and removes configs of topics and groups, each on its own, in this order.
+    async fn alter_configs(
+        &self,
+        changes: &[ConfigChange],
+    ) -> Result<Vec<std::result::Result<Altered, AlterRefusal>>>;
 }
 
 /// Producer ids.

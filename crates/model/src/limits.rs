@@ -42,7 +42,10 @@ pub const PRODUCE_AGE_MAX: Duration = Duration::from_secs(25);
 /// Most partitions of one topic, and most partitions one CreateTopics request may add.
 pub const TOPIC_PARTITIONS_MAX: i32 = 10_000;
 
-/// Longest value of a topic config, in bytes.
+/// Groups that have configs of their own; to set one of another group is refused. Each agent knows all of them.
+pub const GROUP_CONFIGS_MAX: usize = 10_000;
+
+/// Longest value of a config, in bytes.
 pub const CONFIG_VALUE_BYTES_MAX: usize = 4096;
 
 const _: () = assert!(EPOCH_READ_INTERVAL.as_millis() * 3 <= EPOCH_GATE.as_millis());

@@ -27,6 +27,7 @@ mod timer;
 mod topics;
 mod writer;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -41,7 +42,7 @@ use tokio::sync::Notify;
 
 use crate::membership::Membership;
 use crate::metrics::GroupMetrics;
-use crate::topics::Catalog;
+use crate::topics::{Catalog, group_configs};
 use owners::Owners;
 use shard::{Shard, Slot};
 use timer::Alarm;
@@ -110,6 +111,15 @@ impl Groups {
             to_write: Notify::new(),
             alarm: Alarm::default(),
         });
+        groups.catalog.on_groups({
+            // The catalog outlives the groups, and must not keep them.
+            let groups = Arc::downgrade(&groups);
+            move |ids| {
+                if let Some(groups) = groups.upgrade() {
+                    groups.look_again(ids);
+                }
+            }
+        });
         let spawner = Arc::clone(&groups.seams.spawner);
         spawner.spawn(
             "group shards",
@@ -124,6 +134,24 @@ impl Groups {
     /// The agent that coordinates a group, as far as this one knows.
     pub(crate) fn owners(&self) -> &Owners {
         &self.owners
+    }
+
+    /// What holds for a group of KIP-848: its configs, and where they say nothing the settings of this agent.
+    fn limits_of(&self, group: &str) -> Cow<'_, GroupLimits> {
+        group_configs::limits(&self.limits, self.catalog.group(group))
+    }
+
+    /// Has sessions of groups judged by the configs that they have now.
+    fn look_again(&self, groups: &[Arc<str>]) {
+        let now = self.seams.clock.now();
+        for group in groups {
+            if let Some(mut slot) = self.slot(shard_of(group))
+                && let Slot::Held(shard) = &mut *slot
+            {
+                shard.look_again(group, now);
+                self.heed(shard);
+            }
+        }
     }
 
     /// A number for a request that waits for its answer.

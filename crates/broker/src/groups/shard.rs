@@ -353,6 +353,14 @@ impl Shard {
         }
     }
 
+    /// The limits of a group are others than before.
+    pub(super) fn look_again(&mut self, id: &str, now: Instant) {
+        if let Some(Group::Consumer(group)) = self.group(id) {
+            group.look_again(now);
+            self.touched(id);
+        }
+    }
+
     /// After each event: counts what the group keeps, wakes it when it wants to be, and forgets one that nothing is kept of
     /// and nobody waits for.
     pub(super) fn touched(&mut self, id: &str) {

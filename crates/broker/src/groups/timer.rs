@@ -77,7 +77,7 @@ fn wake_due(groups: &Groups, shard: &mut Shard, now: Instant) {
                 shard.heed(&id, effects);
             }
             Some(Group::Consumer(group)) => {
-                let keep = group.wake(now, &groups.topics(), &groups.limits);
+                let keep = group.wake(now, &groups.topics(), &groups.limits_of(&id));
                 // Nobody waits for it.
                 drop(shard.keep(&id, keep));
             }

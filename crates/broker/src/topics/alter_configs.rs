@@ -1,15 +1,16 @@
-//! AlterConfigs 0-2: sets all configs of a topic at once; what is not named goes back to its default.
+//! AlterConfigs 0-2: sets all configs of a topic or a group at once; what is not named goes back to its default.
 
 use std::collections::BTreeMap;
 
 use esker_metastore::ConfigChange;
+use esker_protocol::StrBytes;
 use esker_protocol::messages::alter_configs_request::AlterConfigsResource;
 use esker_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
 use esker_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
-use esker_protocol::{ErrorCode, StrBytes};
 
 use super::config_changes::{self, Change, ResourceId, Subject, invalid};
-use super::{config_table, fixed_configs};
+use super::config_subject::Kept;
+use super::fixed_configs;
 use crate::Broker;
 use crate::context::RequestContext;
 use crate::errors::Failure;
@@ -20,8 +21,8 @@ pub(crate) async fn handle(
     context: &RequestContext,
     request: AlterConfigsRequest,
 ) -> AlterConfigsResponse {
-    // A topic made or changed through another agent; if this fails, making the change says so.
-    let _ = broker.catalog.refresh_paced().await;
+    // What was made or changed through another agent; if this fails, making the change says so.
+    let fresh = broker.catalog.refresh_paced().await.is_ok();
     let all = request.resources.iter();
     let repeated = config_changes::repeated(all.map(|one| (one.resource_type, &one.resource_name)));
     let mut changes: Vec<(ResourceId, Change)> = Vec::with_capacity(request.resources.len());
@@ -33,7 +34,7 @@ pub(crate) async fn handle(
             .map(|config| config.name.as_str())
             .collect();
         let subject = config_changes::subject(broker, context, &id, &repeated, &keys);
-        let change = subject.and_then(|subject| change(&subject, &resource));
+        let change = subject.and_then(|subject| change(&subject, &resource, fresh));
         changes.push((id, change));
     }
     if !request.validate_only {
@@ -53,9 +54,9 @@ pub(crate) async fn handle(
     AlterConfigsResponse::default().with_responses(responses.collect())
 }
 
-fn change(subject: &Subject, resource: &AlterConfigsResource) -> Change {
-    let state = match subject {
-        Subject::Topic(state) => state,
+fn change(subject: &Subject, resource: &AlterConfigsResource, fresh: bool) -> Change {
+    let kept = match subject {
+        Subject::Kept(kept) => kept,
         Subject::Fixed(target) => {
             // With nothing set all are at their defaults, as wanted.
             return resource.configs.first().map_or(Ok(None), |config| {
@@ -65,23 +66,21 @@ fn change(subject: &Subject, resource: &AlterConfigsResource) -> Change {
         }
     };
     let change = ConfigChange {
-        topic: state.topic.uuid,
+        subject: kept.subject(),
         replace_all: true,
-        changes: values(resource)?,
+        changes: values(kept, resource)?,
     };
-    config_changes::check_result(&BTreeMap::new(), &change)?;
-    Ok(Some(change))
+    config_changes::judged(kept, change, fresh)
 }
 
-fn values(resource: &AlterConfigsResource) -> Result<BTreeMap<String, Option<String>>, Failure> {
+fn values(kept: &Kept, resource: &AlterConfigsResource) -> Result<BTreeMap<String, Option<String>>, Failure> {
     let mut values = BTreeMap::new();
     for config in &resource.configs {
         let name = config.name.as_str();
         let Some(value) = config.value.as_ref().map(StrBytes::as_str) else {
             return invalid(format!("config {name} has no value"));
         };
-        config_table::check(name, value)
-            .map_err(|message| Failure::new(ErrorCode::InvalidConfig, message))?;
+        kept.check(name, value)?;
         values.insert(name.to_owned(), Some(value.to_owned()));
     }
     Ok(values)

@@ -1,4 +1,4 @@
-//! The topics as this agent knows them.
+//! The topics, and the configs of groups, as this agent knows them.
 //!
 //! A hit may be as old as a heartbeat; what must be exact is decided in the metastore (a commit for a
 //! deleted topic is refused there). A miss always asks the metastore before it becomes an answer.
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use esker_metastore::{Metastore, MetastoreError, Topic};
+use esker_metastore::{GroupConfigs, Metastore, MetastoreError, Topic};
 use esker_model::collections::FixedMap;
 use esker_model::{PartitionKey, TopicKey, TopicUuid};
 use parking_lot::RwLock;
@@ -25,6 +25,7 @@ use tokio::sync::Mutex;
 use tokio::time::Sleep;
 
 use super::configs::TopicConfig;
+use super::group_configs::GroupState;
 use crate::metrics::{BrokerMetrics, TopicLabels};
 
 /// Shortest time between two questions that misses cause.
@@ -58,9 +59,12 @@ struct Known {
     by_name: BTreeMap<String, Arc<TopicState>>,
     by_uuid: FixedMap<TopicUuid, Arc<TopicState>>,
     by_key: FixedMap<TopicKey, Arc<TopicState>>,
+    /// Groups that have configs of their own; at most [`esker_model::limits::GROUP_CONFIGS_MAX`].
+    groups: BTreeMap<Arc<str>, Arc<GroupState>>,
 }
 
 type OnDeleted = Box<dyn Fn(TopicKey) + Send + Sync>;
+type OnGroups = Box<dyn Fn(&[Arc<str>]) + Send + Sync>;
 
 /// The catalog of one agent.
 pub struct Catalog {
@@ -72,6 +76,7 @@ pub struct Catalog {
     /// Held by the one who asks.
     asking: Mutex<Last>,
     on_deleted: OnceLock<OnDeleted>,
+    on_groups: OnceLock<OnGroups>,
 }
 
 /// The last question that was answered or failed.
@@ -93,12 +98,18 @@ impl Catalog {
             begun: AtomicU64::new(0),
             asking: Mutex::default(),
             on_deleted: OnceLock::new(),
+            on_groups: OnceLock::new(),
         }
     }
 
     /// Names who else forgets a deleted topic.
     pub fn on_deleted(&self, forget: impl Fn(TopicKey) + Send + Sync + 'static) {
         let _ = self.on_deleted.set(Box::new(forget));
+    }
+
+    /// Names who is told of groups whose configs are others than before.
+    pub(crate) fn on_groups(&self, tell: impl Fn(&[Arc<str>]) + Send + Sync + 'static) {
+        let _ = self.on_groups.set(Box::new(tell));
     }
 
     /// The version known.
@@ -124,6 +135,16 @@ impl Catalog {
     /// All topics known now, by name.
     pub fn all(&self) -> Vec<Arc<TopicState>> {
         self.known.read().by_name.values().cloned().collect()
+    }
+
+    /// What is set for a group, as known now; `None`: nothing.
+    pub(crate) fn group(&self, id: &str) -> Option<Arc<GroupState>> {
+        self.known.read().groups.get(id).cloned()
+    }
+
+    /// All groups for which something is set, as known now, by id.
+    pub(crate) fn groups(&self) -> Vec<Arc<str>> {
+        self.known.read().groups.keys().cloned().collect()
     }
 
     /// A topic whose name is the same once `.` is read as `_`, but not this one.
@@ -213,8 +234,12 @@ impl Catalog {
         for topic in changes.changed {
             known.insert(self.state(topic));
         }
+        let groups = known.learn_groups(changes.groups, changes.groups_anew);
         known.version = changes.version;
         drop(known);
+        if let Some(tell) = self.on_groups.get().filter(|_| !groups.is_empty()) {
+            tell(&groups);
+        }
         if let Some(forget) = self.on_deleted.get() {
             gone.into_iter().for_each(forget);
         }
@@ -276,6 +301,28 @@ impl Known {
         self.by_name.insert(state.topic.name.clone(), Arc::clone(&state));
         self.by_uuid.insert(state.topic.uuid, Arc::clone(&state));
         self.by_key.insert(state.topic.key, state);
+    }
+
+    /// Returns those whose configs are others than before. `anew`: what is not among them has none.
+    fn learn_groups(&mut self, told: Vec<GroupConfigs>, anew: bool) -> Vec<Arc<str>> {
+        let before = if anew {
+            std::mem::take(&mut self.groups)
+        } else {
+            BTreeMap::new()
+        };
+        let mut others = Vec::new();
+        for GroupConfigs { group, configs } in told {
+            let state = Arc::new(GroupState { set: configs });
+            let former = self.groups.insert(Arc::clone(&group), Arc::clone(&state));
+            if former.as_ref().or_else(|| before.get(&group)) != Some(&state) {
+                others.push(group);
+            }
+        }
+        let gone = before
+            .into_keys()
+            .filter(|group| !self.groups.contains_key(group));
+        others.extend(gone);
+        others
     }
 
     /// The topic that went.

@@ -1,17 +1,18 @@
 //! Changing configs: what both calls share.
 //!
-//! Resources are judged one by one; the changes of all that are right are made in one call. Only topics have configs
-//! that can be changed: [`super::fixed_configs`].
+//! Resources are judged one by one; the changes of all that are right are made in one call. Topics and groups have configs
+//! that can be changed ([`super::config_subject`]), nothing else has ([`super::fixed_configs`]).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use esker_metastore::ConfigChange;
+use esker_metastore::{AlterRefusal, ConfigChange};
+use esker_model::limits::GROUP_CONFIGS_MAX;
 use esker_protocol::{ErrorCode, StrBytes};
 use tracing::warn;
 
+use super::config_subject::Kept;
+use super::repeat;
 use super::resources::{self, Target};
-use super::{TopicState, config_table, repeat};
 use crate::Broker;
 use crate::authorizer::Operation;
 use crate::context::RequestContext;
@@ -20,12 +21,12 @@ use crate::errors::Failure;
 /// A resource by type and name.
 pub(super) type ResourceId = (i8, StrBytes);
 
-/// What shall be changed: of a topic, the changes to the metastore's row; `None`: it is as wanted already.
+/// What shall be changed: the changes to the metastore's row; `None`: it is as wanted already.
 pub(super) type Change = Result<Option<ConfigChange>, Failure>;
 
 /// What a request wants to change.
 pub(super) enum Subject {
-    Topic(Arc<TopicState>),
+    Kept(Kept),
     /// Something that has no configs but its defaults.
     Fixed(Target),
 }
@@ -62,26 +63,22 @@ pub(super) fn subject(
     match target {
         Target::Topic => {
             let state = broker.catalog.by_name(name);
-            state.map(Subject::Topic).ok_or_else(resources::unknown_topic)
+            let state = state.ok_or_else(resources::unknown_topic)?;
+            Ok(Subject::Kept(Kept::Topic(state)))
         }
+        Target::Group => Ok(Subject::Kept(Kept::Group {
+            id: name.as_str().into(),
+            state: broker.catalog.group(name),
+            of_agent: broker.config.groups.clone(),
+        })),
         fixed => Ok(Subject::Fixed(fixed)),
     }
 }
 
-/// Whether a topic's configs would be right after a change.
-pub(super) fn check_result(current: &BTreeMap<String, String>, change: &ConfigChange) -> Result<(), Failure> {
-    let mut set = if change.replace_all {
-        BTreeMap::new()
-    } else {
-        current.clone()
-    };
-    for (name, value) in &change.changes {
-        match value {
-            Some(value) => set.insert(name.clone(), value.clone()),
-            None => set.remove(name),
-        };
-    }
-    config_table::check_together(&set).map_err(|message| Failure::new(ErrorCode::InvalidConfig, message))
+/// A change whose names and values are right. `fresh`: what this agent knows was asked for just now.
+pub(super) fn judged(kept: &Kept, change: ConfigChange, fresh: bool) -> Change {
+    kept.check_result(&change)?;
+    Ok((!fresh || !kept.is_done(&change)).then_some(change))
 }
 
 /// Makes the changes that were found right, and puts failures in their place. On return this agent knows
@@ -100,8 +97,8 @@ pub(super) async fn apply(broker: &Broker, changes: &mut [(ResourceId, Change)])
     match repeat::until_known(|| broker.metastore.alter_configs(&wanted)).await {
         Ok(outcomes) => {
             for (slot, outcome) in slots.zip(outcomes.answer) {
-                if outcome.is_none() {
-                    *slot = Err(resources::unknown_topic());
+                if let Err(refusal) = outcome {
+                    *slot = Err(refused(refusal));
                 }
             }
             // The change is made; the next heartbeat brings it if this fails.
@@ -113,6 +110,18 @@ pub(super) async fn apply(broker: &Broker, changes: &mut [(ResourceId, Change)])
                 *slot = Err(Failure::from(&err));
             }
         }
+    }
+}
+
+fn refused(refusal: AlterRefusal) -> Failure {
+    match refusal {
+        AlterRefusal::UnknownTopic => resources::unknown_topic(),
+        AlterRefusal::TooManyGroups => Failure::new(
+            ErrorCode::InvalidRequest,
+            format!(
+                "{GROUP_CONFIGS_MAX} groups have configs of their own, which is the most: delete some first"
+            ),
+        ),
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) enum Source {
     Default = 5,
     /// The level of a logger.
     Logger = 6,
+    /// Set for the group.
+    Group = 8,
 }
 
 /// All configs of a new topic.

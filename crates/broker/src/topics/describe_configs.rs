@@ -1,7 +1,7 @@
-//! DescribeConfigs 1-4: configs of topics, the settings of this agent, and what is fixed, with where each value comes
-//! from.
+//! DescribeConfigs 1-4: configs of topics and groups, the settings of this agent, and what is fixed, with where each value
+//! comes from.
 //!
-//! A topic changed through another agent is asked of the metastore first; while that does not answer, what
+//! What was changed through another agent is asked of the metastore first; while that does not answer, what
 //! this agent knows is shown. A resource that a request names again is described once: a few bytes must not
 //! become many pages of configs.
 
@@ -15,7 +15,7 @@ use esker_protocol::messages::describe_configs_response::{
 use esker_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
 use super::resources::{self, Target};
-use super::{broker_configs, config_entries, config_table, fixed_configs, names};
+use super::{broker_configs, config_entries, config_table, fixed_configs, group_configs, names};
 use crate::Broker;
 use crate::authorizer::Operation;
 use crate::context::RequestContext;
@@ -97,9 +97,19 @@ impl Asked<'_> {
             // Defaults of all agents cannot be set, so none are.
             Target::AllBrokers => Ok(Vec::new()),
             Target::Loggers => Ok(fixed_configs::describe_loggers(wanted)),
-            Target::ClientMetrics | Target::Group => {
+            Target::ClientMetrics => Ok(fixed_configs::describe_client_metrics(wanted, self.documentation)),
+            Target::Group => {
+                let state = self.broker.catalog.group(name);
+                let set = state.as_ref().map_or(&group_configs::NOTHING, |state| &state.set);
+                let of_agent = &self.broker.config.groups;
                 let (synonyms, documentation) = (self.synonyms, self.documentation);
-                Ok(fixed_configs::describe(target, wanted, synonyms, documentation))
+                Ok(group_configs::describe(
+                    of_agent,
+                    set,
+                    wanted,
+                    synonyms,
+                    documentation,
+                ))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Configs that are shown and cannot be changed over the protocol: of groups, of client metrics, of loggers.
+//! Configs that are shown and cannot be changed over the protocol: of client metrics, of loggers.
 //!
 //! Nothing keeps them, so all have their defaults. A change is judged as Kafka judges it first, so that a wrong name or
 //! value is told apart from one that would be right; then it is refused. Taking away what was never set is done
@@ -8,7 +8,7 @@ use esker_protocol::messages::describe_configs_response::DescribeConfigsResource
 use esker_protocol::{ErrorCode, StrBytes};
 use tracing::level_filters::LevelFilter;
 
-use super::config_entries::{Source, synonym};
+use super::config_entries::Source;
 use super::config_table::shown;
 use super::config_values::Rule;
 use super::resources::Target;
@@ -21,22 +21,6 @@ struct Fixed {
     rule: Rule,
     documentation: &'static str,
 }
-
-/// Of a group, ascending by name. The bounds are those of Kafka's `group.consumer.min.…` and `group.consumer.max.…`.
-const GROUP: &[Fixed] = &[
-    Fixed {
-        name: "consumer.heartbeat.interval.ms",
-        value: "5000",
-        rule: Rule::Int(5000, 15_000),
-        documentation: "Milliseconds between two heartbeats of a member of a consumer group.",
-    },
-    Fixed {
-        name: "consumer.session.timeout.ms",
-        value: "45000",
-        rule: Rule::Int(45_000, 60_000),
-        documentation: "Milliseconds without a heartbeat after which a member of a consumer group is taken out of it.",
-    },
-];
 
 /// Of a client metrics subscription, ascending by name.
 const CLIENT_METRICS: &[Fixed] = &[
@@ -63,29 +47,20 @@ const CLIENT_METRICS: &[Fixed] = &[
 /// The one logger: what an agent logs is set for all of it.
 const ROOT: &str = "root";
 
-/// The configs of a group or of a client metrics subscription that are wanted. No others are known here.
-pub(super) fn describe(
-    target: Target,
+/// The configs of a client metrics subscription that are wanted. They inherit nothing: Kafka names no synonyms of theirs.
+pub(super) fn describe_client_metrics(
     wanted: impl Fn(&str) -> bool,
-    synonyms: bool,
     documentation: bool,
 ) -> Vec<DescribeConfigsResourceResult> {
-    let all = table(target).iter().filter(|config| wanted(config.name));
+    let all = CLIENT_METRICS.iter().filter(|config| wanted(config.name));
     all.map(|config| {
-        let name = StrBytes::from_static_str(config.name);
-        let value = StrBytes::from_static_str(config.value);
-        let mut entry = DescribeConfigsResourceResult::default()
-            .with_name(name.clone())
-            .with_value(Some(value.clone()))
+        DescribeConfigsResourceResult::default()
+            .with_name(StrBytes::from_static_str(config.name))
+            .with_value(Some(StrBytes::from_static_str(config.value)))
             .with_read_only(true)
             .with_config_source(Source::Default as i8)
             .with_config_type(config.rule.kind() as i8)
-            .with_documentation(documentation.then(|| StrBytes::from_static_str(config.documentation)));
-        // Subscriptions inherit nothing: Kafka names no synonyms of theirs.
-        if synonyms && target == Target::Group {
-            entry.synonyms.push(synonym(name, value, Source::Default));
-        }
-        entry
+            .with_documentation(documentation.then(|| StrBytes::from_static_str(config.documentation)))
     })
     .collect()
 }
@@ -112,87 +87,48 @@ pub(super) fn refuse(target: Target, name: &str, value: Option<&str>) -> Failure
     let Some(value) = value else {
         return invalid(format!("config {name_shown} has no value"));
     };
-    let wrong = match table(target).iter().find(|config| config.name == name) {
-        None => Err("there is no config of this name".to_owned()),
-        Some(config) => config
-            .rule
-            .check(value)
-            .map_err(|expected| format!("expected {expected}")),
-    };
-    match (target, wrong) {
-        (Target::Group, Err(reason)) => {
-            let message = format!("group config {name_shown}: {reason}");
-            Failure::new(ErrorCode::InvalidConfig, message)
-        }
-        (Target::Group, Ok(())) => invalid("the configs of groups cannot be changed yet".into()),
+    match target {
         // Kafka has this code for them, where groups and topics have 40.
-        (Target::ClientMetrics, Err(reason)) => {
-            invalid(format!("client metrics config {name_shown}: {reason}"))
-        }
-        (Target::ClientMetrics, Ok(())) => {
-            invalid("no metrics of clients are collected here: there is nothing to subscribe to".into())
-        }
-        (Target::Loggers, _) => invalid("log levels cannot be changed over the protocol".into()),
-        (Target::Topic | Target::ThisBroker | Target::AllBrokers, _) => invalid(format!(
+        Target::ClientMetrics => match check_client_metrics(name, value) {
+            Err(reason) => invalid(format!("client metrics config {name_shown}: {reason}")),
+            Ok(()) => {
+                invalid("no metrics of clients are collected here: there is nothing to subscribe to".into())
+            }
+        },
+        Target::Loggers => invalid("log levels cannot be changed over the protocol".into()),
+        Target::Topic | Target::Group | Target::ThisBroker | Target::AllBrokers => invalid(format!(
             "an agent's settings are given when it starts and cannot be changed: {name_shown}"
         )),
     }
 }
 
-fn table(target: Target) -> &'static [Fixed] {
-    match target {
-        Target::Group => GROUP,
-        Target::ClientMetrics => CLIENT_METRICS,
-        Target::Topic | Target::ThisBroker | Target::AllBrokers | Target::Loggers => &[],
-    }
+fn check_client_metrics(name: &str, value: &str) -> Result<(), String> {
+    let Some(config) = CLIENT_METRICS.iter().find(|config| config.name == name) else {
+        return Err("there is no config of this name".to_owned());
+    };
+    let right = config.rule.check(value);
+    right.map_err(|expected| format!("expected {expected}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use esker_model::groups::GroupLimits;
-
     use super::super::config_values::Kind;
     use super::*;
 
     #[test]
-    fn tables_are_in_order_and_defaults_are_values() {
-        for table in [GROUP, CLIENT_METRICS] {
-            assert!(table.is_sorted_by(|a, b| a.name < b.name));
-            for config in table {
-                assert_eq!(config.rule.check(config.value), Ok(()), "{}", config.name);
-                assert!(config.documentation.ends_with('.'), "{}", config.name);
-            }
+    fn the_table_is_in_order_and_defaults_are_values() {
+        assert!(CLIENT_METRICS.is_sorted_by(|a, b| a.name < b.name));
+        for config in CLIENT_METRICS {
+            assert_eq!(config.rule.check(config.value), Ok(()), "{}", config.name);
+            assert!(config.documentation.ends_with('.'), "{}", config.name);
         }
         assert_eq!(CLIENT_METRICS[0].rule.kind(), Kind::Int);
         assert_eq!(CLIENT_METRICS[1].rule.kind(), Kind::List);
     }
 
     #[test]
-    fn the_defaults_of_groups_are_those_that_hold() {
-        let limits = GroupLimits::default();
-        let holds = [
-            limits.consumer_heartbeat_interval.as_millis(),
-            limits.consumer_session_timeout.as_millis(),
-        ];
-        let shown = [GROUP[0].value, GROUP[1].value].map(|value| value.parse::<u128>().unwrap());
-        assert_eq!(shown, holds);
-    }
-
-    #[test]
     fn wrong_changes_are_told_from_those_that_cannot_be_made() {
         let code = |target, name, value| refuse(target, name, value).code.code();
-        let timeout = "consumer.session.timeout.ms";
-        for (value, expected) in [
-            ("45000", 42),
-            ("60000", 42),
-            ("44999", 40),
-            ("60001", 40),
-            ("x", 40),
-        ] {
-            assert_eq!(code(Target::Group, timeout, Some(value)), expected, "{value}");
-        }
-        assert_eq!(code(Target::Group, "nothing", Some("1")), 40);
-        assert_eq!(code(Target::Group, timeout, None), 42);
         for name in ["interval.ms", "nothing"] {
             assert_eq!(code(Target::ClientMetrics, name, Some("1000")), 42);
         }

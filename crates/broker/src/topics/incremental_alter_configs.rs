@@ -12,8 +12,9 @@ use esker_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterC
 use esker_protocol::{ErrorCode, StrBytes};
 
 use super::config_changes::{self, Change, ResourceId, Subject, invalid};
-use super::config_values::{Kind, parts};
-use super::{config_table, fixed_configs};
+use super::config_subject::Kept;
+use super::config_values::parts;
+use super::fixed_configs;
 use crate::Broker;
 use crate::context::RequestContext;
 use crate::errors::Failure;
@@ -29,8 +30,8 @@ pub(crate) async fn handle(
     context: &RequestContext,
     request: IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
-    // A topic made or changed through another agent; if this fails, making the change says so.
-    let _ = broker.catalog.refresh_paced().await;
+    // What was made or changed through another agent; if this fails, making the change says so.
+    let fresh = broker.catalog.refresh_paced().await.is_ok();
     let all = request.resources.iter();
     let repeated = config_changes::repeated(all.map(|one| (one.resource_type, &one.resource_name)));
     let mut changes: Vec<(ResourceId, Change)> = Vec::with_capacity(request.resources.len());
@@ -42,7 +43,7 @@ pub(crate) async fn handle(
             .map(|config| config.name.as_str())
             .collect();
         let subject = config_changes::subject(broker, context, &id, &repeated, &keys);
-        let change = subject.and_then(|subject| change(&subject, &resource));
+        let change = subject.and_then(|subject| change(&subject, &resource, fresh));
         changes.push((id, change));
     }
     if !request.validate_only {
@@ -62,9 +63,9 @@ pub(crate) async fn handle(
     IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
 }
 
-fn change(subject: &Subject, resource: &AlterConfigsResource) -> Change {
-    let state = match subject {
-        Subject::Topic(state) => state,
+fn change(subject: &Subject, resource: &AlterConfigsResource, fresh: bool) -> Change {
+    let kept = match subject {
+        Subject::Kept(kept) => kept,
         Subject::Fixed(target) => {
             let mut set = resource.configs.iter();
             // Deleting what was never set is done already.
@@ -78,38 +79,33 @@ fn change(subject: &Subject, resource: &AlterConfigsResource) -> Change {
         }
     };
     let change = ConfigChange {
-        topic: state.topic.uuid,
+        subject: kept.subject(),
         replace_all: false,
-        changes: values(resource, &state.topic.configs)?,
+        changes: values(kept, resource)?,
     };
-    config_changes::check_result(&state.topic.configs, &change)?;
-    Ok(Some(change))
+    config_changes::judged(kept, change, fresh)
 }
 
-fn values(
-    resource: &AlterConfigsResource,
-    current: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, Option<String>>, Failure> {
+fn values(kept: &Kept, resource: &AlterConfigsResource) -> Result<BTreeMap<String, Option<String>>, Failure> {
     let mut values = BTreeMap::new();
     for config in &resource.configs {
         let name = config.name.as_str();
         if config.config_operation == DELETE {
             // Deleting what does not exist is done already.
-            if config_table::find(name).is_some() {
+            if kept.has(name) {
                 values.insert(name.to_owned(), None);
             }
             continue;
         }
-        let value = changed(config, current)?;
-        config_table::check(name, &value)
-            .map_err(|message| Failure::new(ErrorCode::InvalidConfig, message))?;
+        let value = changed(kept, config)?;
+        kept.check(name, &value)?;
         values.insert(name.to_owned(), Some(value));
     }
     Ok(values)
 }
 
 /// The value that a config shall have.
-fn changed(config: &AlterableConfig, current: &BTreeMap<String, String>) -> Result<String, Failure> {
+fn changed(kept: &Kept, config: &AlterableConfig) -> Result<String, Failure> {
     let name = config.name.as_str();
     let Some(value) = config.value.as_ref().map(StrBytes::as_str) else {
         return invalid(format!("config {name} has no value"));
@@ -117,14 +113,14 @@ fn changed(config: &AlterableConfig, current: &BTreeMap<String, String>) -> Resu
     match config.config_operation {
         SET => Ok(value.to_owned()),
         APPEND | SUBTRACT => {
-            let Some(list) = config_table::find(name).filter(|config| config.kind() == Kind::List) else {
+            let Some(default) = kept.default_of_list(name) else {
                 let message =
                     format!("config {name} is not a list: nothing can be added to it or taken away");
                 return Err(Failure::new(ErrorCode::InvalidConfig, message));
             };
-            let mut all: Vec<&str> = match current.get(name) {
+            let mut all: Vec<&str> = match kept.set().get(name) {
                 Some(value) => parts(value).collect(),
-                None => config_table::default_parts(list),
+                None => default,
             };
             for part in parts(value) {
                 if config.config_operation == SUBTRACT {

@@ -1,7 +1,7 @@
 //! ListConfigResources 0-1 (KIP-1142): the names of what can be asked for its configs.
 //!
-//! Version 0 knows client metrics only. Topics made through another agent are asked of the metastore first; while that
-//! does not answer, those that this agent knows are listed.
+//! Version 0 knows client metrics only. Of groups those are named that have configs of their own. What was made through
+//! another agent is asked of the metastore first; while that does not answer, what this agent knows is listed.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +47,8 @@ pub(crate) async fn handle(
                 let ids = known.all.iter().map(|known| known.id.0.to_string());
                 ids.map(StrBytes::from_string).collect()
             }
-            // None of these has configs of its own.
+            GROUP => groups(broker).await,
+            // No client metrics subscription has configs of its own.
             _ => Vec::new(),
         };
         found.extend(names.into_iter().map(|name| {
@@ -64,4 +65,10 @@ async fn topics(broker: &Broker) -> Vec<StrBytes> {
     let all = broker.catalog.all().into_iter();
     all.map(|state| StrBytes::from_string(state.topic.name.clone()))
         .collect()
+}
+
+async fn groups(broker: &Broker) -> Vec<StrBytes> {
+    let _ = broker.catalog.refresh_paced().await;
+    let all = broker.catalog.groups().into_iter();
+    all.map(|id| StrBytes::from_string(id.to_string())).collect()
 }

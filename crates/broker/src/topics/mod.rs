@@ -1,4 +1,4 @@
-//! Topics: the catalog that every agent keeps, what their configs mean, and the requests about them.
+//! Topics: the catalog that every agent keeps, what their configs and those of groups mean, and the requests about them.
 //!
 //! Each request has its file, named after it. Changes are made in the metastore, one transaction per
 //! request; before a change is answered this agent has learned it, the others learn it with their next
@@ -11,6 +11,7 @@ mod broker_configs;
 mod catalog;
 mod config_changes;
 mod config_entries;
+mod config_subject;
 mod config_table;
 mod config_values;
 pub mod configs;
@@ -22,6 +23,7 @@ pub(crate) mod describe_configs;
 pub(crate) mod describe_partitions;
 pub(crate) mod elect_leaders;
 mod fixed_configs;
+pub(crate) mod group_configs;
 pub(crate) mod incremental_alter_configs;
 pub(crate) mod list_config_resources;
 pub(crate) mod log_dirs;

@@ -1,5 +1,6 @@
 //! What a config request can be about, by Kafka's numbers, and which of it exists here.
 
+use esker_model::groups::GROUP_ID_BYTES_MAX;
 use esker_protocol::ErrorCode;
 
 use crate::Broker;
@@ -50,6 +51,10 @@ pub(super) fn target(broker: &Broker, resource_type: i8, name: &str) -> Result<T
             Err(Failure::new(ErrorCode::InvalidRequest, message))
         }
         CLIENT_METRICS => Ok(Target::ClientMetrics),
+        GROUP if name.len() > GROUP_ID_BYTES_MAX => {
+            let message = format!("the id of a group has at most {GROUP_ID_BYTES_MAX} bytes");
+            Err(Failure::new(ErrorCode::InvalidRequest, message))
+        }
         GROUP => Ok(Target::Group),
         _ => {
             let message = format!("unknown resource type {resource_type}");
@@ -58,7 +63,7 @@ pub(super) fn target(broker: &Broker, resource_type: i8, name: &str) -> Result<T
     }
 }
 
-/// Asks the authorizer; 29 or 31 if the answer is no.
+/// Asks the authorizer; 29, 30 or 31 if the answer is no.
 pub(super) fn allow(
     broker: &Broker,
     context: &RequestContext,
@@ -68,6 +73,7 @@ pub(super) fn allow(
 ) -> Result<(), Failure> {
     let (resource, code) = match target {
         Target::Topic => (Resource::Topic(name), ErrorCode::TopicAuthorizationFailed),
+        Target::Group => (Resource::Group(name), ErrorCode::GroupAuthorizationFailed),
         _ => (Resource::Cluster, ErrorCode::ClusterAuthorizationFailed),
     };
     if broker.authorizer.allows(context, operation, resource) {

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use esker_broker::authorizer::Operation;
-use esker_protocol::messages::{ListConfigResourcesRequest, ListConfigResourcesResponse};
+use esker_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use esker_protocol::messages::{
+    IncrementalAlterConfigsRequest, ListConfigResourcesRequest, ListConfigResourcesResponse,
+};
 
-use crate::world::{Deny, World, all_versions, config};
+use crate::world::{Deny, World, all_versions, config, text};
 
 fn asking(types: &[i8]) -> ListConfigResourcesRequest {
     ListConfigResourcesRequest::default().with_resource_types(types.to_vec())
@@ -28,9 +31,24 @@ async fn what_has_configs_is_listed_by_type() {
     assert_eq!((response.error_code, listed(&response)), (0, all.to_vec()));
     let response = client.call(1, &asking(&[4, 4, 2])).await;
     assert_eq!(listed(&response), all[..3]);
-    // No client metrics, and no group with configs of its own.
+    // No client metrics, and no group has configs of its own yet.
     let response = client.call(1, &asking(&[16, 32])).await;
     assert_eq!((response.error_code, listed(&response).len()), (0, 0));
+    for group in ["h", "g"] {
+        let set = AlterableConfig::default()
+            .with_name(text("consumer.session.timeout.ms"))
+            .with_value(Some(text("50000")));
+        let group = AlterConfigsResource::default()
+            .with_resource_type(32)
+            .with_resource_name(text(group))
+            .with_configs(vec![set]);
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![group]);
+        assert_eq!(client.call(1, &request).await.responses[0].error_code, 0);
+    }
+    let response = client.call(1, &asking(&[32])).await;
+    assert_eq!(listed(&response), [(32, "g"), (32, "h")]);
+    let response = client.call(1, &asking(&[])).await;
+    assert_eq!(listed(&response)[4..], [(32, "g"), (32, "h")]);
     // The first version knows client metrics only.
     let response = client.call(0, &asking(&[])).await;
     assert_eq!((response.error_code, listed(&response).len()), (0, 0));

@@ -110,7 +110,10 @@ impl Topics for Watched {
         self.count("create_partitions")?;
         self.change(self.inner.create_partitions(requests)).await
     }
-    async fn alter_configs(&self, changes: &[ConfigChange]) -> Result<Vec<Option<Topic>>> {
+    async fn alter_configs(
+        &self,
+        changes: &[ConfigChange],
+    ) -> Result<Vec<std::result::Result<Altered, AlterRefusal>>> {
         self.count("alter_configs")?;
         self.change(self.inner.alter_configs(changes)).await
     }

@@ -164,7 +164,10 @@ impl Topics for MoodyMetastore {
         self.inner.create_partitions(requests).await
     }
 
-    async fn alter_configs(&self, changes: &[ConfigChange]) -> Result<Vec<Option<Topic>>> {
+    async fn alter_configs(
+        &self,
+        changes: &[ConfigChange],
+    ) -> Result<Vec<std::result::Result<Altered, AlterRefusal>>> {
         self.inner.alter_configs(changes).await
     }
 }

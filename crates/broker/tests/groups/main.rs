@@ -13,6 +13,7 @@ mod support;
 mod administration;
 mod calls;
 mod classic;
+mod configs;
 mod consumer;
 mod counted;
 mod offsets;

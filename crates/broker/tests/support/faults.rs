@@ -239,7 +239,10 @@ impl Topics for Faulty {
         self.inner.create_partitions(requests).await
     }
 
-    async fn alter_configs(&self, changes: &[ConfigChange]) -> Result<Vec<Option<Topic>>> {
+    async fn alter_configs(
+        &self,
+        changes: &[ConfigChange],
+    ) -> Result<Vec<std::result::Result<Altered, AlterRefusal>>> {
         self.inner.alter_configs(changes).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use esker_metastore::ConfigChange;
+use esker_metastore::{ConfigChange, ConfigSubject};
 use esker_storage::keys::object_key;
 
 use crate::support::World;
@@ -94,7 +94,7 @@ async fn what_a_manifest_lists_goes_when_it_is_old() {
     let topics = world.metastore.catalog(0).await.unwrap().changed;
     let one = topics.iter().find(|topic| topic.name == "one").unwrap();
     let change = ConfigChange {
-        topic: one.uuid,
+        subject: ConfigSubject::Topic(one.uuid),
         replace_all: false,
         changes: [("retention.ms".to_owned(), Some("60000".to_owned()))].into(),
     };
@@ -199,7 +199,7 @@ async fn a_hole_at_the_beginning_does_not_keep_what_lies_behind_it() {
     let topics = world.metastore.catalog(0).await.unwrap().changed;
     let one = topics.iter().find(|topic| topic.name == "one").unwrap();
     let change = ConfigChange {
-        topic: one.uuid,
+        subject: ConfigSubject::Topic(one.uuid),
         replace_all: false,
         changes: [("retention.ms".to_owned(), Some("60000".to_owned()))].into(),
     };

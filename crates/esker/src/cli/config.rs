@@ -1,4 +1,4 @@
-//! `esker config`: configs of topics, groups and brokers.
+//! `esker config`: configs of topics, groups and brokers, and what has some.
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
@@ -14,6 +14,14 @@ pub(crate) const SOURCE_TOPIC: i8 = 1;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
+    /// List what has configs: topics, brokers, and groups with configs of their own
+    #[command(after_help = "Example:\n  esker config list group")]
+    List {
+        /// Only things of this kind
+        kind: Option<Kind>,
+        #[command(flatten)]
+        target: Target,
+    },
     /// Show configs: those that are set, or all with their defaults
     #[command(after_help = "Example:\n  esker config describe topic orders --all")]
     Describe {
@@ -27,7 +35,8 @@ pub(crate) enum ConfigCommand {
     },
     /// Set configs and remove them, all or none
     #[command(
-        after_help = "Example:\n  esker config alter topic orders --set retention.ms=86400000 --delete cleanup.policy"
+        after_help = "Examples:\n  esker config alter topic orders --set retention.ms=86400000 --delete cleanup.policy\n  \
+                      esker config alter group billing --set consumer.session.timeout.ms=50000"
     )]
     Alter {
         #[command(flatten)]
@@ -48,15 +57,35 @@ pub(crate) enum ConfigCommand {
 pub(crate) struct Of {
     /// What kind of thing
     kind: Kind,
-    /// The topic's or group's name, or the broker's node id
+    /// The topic's or group's name, or the broker's node id. A group need not be there
     name: String,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Kind {
+pub(crate) enum Kind {
     Topic,
     Group,
     Broker,
+}
+
+impl Kind {
+    fn code(self) -> i8 {
+        match self {
+            Self::Topic => admin::TYPE_TOPIC,
+            Self::Group => admin::TYPE_GROUP,
+            Self::Broker => admin::TYPE_BROKER,
+        }
+    }
+
+    /// As it is typed; of what nobody asked for, nothing is known.
+    fn named(code: i8) -> &'static str {
+        match code {
+            admin::TYPE_TOPIC => "topic",
+            admin::TYPE_GROUP => "group",
+            admin::TYPE_BROKER => "broker",
+            _ => "unknown",
+        }
+    }
 }
 
 impl Of {
@@ -77,6 +106,7 @@ impl Of {
 /// Runs the command.
 pub(crate) async fn run(command: ConfigCommand) -> Outcome {
     match command {
+        ConfigCommand::List { kind, target } => list(kind, &target).await,
         ConfigCommand::Describe { of, all, target } => describe(&of.resource()?, all, &target).await,
         ConfigCommand::Alter {
             of,
@@ -97,6 +127,23 @@ fn source(code: i8) -> &'static str {
         8 => "group",
         _ => "unknown",
     }
+}
+
+async fn list(kind: Option<Kind>, target: &Target) -> Outcome {
+    let mut cluster = target.cluster()?;
+    let found = admin::config_resources(&mut cluster, kind.map(Kind::code)).await?;
+    if target.json {
+        let found = found.iter();
+        let list: Vec<_> = found
+            .map(|(code, name)| json!({ "kind": Kind::named(*code), "name": name }))
+            .collect();
+        return output::json(&list);
+    }
+    let mut table = Table::new(&["KIND", "NAME"]);
+    for (code, name) in found {
+        table.row([Kind::named(code).to_owned(), name]);
+    }
+    output::table(&table)
 }
 
 async fn describe(resource: &Resource, all: bool, target: &Target) -> Outcome {

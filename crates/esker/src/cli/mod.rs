@@ -110,7 +110,7 @@ enum Command {
     /// List, describe and delete consumer groups, and set their offsets
     #[command(subcommand, after_help = "Example:\n  esker group describe billing --offsets")]
     Group(group::GroupCommand),
-    /// Describe and alter configs of topics, groups and brokers
+    /// List, describe and alter configs of topics, groups and brokers
     #[command(
         subcommand,
         after_help = "Example:\n  esker config alter topic orders --set retention.ms=86400000"

@@ -91,6 +91,7 @@ fn wrong_usage_is_exit_code_2() {
         "esker consume t --from yesterday",
         "esker consume t --count 0",
         "esker config describe user g",
+        "esker config list user",
         "esker consume t --group g --partition 0",
         "esker consume t --instance-id i",
         "esker consume",
@@ -125,5 +126,7 @@ fn common_flags_go_anywhere() {
     assert!(parse("esker group list --state stable,Empty --type CLASSIC --json").is_ok());
     assert!(parse("esker group reset-offsets g --topic t:0,1 --topic u --shift-by -5 --execute").is_ok());
     assert!(parse("esker consume t u --group g --instance-id i -b h:1").is_ok());
+    assert!(parse("esker config list --json").is_ok());
+    assert!(parse("esker config list group -b h:1").is_ok());
     assert!(parse("esker config alter broker 1 --set a=b=c --delete d").is_ok());
 }

@@ -10,6 +10,7 @@ use esker_protocol::messages::incremental_alter_configs_request::{AlterConfigsRe
 use esker_protocol::messages::{
     CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
     DescribeClusterResponse, DescribeConfigsRequest, IncrementalAlterConfigsRequest,
+    ListConfigResourcesRequest,
 };
 
 use super::cluster::topic_name;
@@ -19,9 +20,11 @@ use super::{ClientError, Cluster, Result};
 const OPERATION_SET: i8 = 0;
 const OPERATION_DELETE: i8 = 1;
 /// Kafka's codes of resource types.
-const TYPE_TOPIC: i8 = 2;
-const TYPE_BROKER: i8 = 4;
-const TYPE_GROUP: i8 = 32;
+pub(crate) const TYPE_TOPIC: i8 = 2;
+pub(crate) const TYPE_BROKER: i8 = 4;
+pub(crate) const TYPE_GROUP: i8 = 32;
+/// From this version on ListConfigResources can be asked for more than client metrics.
+const LIST_RESOURCES_TYPES: i16 = 1;
 /// From this version on DeleteTopics has its names in another field.
 const DELETE_TOPICS_STRUCTS: i16 = 6;
 
@@ -235,6 +238,27 @@ pub(crate) async fn alter_configs(
         || format!("cannot alter {resource}"),
         result.error_message.as_deref(),
     )
+}
+
+/// What can be asked for its configs, by Kafka's code of its type and by name: topics, brokers, and groups that have
+/// configs of their own; or those of one type.
+pub(crate) async fn config_resources(cluster: &mut Cluster, only: Option<i8>) -> Result<Vec<(i8, String)>> {
+    let connection = cluster.any().await?;
+    if connection.version_of::<ListConfigResourcesRequest>()? < LIST_RESOURCES_TYPES {
+        let message = "this broker is too old to list what has configs";
+        return Err(ClientError::Input(message.to_owned()));
+    }
+    let types = only.map_or_else(|| vec![TYPE_TOPIC, TYPE_BROKER, TYPE_GROUP], |one| vec![one]);
+    let request = ListConfigResourcesRequest::default().with_resource_types(types);
+    let response = connection.call(&request).await?;
+    let what = || "cannot list what has configs".to_owned();
+    ClientError::check(response.error_code, what, None)?;
+    let found = response.config_resources.into_iter();
+    let mut found: Vec<_> = found
+        .map(|one| (one.resource_type, one.resource_name.to_string()))
+        .collect();
+    found.sort();
+    Ok(found)
 }
 
 /// The cluster and its brokers.

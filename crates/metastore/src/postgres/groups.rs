@@ -164,7 +164,7 @@ fn stored(row: &PgRow) -> Result<Option<StoredGroup>> {
 }
 
 /// A string that was stored as its bytes.
-fn text(bytes: &[u8]) -> Result<Arc<str>> {
+pub(super) fn text(bytes: &[u8]) -> Result<Arc<str>> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| MetastoreError::Corrupt(format!("a string of a group: {error}")))?;
     Ok(text.into())

@@ -16,6 +16,7 @@ mod agents;
 mod archive;
 mod clusters;
 mod commit;
+mod configs;
 mod coordinators;
 mod error;
 #[cfg(feature = "fuzzing")]

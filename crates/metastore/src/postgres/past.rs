@@ -46,6 +46,8 @@ const SKIPPED: i64 = 1 << 20;
 
 /// What is told apart is who registered before and who after it; those before did so by another server's clock, perhaps,
 /// which may have been ahead. Whoever registers until this one has caught up counts as from before: that keeps objects.
+///
+/// What an agent knows of groups' configs may have been lost: it is told of all of them anew.
 const ACCEPT: &str = "WITH accepted AS (
          UPDATE cluster c
          SET system_identifier = p.o_system, timeline = p.o_timeline,
@@ -53,7 +55,9 @@ const ACCEPT: &str = "WITH accepted AS (
              next_producer_id = c.next_producer_id + $1, catalog_version = c.catalog_version + $1
          FROM past_v1() p
          WHERE c.system_identifier <> p.o_system OR c.timeline <> p.o_timeline
-         RETURNING pg_get_serial_sequence('topic', 'topic_id')::regclass AS keys
+         RETURNING pg_get_serial_sequence('topic', 'topic_id')::regclass AS keys, c.catalog_version
+     ), anew AS (
+         UPDATE group_config_emptied e SET version = a.catalog_version FROM accepted a
      )
      SELECT setval(a.keys, nextval(a.keys) + $1) FROM accepted a";
 

@@ -16,9 +16,9 @@ use super::session::{self, Session};
 use crate::{MetastoreError, Result};
 
 /// The oldest schema that this program works with.
-pub const SCHEMA_NEEDED: i64 = 11;
+pub const SCHEMA_NEEDED: i64 = 12;
 /// The newest schema that this program knows.
-pub const SCHEMA_KNOWN: i64 = 11;
+pub const SCHEMA_KNOWN: i64 = 12;
 
 /// Programs that migrate at the same time wait for each other on this advisory lock ("eskermig").
 const LOCK: i64 = 0x6573_6b65_726d_6967;
@@ -237,6 +237,17 @@ const MIGRATIONS: &[Migration] = &[
         name: "stored_bytes",
         indexes: &[],
         parts: &[function!("stored_bytes_v1")],
+    },
+    // Version 1 of both stays: agents of the release before call it, and know nothing of groups' configs.
+    Migration {
+        version: 12,
+        name: "group_configs",
+        indexes: &[],
+        parts: &[
+            include_str!("../../../../migrations/postgres/0008_group_configs.sql"),
+            function!("catalog_v2"),
+            function!("alter_configs_v2"),
+        ],
     },
 ];
 

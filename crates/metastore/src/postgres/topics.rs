@@ -1,4 +1,4 @@
-//! Topics and their configs.
+//! Topics, and the catalog. Configs are changed with `configs`.
 
 use std::collections::BTreeMap;
 
@@ -9,23 +9,23 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::PostgresMetastore;
+use super::configs;
 use super::error::Effect;
 use super::past::Past;
 use super::session::PgQuery;
 use crate::{
-    Catalog, ConfigChange, CreatePartitionsRefusal, CreateTopicRefusal, MetastoreError, NewPartitions,
-    NewTopic, Result, Topic, Topics,
+    AlterRefusal, Altered, Catalog, ConfigChange, CreatePartitionsRefusal, CreateTopicRefusal,
+    MetastoreError, NewPartitions, NewTopic, Result, Topic, Topics,
 };
 
 const CREATE_TOPICS: &str = "SELECT c.* FROM create_topics_v2($3, $4, $5, $6, $7) c, same_past_v1($1, $2)";
 const DELETE_TOPICS: &str = "SELECT d.* FROM delete_topics_v3($3) d, same_past_v1($1, $2)";
 const CREATE_PARTITIONS: &str = "SELECT c.* FROM create_partitions_v2($3, $4) c, same_past_v1($1, $2)";
-const ALTER_CONFIGS: &str = "SELECT a.* FROM alter_configs_v1($3, $4, $5) a, same_past_v1($1, $2)";
 
 #[async_trait]
 impl Topics for PostgresMetastore {
     async fn catalog(&self, since: i64) -> Result<Catalog> {
-        let query = || sqlx::query("SELECT * FROM catalog_v1($1)").bind(since);
+        let query = || sqlx::query("SELECT * FROM catalog_v2($1)").bind(since);
         let rows = self
             .session
             .rows(&self.general, "catalog", Effect::Reads, query)
@@ -37,8 +37,11 @@ impl Topics for PostgresMetastore {
             version: first.try_get("o_catalog_version")?,
             changed: Vec::new(),
             deleted: Vec::new(),
+            groups: Vec::new(),
+            groups_anew: first.try_get("o_groups_anew")?,
         };
         for row in &rows {
+            catalog.groups.extend(configs::of_group(row)?);
             let Some(uuid) = row.try_get("o_topic_uuid")? else {
                 continue;
             };
@@ -110,33 +113,22 @@ impl Topics for PostgresMetastore {
             .collect()
     }
 
-    async fn alter_configs(&self, changes: &[ConfigChange]) -> Result<Vec<Option<Topic>>> {
-        let uuids: Vec<Uuid> = changes.iter().map(|change| change.topic.0).collect();
-        let replace_all: Vec<bool> = changes.iter().map(|change| change.replace_all).collect();
-        let objects = changes
-            .iter()
-            .map(|change| json(&change.changes))
-            .collect::<Result<Vec<_>>>()?;
-        let query = |past: Past| {
-            with_past(ALTER_CONFIGS, past)
-                .bind(&uuids)
-                .bind(&replace_all)
-                .bind(&objects)
-        };
+    async fn alter_configs(
+        &self,
+        changes: &[ConfigChange],
+    ) -> Result<Vec<std::result::Result<Altered, AlterRefusal>>> {
+        let layout = configs::Layout::new(changes)?;
+        let query = |past: Past| layout.bind(past);
         let rows = self.change("alter_configs", changes.len(), query).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(match row.try_get("o_outcome")? {
-                    0 => Some(topic(row)?),
-                    _ => None,
-                })
-            })
+        let replies = changes.iter().zip(&rows);
+        replies
+            .map(|(change, row)| configs::altered(change, row))
             .collect()
     }
 }
 
 impl PostgresMetastore {
-    /// Sends a change of `count` topics: one row each comes back, in order.
+    /// Sends `count` changes: one row each comes back, in order.
     async fn change<'q>(
         &self,
         method: &'static str,
@@ -155,23 +147,26 @@ impl PostgresMetastore {
 }
 
 /// A change, with the past that it may be made on as its first parameters.
-fn with_past(sql: &'static str, past: Past) -> PgQuery<'static> {
+pub(super) fn with_past(sql: &'static str, past: Past) -> PgQuery<'static> {
     sqlx::query(sql).bind(past.system).bind(past.timeline)
 }
 
-fn topic(row: &PgRow) -> Result<Topic> {
+pub(super) fn topic(row: &PgRow) -> Result<Topic> {
     Ok(Topic {
         key: TopicKey(row.try_get("o_topic_id")?),
         uuid: TopicUuid(row.try_get("o_topic_uuid")?),
         name: row.try_get("o_name")?,
         partitions: row.try_get("o_partitions")?,
         replication_factor: row.try_get("o_replication_factor")?,
-        configs: serde_json::from_str(row.try_get("o_configs")?)
-            .map_err(|error| MetastoreError::Corrupt(format!("the configs of a topic: {error}")))?,
+        configs: decode(row.try_get("o_configs")?)?,
         version: row.try_get("o_version")?,
     })
 }
 
-fn json<V: serde::Serialize>(object: &BTreeMap<String, V>) -> Result<String> {
+pub(super) fn json<V: serde::Serialize>(object: &BTreeMap<String, V>) -> Result<String> {
     serde_json::to_string(object).map_err(|error| MetastoreError::Corrupt(format!("configs: {error}")))
+}
+
+pub(super) fn decode(configs: &str) -> Result<BTreeMap<String, String>> {
+    serde_json::from_str(configs).map_err(|error| MetastoreError::Corrupt(format!("configs: {error}")))
 }

@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0005_gone_objects.sql"),
     include_str!("../../../../migrations/sqlite/0006_groups.sql"),
     include_str!("../../../../migrations/sqlite/0007_from_zero.sql"),
+    include_str!("../../../../migrations/sqlite/0008_group_configs.sql"),
 ];
 
 /// The version that all of them lead to.

@@ -21,6 +21,7 @@ mod auditing;
 mod cluster;
 mod codec;
 mod commit;
+mod configs;
 mod coordinators;
 mod create;
 mod database;

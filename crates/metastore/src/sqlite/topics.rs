@@ -1,4 +1,4 @@
-//! Topics, their configs and the catalog's version, which every change raises by one.
+//! Topics and the catalog's version, which every change raises by one. Configs are changed in `configs`.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use esker_model::{TopicKey, TopicUuid};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::database::Transaction;
-use super::release;
 use super::values::{get_topic_uuid, topic_uuid};
+use super::{configs, release};
 use crate::{
-    Catalog, ConfigChange, CreatePartitionsRefusal, CreateTopicRefusal, MetastoreError, NewPartitions,
-    NewTopic, Result, Topic,
+    Catalog, CreatePartitionsRefusal, CreateTopicRefusal, MetastoreError, NewPartitions, NewTopic, Result,
+    Topic,
 };
 
 /// Selects topics as [`topic`] reads them.
@@ -31,7 +31,7 @@ pub(super) fn version(tx: &Transaction<'_>) -> Result<i64> {
     Ok(version)
 }
 
-fn raise_version(tx: &Transaction<'_>) -> Result<i64> {
+pub(super) fn raise_version(tx: &Transaction<'_>) -> Result<i64> {
     let version = tx
         .prepare_cached("UPDATE cluster SET catalog_version = catalog_version + 1 RETURNING catalog_version")?
         .query_row([], |row| row.get(0))?;
@@ -43,6 +43,8 @@ pub(super) fn catalog(tx: &Transaction<'_>, since: i64) -> Result<Catalog> {
         version: version(tx)?,
         changed: Vec::new(),
         deleted: Vec::new(),
+        groups: Vec::new(),
+        groups_anew: false,
     };
     let mut statement = tx.prepare_cached(topics_sql!("WHERE version > ?1 ORDER BY version"))?;
     let mut rows = statement.query([since])?;
@@ -53,6 +55,7 @@ pub(super) fn catalog(tx: &Transaction<'_>, since: i64) -> Result<Catalog> {
         .prepare_cached("SELECT uuid FROM topic_deleted WHERE version > ?1 ORDER BY version")?
         .query_map([since], |row| get_topic_uuid(row, 0))?
         .collect::<rusqlite::Result<_>>()?;
+    (catalog.groups, catalog.groups_anew) = configs::of_groups(tx, since)?;
     Ok(catalog)
 }
 
@@ -182,31 +185,7 @@ pub(super) fn create_partitions(
     Ok(Ok(by_uuid(tx, request.topic)?.ok_or_else(vanished)?))
 }
 
-pub(super) fn alter_configs(tx: &Transaction<'_>, change: &ConfigChange) -> Result<Option<Topic>> {
-    let Some(topic) = by_uuid(tx, change.topic)? else {
-        return Ok(None);
-    };
-    let mut configs = if change.replace_all {
-        BTreeMap::new()
-    } else {
-        topic.configs
-    };
-    for (name, value) in &change.changes {
-        match value {
-            Some(value) => configs.insert(name.clone(), value.clone()),
-            None => configs.remove(name),
-        };
-    }
-    tx.prepare_cached("UPDATE topic SET configs = ?2, version = ?3 WHERE key = ?1")?
-        .execute(params![
-            topic.key.0,
-            encode_configs(&configs)?,
-            raise_version(tx)?
-        ])?;
-    by_uuid(tx, change.topic)
-}
-
-fn by_uuid(tx: &Transaction<'_>, uuid: TopicUuid) -> Result<Option<Topic>> {
+pub(super) fn by_uuid(tx: &Transaction<'_>, uuid: TopicUuid) -> Result<Option<Topic>> {
     find(tx, topics_sql!("WHERE uuid = ?1"), topic_uuid(&uuid))
 }
 
@@ -225,14 +204,17 @@ fn topic(row: &Row<'_>) -> Result<Topic> {
         name: row.get(2)?,
         partitions: row.get(3)?,
         replication_factor: row.get(4)?,
-        configs: serde_json::from_str(configs)
-            .map_err(|error| MetastoreError::Corrupt(format!("the configs of a topic: {error}")))?,
+        configs: decode_configs(configs)?,
         version: row.get(6)?,
     })
 }
 
-fn encode_configs(configs: &BTreeMap<String, String>) -> Result<String> {
+pub(super) fn encode_configs(configs: &BTreeMap<String, String>) -> Result<String> {
     serde_json::to_string(configs).map_err(|error| MetastoreError::Corrupt(format!("configs: {error}")))
+}
+
+pub(super) fn decode_configs(configs: &str) -> Result<BTreeMap<String, String>> {
+    serde_json::from_str(configs).map_err(|error| MetastoreError::Corrupt(format!("configs: {error}")))
 }
 
 fn vanished() -> MetastoreError {

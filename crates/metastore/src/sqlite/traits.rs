@@ -9,17 +9,17 @@ use esker_model::{
 
 use super::database::{Database, Transaction};
 use super::{
-    SqliteMetastore, agents, archive, cluster, commit, coordinators, group_writes, groups, jobs, memory,
-    merge, moves, producers, reads, release, removal, retention, settle, sweep, topics,
+    SqliteMetastore, agents, archive, cluster, commit, configs, coordinators, group_writes, groups, jobs,
+    memory, merge, moves, producers, reads, release, removal, retention, settle, sweep, topics,
 };
 use crate::{
-    ActiveProducer, Agents, ArchiveRequest, Archives, Catalog, Cluster, Clusters, CommitReply, CommitRequest,
-    Commits, CommittedOffsets, ConfigChange, Coordinators, CreatePartitionsRefusal, CreateTopicRefusal,
-    Extent, GroupWrites, Groups, Head, Heartbeat, JobReport, Jobs, KnownManifest, MergeCandidate, MergeDue,
-    MergeRequest, Merges, NewPartitions, NewTopic, OffsetsRequest, Plan, PlanRequest, Producers, Reads,
-    References, Registered, Registration, Removals, Result, RetainReply, RetainRequest, Retention, Settled,
-    ShardLease, ShardOwner, StoredGroup, Sweeps, TimeReply, TimeRequest, ToMerge, Topic, Topics,
-    UpkeepStatus, WaitingSegment,
+    ActiveProducer, Agents, AlterRefusal, Altered, ArchiveRequest, Archives, Catalog, Cluster, Clusters,
+    CommitReply, CommitRequest, Commits, CommittedOffsets, ConfigChange, Coordinators,
+    CreatePartitionsRefusal, CreateTopicRefusal, Extent, GroupWrites, Groups, Head, Heartbeat, JobReport,
+    Jobs, KnownManifest, MergeCandidate, MergeDue, MergeRequest, Merges, NewPartitions, NewTopic,
+    OffsetsRequest, Plan, PlanRequest, Producers, Reads, References, Registered, Registration, Removals,
+    Result, RetainReply, RetainRequest, Retention, Settled, ShardLease, ShardOwner, StoredGroup, Sweeps,
+    TimeReply, TimeRequest, ToMerge, Topic, Topics, UpkeepStatus, WaitingSegment,
 };
 
 impl SqliteMetastore {
@@ -129,13 +129,13 @@ impl Topics for SqliteMetastore {
         .await
     }
 
-    async fn alter_configs(&self, changes: &[ConfigChange]) -> Result<Vec<Option<Topic>>> {
+    async fn alter_configs(
+        &self,
+        changes: &[ConfigChange],
+    ) -> Result<Vec<std::result::Result<Altered, AlterRefusal>>> {
         let changes = changes.to_vec();
         self.write("alter_configs", move |tx| {
-            changes
-                .iter()
-                .map(|change| topics::alter_configs(tx, change))
-                .collect()
+            changes.iter().map(|change| configs::alter(tx, change)).collect()
         })
         .await
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use esker_model::{TopicKey, TopicUuid};
 
+use super::GroupConfigs;
+
 /// A topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topic {
@@ -32,6 +34,10 @@ pub struct Catalog {
     pub changed: Vec<Topic>,
     /// Topics deleted.
     pub deleted: Vec<TopicUuid>,
+    /// Groups whose configs were set or changed; none of them is without any.
+    pub groups: Vec<GroupConfigs>,
+    /// A group has lost its last config since: `groups` names all that have some, and no other has any.
+    pub groups_anew: bool,
 }
 
 /// A topic to create.
@@ -77,15 +83,4 @@ pub enum CreatePartitionsRefusal {
     UnknownTopic,
     /// It has this many already.
     NotMore(i32),
-}
-
-/// Configs to set and remove.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigChange {
-    /// The topic.
-    pub topic: TopicUuid,
-    /// Remove all configs that are not set here (the old AlterConfigs call).
-    pub replace_all: bool,
-    /// `Some`: set; `None`: remove.
-    pub changes: BTreeMap<String, Option<String>>,
 }

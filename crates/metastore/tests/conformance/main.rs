@@ -30,6 +30,7 @@ mod archive_requests;
 mod cluster;
 mod commits;
 mod commits_refused;
+mod configs;
 mod coordinators;
 mod created_again;
 mod figures;
@@ -187,8 +188,13 @@ conformance! {
         a_deleted_topic_is_not_created_by_a_repeated_call,
         the_catalog_tells_what_changed,
         a_name_is_created_again_as_another_topic,
-        partitions_are_only_added,
-        configs_are_set_and_removed;
+        partitions_are_only_added;
+    configs:
+        configs_are_set_and_removed,
+        groups_have_configs_of_their_own,
+        a_group_without_configs_is_forgotten,
+        the_catalog_tells_what_groups_have_set,
+        only_so_many_groups_have_configs;
     producers:
         producer_ids_never_overlap,
         an_idle_producer_is_forgotten_and_taken_up_again,

@@ -1,9 +1,9 @@
-//! Topics, their configs and the catalog.
+//! Topics and the catalog.
 
 use std::collections::BTreeMap;
 
 use esker_metastore::{
-    Catalog, ConfigChange, CreatePartitionsRefusal, CreateTopicRefusal, NewPartitions, Topic,
+    Catalog, ConfigChange, ConfigSubject, CreatePartitionsRefusal, CreateTopicRefusal, NewPartitions, Topic,
 };
 use esker_model::TopicUuid;
 
@@ -212,65 +212,16 @@ pub async fn partitions_are_only_added(world: &World) {
     assert_eq!(ends, [Some(0), Some(5), Some(0), Some(0), None]);
 }
 
-pub async fn configs_are_set_and_removed(world: &World) {
-    let topic = world.topic("orders", 1).await;
-    let change = |replace_all, changes: &[(&str, Option<&str>)]| ConfigChange {
-        topic: topic.uuid,
-        replace_all,
-        changes: changes
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.map(str::to_owned)))
-            .collect(),
-    };
-    let steps = [
-        (
-            change(false, &[("b", Some("1")), ("a", Some("ü \" ' \\"))]),
-            configs(&[("a", "ü \" ' \\"), ("b", "1")]),
-        ),
-        (
-            change(false, &[("a", None), ("c", Some("")), ("never", None)]),
-            configs(&[("b", "1"), ("c", "")]),
-        ),
-        (
-            change(false, &[("b", Some("2"))]),
-            configs(&[("b", "2"), ("c", "")]),
-        ),
-        (
-            change(true, &[("c", Some("3")), ("b", None)]),
-            configs(&[("c", "3")]),
-        ),
-        (change(true, &[]), configs(&[])),
-    ];
-    for (change, expected) in &steps {
-        let before = world.store.catalog(0).await.unwrap();
-        let altered = world
-            .store
-            .alter_configs(std::slice::from_ref(change))
-            .await
-            .unwrap();
-        let altered = altered[0].clone().unwrap();
-        assert_eq!(&altered.configs, expected);
-        let after = world.store.catalog(before.version).await.unwrap();
-        assert_eq!(after.changed, [altered]);
-    }
-    let mut nobody = change(false, &[("a", Some("1"))]);
-    nobody.topic = TopicUuid(world.id());
-    let replies = world.store.alter_configs(&[nobody, steps[0].0.clone()]).await;
-    let replies = replies.unwrap();
-    assert_eq!(replies[0], None);
-    assert!(replies[1].is_some());
-}
-
 async fn set_config(world: &World, topic: &Topic, name: &str, value: &str) {
     let change = ConfigChange {
-        topic: topic.uuid,
+        subject: ConfigSubject::Topic(topic.uuid),
         replace_all: false,
         changes: BTreeMap::from([(name.to_owned(), Some(value.to_owned()))]),
     };
-    assert!(world.store.alter_configs(&[change]).await.unwrap()[0].is_some());
+    assert!(world.store.alter_configs(&[change]).await.unwrap()[0].is_ok());
 }
 
-fn configs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+pub fn configs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs
         .iter()
         .map(|(name, value)| (name.to_string(), value.to_string()))
@@ -283,10 +234,12 @@ fn names(catalog: &Catalog) -> Vec<&str> {
     names
 }
 
-fn unchanged(version: i64) -> Catalog {
+pub fn unchanged(version: i64) -> Catalog {
     Catalog {
         version,
         changed: vec![],
         deleted: vec![],
+        groups: vec![],
+        groups_anew: false,
     }
 }

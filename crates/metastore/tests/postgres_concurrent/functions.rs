@@ -25,6 +25,7 @@ const WITH_PAUSES: &[(&str, &str)] = &[
     source!("fence_expired_v1"),
     source!("create_topics_v2"),
     source!("delete_topics_v3"),
+    source!("alter_configs_v2"),
     source!("forget_idle_producers_v1"),
     source!("archive_v1"),
     source!("empty_bucket_v1"),

@@ -17,6 +17,7 @@ use esker_harness::throwaway_postgres as server;
 mod archive_checker;
 mod archiving;
 mod checker;
+mod configuring;
 mod coordinating;
 mod coordinating_storm;
 mod functions;

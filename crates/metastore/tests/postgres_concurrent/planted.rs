@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crate::functions::Mistake;
-use crate::{archiving, coordinating, meetings, merging, moving, sweeping};
+use crate::{archiving, configuring, coordinating, meetings, merging, moving, sweeping};
 
 async fn is_found<F: Future<Output = Option<Vec<String>>>>(found: F, by: &str) {
     let Some(wrong) = found.await else { return };
@@ -114,6 +114,11 @@ planted!(a_commit_that_looks_for_a_row_only, meetings::commit_comes_after_its_to
     finds "a commit of a settled segment",
     in "commit_v1",
     "OR p_seq[1] <= (" => "OR 0 > (");
+
+// A change of configs that nobody else waits for.
+planted!(an_alteration_without_the_catalogs_lock, configuring::alterations_meet, finds "did not raise the version",
+    in "alter_configs_v2",
+    "FROM cluster c FOR NO KEY UPDATE;" => "FROM cluster c;");
 
 // An archiver that looks at its fence row without a lock.
 planted!(an_archiver_without_its_fence_row, archiving::fence_meets_archive, finds "went on after its fencing",

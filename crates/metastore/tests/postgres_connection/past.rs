@@ -75,6 +75,10 @@ async fn what_is_given_out_by_counting_is_not_given_out_again() {
         .unwrap();
     assert!((1 << 20..1 << 21).contains(&(other.key.0 - partition.topic.0)));
     assert!(other.version - version > 1 << 20);
+    // What an agent knows of groups' configs may be lost as well.
+    let catalog = store.catalog(version).await.unwrap();
+    assert!(catalog.groups_anew);
+    assert!(!store.catalog(catalog.version).await.unwrap().groups_anew);
 }
 
 fn topic(uuid: u128, name: &str) -> NewTopic {

@@ -65,6 +65,8 @@ async fn a_database_of_the_release_before_is_brought_up_to_date() {
         &mut admin,
         "DROP FUNCTION archived_in_v2, move_archived_v2, stored_bytes_v1;
          ALTER TABLE producer_partition DROP COLUMN from_zero;
+         DROP FUNCTION catalog_v2, alter_configs_v2;
+         DROP TABLE group_config, group_config_emptied;
          DELETE FROM schema_migration WHERE version > 8",
     )
     .await;
@@ -85,7 +87,12 @@ async fn a_database_of_the_release_before_is_brought_up_to_date() {
     .await;
     let report = postgres::migrate(&url).await.unwrap();
     execute(&mut open, "ROLLBACK").await;
-    let applied = vec!["moves_above_log_start", "from_zero", "stored_bytes"];
+    let applied = vec![
+        "moves_above_log_start",
+        "from_zero",
+        "stored_bytes",
+        "group_configs",
+    ];
     assert_eq!((report.from, report.applied), (8, applied));
     store.commit(commit(partition, 2)).await.unwrap();
     let restarted = PostgresMetastore::connect(config(&url)).await.unwrap();
@@ -129,13 +136,22 @@ async fn agents_of_the_release_before_go_on_creating() {
              ARRAY(SELECT topic_uuid FROM topic WHERE name = 'theirs'), ARRAY[3])",
     )
     .await;
+    execute(
+        &mut admin,
+        "SELECT * FROM alter_configs_v1(
+             ARRAY(SELECT topic_uuid FROM topic WHERE name = 'theirs'), ARRAY[false], ARRAY['{\"a\": \"1\"}'])",
+    )
+    .await;
+    let told = sqlx::query("SELECT * FROM catalog_v1(0)").fetch_all(&mut admin);
     let catalog = store.catalog(0).await.unwrap();
+    assert_eq!(told.await.unwrap().len(), catalog.changed.len());
     let theirs = catalog
         .changed
         .iter()
         .find(|topic| topic.name == "theirs")
         .unwrap();
     assert_eq!(theirs.partitions, 3);
+    assert_eq!(theirs.configs["a"], "1");
     let last = PartitionKey {
         topic: theirs.key,
         partition: 2,

@@ -278,7 +278,7 @@ impl Topics for ProcessMetastore {
         .await
     }
 
-    async fn alter_configs(&self, changes: &[ConfigChange]) -> Result<Vec<Option<Topic>>> {
+    async fn alter_configs(&self, changes: &[ConfigChange]) -> Result<Vec<StdResult<Altered, AlterRefusal>>> {
         let changes = changes.to_vec();
         self.call("alter_configs", Kind::Writes, move |db| async move {
             db.alter_configs(&changes).await

@@ -89,7 +89,7 @@ async fn hear(
         let Some(Group::Consumer(group)) = shard.group(&id) else {
             return Err(ErrorCode::GroupIdNotFound);
         };
-        let (outcome, keep) = group.heartbeat(now, heartbeat, &groups.topics(), &groups.limits);
+        let (outcome, keep) = group.heartbeat(now, heartbeat, &groups.topics(), &groups.limits_of(&id));
         Ok((outcome, shard.keep(&id, keep)))
     })??;
     until_written(written).await?;

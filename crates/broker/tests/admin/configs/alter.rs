@@ -172,7 +172,7 @@ async fn the_old_call_checks_as_much() {
 }
 
 #[tokio::test]
-async fn only_topics_can_be_changed() {
+async fn only_topics_and_groups_can_be_changed() {
     let (_world, agent, mut client) = World::one().await;
     let me = agent.id().0.to_string();
     for (resource_type, name, code) in [

@@ -1,10 +1,9 @@
-//! Configs that are shown and cannot be changed: of agents, loggers, client metrics and groups.
+//! Configs that are shown and cannot be changed: of agents, loggers and client metrics.
 
 use super::*;
 
 const LOGGER: i8 = 8;
 const CLIENT_METRICS: i8 = 16;
-const GROUP: i8 = 32;
 
 /// The error of one incremental change, and its message.
 async fn changed(
@@ -21,43 +20,34 @@ async fn changed(
 }
 
 #[tokio::test]
-async fn groups_and_client_metrics_show_their_defaults() {
+async fn client_metrics_show_their_defaults() {
     let (_world, _agent, mut client) = World::one().await;
-    let group: &[_] = &[
-        ("consumer.heartbeat.interval.ms", "5000", 3),
-        ("consumer.session.timeout.ms", "45000", 3),
-    ];
-    let metrics: &[_] = &[("interval.ms", "300000", 3), ("match", "", 7), ("metrics", "", 7)];
+    let expected = [("interval.ms", "300000", 3), ("match", "", 7), ("metrics", "", 7)];
     for version in all_versions::<DescribeConfigsRequest>() {
-        for (kind, expected) in [(GROUP, group), (CLIENT_METRICS, metrics)] {
-            let request = describe(kind, "g", None)
-                .with_include_synonyms(true)
-                .with_include_documentation(version >= 3);
-            let response = client.call(version, &request).await;
-            let result = &response.results[0];
-            let shown = result.configs.iter();
-            let shown: Vec<_> = shown
-                .map(|one| (one.name.as_str(), one.value.as_deref().unwrap()))
-                .collect();
-            let names: Vec<_> = expected.iter().map(|(name, value, _)| (*name, *value)).collect();
-            assert_eq!(shown, names, "v{version}");
-            for (config, (name, value, config_type)) in result.configs.iter().zip(expected) {
-                assert_eq!((config.config_source, config.is_sensitive), (5, false));
-                let synonyms: Vec<_> = config
-                    .synonyms
-                    .iter()
-                    .map(|s| (s.name.as_str(), s.source))
-                    .collect();
-                let own = if kind == GROUP { vec![(*name, 5)] } else { vec![] };
-                assert_eq!(synonyms, own, "{value}");
-                if version >= 3 {
-                    assert_eq!(config.config_type, *config_type);
-                    assert!(config.documentation.is_some());
-                }
+        let request = describe(CLIENT_METRICS, "m", None)
+            .with_include_synonyms(true)
+            .with_include_documentation(version >= 3);
+        let response = client.call(version, &request).await;
+        let result = &response.results[0];
+        let shown = result.configs.iter();
+        let shown: Vec<_> = shown
+            .map(|one| (one.name.as_str(), one.value.as_deref().unwrap()))
+            .collect();
+        assert_eq!(
+            shown,
+            expected.map(|(name, value, _)| (name, value)),
+            "v{version}"
+        );
+        for (config, (_, _, config_type)) in result.configs.iter().zip(expected) {
+            assert_eq!((config.config_source, config.is_sensitive), (5, false));
+            assert!(config.synonyms.is_empty());
+            if version >= 3 {
+                assert_eq!(config.config_type, config_type);
+                assert!(config.documentation.is_some());
             }
         }
     }
-    let chosen = describe(GROUP, "g", Some(&["consumer.session.timeout.ms", "nothing"]));
+    let chosen = describe(CLIENT_METRICS, "m", Some(&["interval.ms", "nothing"]));
     assert_eq!(client.call(4, &chosen).await.results[0].configs.len(), 1);
 }
 
@@ -83,17 +73,7 @@ async fn the_level_of_an_agents_log_is_shown() {
 async fn setting_is_refused_with_the_reason_that_kafka_would_find_first() {
     let (_world, agent, mut client) = World::one().await;
     let me = agent.id().0.to_string();
-    let timeout = "consumer.session.timeout.ms";
     for (kind, name, config, value, code) in [
-        (GROUP, "g", "nothing", Some("1"), 40),
-        (GROUP, "g", timeout, Some("44999"), 40),
-        (GROUP, "g", timeout, Some("60001"), 40),
-        (GROUP, "g", timeout, Some("long"), 40),
-        (GROUP, "g", timeout, None, 42),
-        (GROUP, "g", timeout, Some("50000"), 42),
-        (GROUP, "g", "consumer.heartbeat.interval.ms", Some("4999"), 40),
-        (GROUP, "g", "consumer.heartbeat.interval.ms", Some("15000"), 42),
-        (GROUP, "", timeout, Some("50000"), 42),
         (CLIENT_METRICS, "m", "nothing", Some("1"), 42),
         (CLIENT_METRICS, "m", "interval.ms", Some("99"), 42),
         (CLIENT_METRICS, "m", "metrics", Some("org.apache."), 42),
@@ -130,7 +110,6 @@ async fn taking_away_what_was_never_set_is_done_already() {
         (BROKER, "", "log.retention.ms"),
         (LOGGER, me.as_str(), "root"),
         (CLIENT_METRICS, "m", "interval.ms"),
-        (GROUP, "g", "consumer.session.timeout.ms"),
     ] {
         let one = operation(config, DELETE, None);
         assert_eq!(changed(&mut client, kind, name, one).await, (0, None), "{config}");

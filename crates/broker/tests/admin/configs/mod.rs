@@ -3,10 +3,12 @@
 mod alter;
 mod describe;
 mod fixed;
+mod groups;
 
 use std::sync::Arc;
 
-use esker_broker::authorizer::Operation;
+use esker_broker::authorizer::{Authorizer, Operation, Resource};
+use esker_broker::context::RequestContext;
 use esker_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use esker_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult,

@@ -73,7 +73,7 @@ pub enum Reply {
     CreateTopics(Result<Vec<std::result::Result<Topic, CreateTopicRefusal>>>),
     DeleteTopics(Result<Vec<bool>>),
     CreatePartitions(Result<Vec<std::result::Result<Topic, CreatePartitionsRefusal>>>),
-    AlterConfigs(Result<Vec<Option<Topic>>>),
+    AlterConfigs(Result<Vec<std::result::Result<Altered, AlterRefusal>>>),
     AllocateProducerIds(Result<i64>),
     ForgetIdleProducers(Result<u64>),
     Register(Result<Registered>),

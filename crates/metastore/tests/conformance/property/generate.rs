@@ -293,8 +293,12 @@ impl Generator {
         let change = |_| {
             let name = ["retention.ms", "cleanup.policy", "x"][self.below(3)];
             let value = (self.below(3) > 0).then(|| format!("v'\"\\{}", self.below(10)));
+            let group = ["g", "h", "\u{0}i"][self.below(3)];
             ConfigChange {
-                topic: self.topic_uuid(),
+                subject: match self.below(2) {
+                    0 => ConfigSubject::Topic(self.topic_uuid()),
+                    _ => ConfigSubject::Group(group.into()),
+                },
                 replace_all: self.below(3) == 0,
                 changes: BTreeMap::from([(name.to_owned(), value)]),
             }

@@ -44,6 +44,10 @@ struct State {
     topics: Vec<Topic>,
     /// With the version of the deletion.
     deleted: Vec<(i64, Topic)>,
+    /// With the version of the last change.
+    group_configs: BTreeMap<Arc<str>, (i64, BTreeMap<String, String>)>,
+    /// The version at which a group lost its last config.
+    group_configs_emptied: i64,
     logs: BTreeMap<PartitionKey, Log>,
     segments: BTreeMap<(IncarnationId, u64), SegmentRow>,
     archive_segments: BTreeMap<(IncarnationId, u64), ArchiveRow>,

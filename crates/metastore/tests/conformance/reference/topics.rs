@@ -1,5 +1,9 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use esker_metastore::*;
+use esker_model::limits::GROUP_CONFIGS_MAX;
 use esker_model::{PartitionKey, TopicKey, TopicUuid};
 
 use super::{Log, Reference, State};
@@ -16,10 +20,21 @@ impl Topics for Reference {
             .collect();
         changed.sort_by_key(|topic| topic.version);
         let deleted = state.deleted.iter().filter(|(version, _)| *version > since);
+        let groups_anew = state.group_configs_emptied > since;
+        let groups_since = if groups_anew { 0 } else { since };
+        let groups = state.group_configs.iter();
+        let mut groups: Vec<_> = groups.filter(|(_, row)| row.0 > groups_since).collect();
+        groups.sort_by_key(|(_, row)| row.0);
+        let groups = groups.into_iter().map(|(group, (_, configs))| GroupConfigs {
+            group: Arc::clone(group),
+            configs: configs.clone(),
+        });
         Ok(Catalog {
             version: state.catalog_version,
             changed,
             deleted: deleted.map(|(_, topic)| topic.uuid).collect(),
+            groups: groups.collect(),
+            groups_anew,
         })
     }
 
@@ -45,7 +60,10 @@ impl Topics for Reference {
         Ok(requests.iter().map(|request| state.grow(request)).collect())
     }
 
-    async fn alter_configs(&self, changes: &[ConfigChange]) -> Result<Vec<Option<Topic>>> {
+    async fn alter_configs(
+        &self,
+        changes: &[ConfigChange],
+    ) -> Result<Vec<std::result::Result<Altered, AlterRefusal>>> {
         let mut state = self.state();
         Ok(changes.iter().map(|change| state.alter(change)).collect())
     }
@@ -130,20 +148,44 @@ impl State {
         Ok(self.topics[index].clone())
     }
 
-    fn alter(&mut self, change: &ConfigChange) -> Option<Topic> {
-        let index = self.position(change.topic)?;
-        let version = self.raise_version();
-        let topic = &mut self.topics[index];
-        topic.version = version;
-        if change.replace_all {
-            topic.configs.clear();
+    fn alter(&mut self, change: &ConfigChange) -> std::result::Result<Altered, AlterRefusal> {
+        let group = match &change.subject {
+            ConfigSubject::Group(group) => group,
+            ConfigSubject::Topic(uuid) => {
+                let index = self.position(*uuid).ok_or(AlterRefusal::UnknownTopic)?;
+                let version = self.raise_version();
+                let topic = &mut self.topics[index];
+                topic.version = version;
+                apply(&mut topic.configs, change);
+                return Ok(Altered::Topic(topic.clone()));
+            }
+        };
+        let mut configs = self.group_configs.get(group).cloned().unwrap_or_default().1;
+        apply(&mut configs, change);
+        let known = self.group_configs.contains_key(group);
+        if configs.is_empty() {
+            if self.group_configs.remove(group).is_some() {
+                self.group_configs_emptied = self.raise_version();
+            }
+        } else if !known && self.group_configs.len() >= GROUP_CONFIGS_MAX {
+            return Err(AlterRefusal::TooManyGroups);
+        } else {
+            let row = (self.raise_version(), configs.clone());
+            self.group_configs.insert(Arc::clone(group), row);
         }
-        for (name, value) in &change.changes {
-            match value {
-                Some(value) => topic.configs.insert(name.clone(), value.clone()),
-                None => topic.configs.remove(name),
-            };
-        }
-        Some(topic.clone())
+        let group = Arc::clone(group);
+        Ok(Altered::Group(GroupConfigs { group, configs }))
+    }
+}
+
+fn apply(configs: &mut BTreeMap<String, String>, change: &ConfigChange) {
+    if change.replace_all {
+        configs.clear();
+    }
+    for (name, value) in &change.changes {
+        match value {
+            Some(value) => configs.insert(name.clone(), value.clone()),
+            None => configs.remove(name),
+        };
     }
 }

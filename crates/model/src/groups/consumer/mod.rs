@@ -167,6 +167,13 @@ impl ConsumerGroup {
         self.wake_at
     }
 
+    /// The limits are others than before: whether sessions are over is to be looked at again.
+    pub fn look_again(&mut self, now: Instant) {
+        if !self.members.is_empty() {
+            self.wake_by(Some(now));
+        }
+    }
+
     /// Whether it has no members.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()

@@ -12,7 +12,7 @@ pub(super) const COUNTED: [(&str, &[&str]); 5] = [
     ("other-rows", &OTHERS),
 ];
 
-const OTHERS: [&str; 13] = [
+const OTHERS: [&str; 15] = [
     "log_head",
     "unneeded_object",
     "producer_partition",
@@ -26,6 +26,8 @@ const OTHERS: [&str; 13] = [
     "consumer_group",
     "group_member",
     "group_offset",
+    "group_config",
+    "group_config_emptied",
 ];
 
 /// Rows of each, in the order of [`COUNTED`].

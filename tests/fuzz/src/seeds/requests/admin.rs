@@ -26,6 +26,7 @@ use crate::topics::{COMPACT, PLAIN};
 /// The numbers of resource types (KIP-133).
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+const GROUP: i8 = 32;
 
 pub(super) fn add(requests: &mut Requests) {
     requests.add("", metadata);
@@ -45,7 +46,11 @@ pub(super) fn add(requests: &mut Requests) {
 }
 
 fn list_config_resources(version: i16) -> ListConfigResourcesRequest {
-    let types = if version >= 1 { vec![TOPIC, BROKER] } else { vec![] };
+    let types = if version >= 1 {
+        vec![TOPIC, BROKER, GROUP]
+    } else {
+        vec![]
+    };
     ListConfigResourcesRequest::default().with_resource_types(types)
 }
 
@@ -181,8 +186,12 @@ fn describe_configs(version: i16) -> DescribeConfigsRequest {
         .with_resource_type(BROKER)
         .with_resource_name(text("1"))
         .with_configuration_keys(Some(vec![text("log.cleanup.policy")]));
+    let group = DescribeConfigsResource::default()
+        .with_resource_type(GROUP)
+        .with_resource_name(text("group"))
+        .with_configuration_keys(None);
     DescribeConfigsRequest::default()
-        .with_resources(vec![all, one])
+        .with_resources(vec![all, one, group])
         .with_include_synonyms(true)
         .with_include_documentation(version >= 3)
 }
@@ -195,7 +204,14 @@ fn alter_configs(_: i16) -> AlterConfigsRequest {
         .with_resource_type(TOPIC)
         .with_resource_name(text(PLAIN.name))
         .with_configs(vec![config]);
-    AlterConfigsRequest::default().with_resources(vec![resource])
+    let config = alter::AlterableConfig::default()
+        .with_name(text("consumer.session.timeout.ms"))
+        .with_value(Some(text("50000")));
+    let group = alter::AlterConfigsResource::default()
+        .with_resource_type(GROUP)
+        .with_resource_name(text("group"))
+        .with_configs(vec![config]);
+    AlterConfigsRequest::default().with_resources(vec![resource, group])
 }
 
 fn incremental_alter_configs(_: i16) -> IncrementalAlterConfigsRequest {
@@ -216,7 +232,21 @@ fn incremental_alter_configs(_: i16) -> IncrementalAlterConfigsRequest {
         .with_resource_type(TOPIC)
         .with_resource_name(text(PLAIN.name))
         .with_configs(configs.to_vec());
-    IncrementalAlterConfigsRequest::default().with_resources(vec![resource])
+    let configs = [
+        ("consumer.session.timeout.ms", 1, None),
+        ("consumer.heartbeat.interval.ms", 0, Some("6000")),
+    ];
+    let configs = configs.map(|(key, operation, value)| {
+        incremental::AlterableConfig::default()
+            .with_name(text(key))
+            .with_config_operation(operation)
+            .with_value(value.map(text))
+    });
+    let group = incremental::AlterConfigsResource::default()
+        .with_resource_type(GROUP)
+        .with_resource_name(text("group"))
+        .with_configs(configs.to_vec());
+    IncrementalAlterConfigsRequest::default().with_resources(vec![resource, group])
 }
 
 fn describe_cluster(version: i16) -> DescribeClusterRequest {

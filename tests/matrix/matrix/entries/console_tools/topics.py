@@ -44,7 +44,7 @@ def topics(run, t):
 
 
 def configs(run, t):
-    """Change a topic's configs and read them back."""
+    """Change configs of a topic and of a group, and read them back."""
     about = ("--entity-type", "topics", "--entity-name", "configured")
 
     def add():
@@ -67,11 +67,19 @@ def configs(run, t):
     def broker():
         contains(t.tool(CONFIGS, "--describe", "--all", "--entity-type", "brokers", "--entity-name", broker_id(t)), "=")
 
+    def group():
+        about = ("--entity-type", "groups", "--entity-name", "configured")
+        t.tool(CONFIGS, "--alter", *about, "--add-config", "consumer.session.timeout.ms=50000")
+        contains(t.tool(CONFIGS, "--describe", *about), "consumer.session.timeout.ms=50000")
+        t.tool(CONFIGS, "--alter", *about, "--delete-config", "consumer.session.timeout.ms")
+        equal("=50000" in t.tool(CONFIGS, "--describe", *about), False, "a group's config that was deleted")
+
     run.step("configs --alter --add-config", add)
     run.step("configs --alter --delete-config", delete)
     run.step("configs --describe --all", describe_all)
     run.step("configs refuses a wrong value", refused)
     run.step("configs of a broker", broker)
+    run.step("configs of a group", group)
 
 
 def broker_id(t):

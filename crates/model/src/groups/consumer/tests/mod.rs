@@ -3,6 +3,7 @@
 mod client;
 mod cost;
 mod errors;
+mod limits;
 mod metadata;
 mod offsets;
 mod random;
