@@ -11,8 +11,8 @@ use esker_protocol::{ErrorCode, StrBytes};
 use tracing::warn;
 
 use super::config_subject::Kept;
-use super::repeat;
 use super::resources::{self, Target};
+use super::{names, repeat};
 use crate::Broker;
 use crate::authorizer::Operation;
 use crate::context::RequestContext;
@@ -61,7 +61,9 @@ pub(super) fn subject(
         return invalid(format!("the request changes {key} twice"));
     }
     match target {
+        Target::Topic if name.is_empty() => invalid("a topic's configs need its name"),
         Target::Topic => {
+            names::check(name).map_err(|message| Failure::new(ErrorCode::InvalidTopicException, message))?;
             let state = broker.catalog.by_name(name);
             let state = state.ok_or_else(resources::unknown_topic)?;
             Ok(Subject::Kept(Kept::Topic(state)))

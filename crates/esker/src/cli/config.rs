@@ -35,7 +35,8 @@ pub(crate) enum ConfigCommand {
     },
     /// Set configs and remove them, all or none
     #[command(
-        after_help = "Examples:\n  esker config alter topic orders --set retention.ms=86400000 --delete cleanup.policy\n  \
+        after_help = "Example:\n  esker config alter topic orders --set retention.ms=86400000 --delete cleanup.policy\n\n\
+                      Of a group of the consumer protocol:\n  \
                       esker config alter group billing --set consumer.session.timeout.ms=50000"
     )]
     Alter {

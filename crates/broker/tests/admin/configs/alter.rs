@@ -142,7 +142,7 @@ async fn the_old_call_checks_as_much() {
     let (_world, agent, mut client) = World::one().await;
     client.topic("t", 1).await;
     let me = agent.id().0.to_string();
-    let wrong: [Wrong<'_>; 7] = [
+    let wrong: [Wrong<'_>; 9] = [
         (TOPIC, "t", &[("retention.ms", None)], 42),
         (
             TOPIC,
@@ -162,6 +162,8 @@ async fn the_old_call_checks_as_much() {
             40,
         ),
         (TOPIC, "unknown", &[("retention.ms", Some("1"))], 3),
+        (TOPIC, "a/b", &[("retention.ms", Some("1"))], 17),
+        (TOPIC, "", &[("retention.ms", Some("1"))], 42),
         (BROKER, &me, &[("log.retention.ms", Some("1"))], 42),
     ];
     for (resource_type, name, configs, code) in wrong {
@@ -177,6 +179,8 @@ async fn only_topics_and_groups_can_be_changed() {
     let me = agent.id().0.to_string();
     for (resource_type, name, code) in [
         (TOPIC, "unknown", 3),
+        (TOPIC, "a/b", 17),
+        (TOPIC, "", 42),
         (BROKER, me.as_str(), 42),
         (BROKER, "", 42),
         (BROKER, "99", 42),
