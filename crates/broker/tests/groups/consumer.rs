@@ -15,7 +15,7 @@ async fn partitions_move_when_their_owner_has_given_them_up() {
     one.create_topic("t", 4).await;
     one.until_coordinated("g").await;
     let first = one.beat(&joins("g", "one")).await;
-    assert_eq!((first.error_code, first.heartbeat_interval_ms), (0, 5_000));
+    assert_eq!((first.error_code, first.heartbeat_interval_ms), (0, 1_000));
     let all = assigned(&first).unwrap();
     assert_eq!(all[0].1, [0, 1, 2, 3]);
     let topic = all[0].0;

@@ -48,7 +48,7 @@ pub struct GroupLimits {
     pub consumer_max_size: usize,
     /// `group.consumer.session.timeout.ms`.
     pub consumer_session_timeout: Duration,
-    /// `group.consumer.heartbeat.interval.ms`.
+    /// `group.consumer.heartbeat.interval.ms`, of members of a group at rest.
     pub consumer_heartbeat_interval: Duration,
     /// `offset.metadata.max.bytes`.
     pub offset_metadata_bytes: usize,

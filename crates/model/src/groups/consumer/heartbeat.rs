@@ -121,7 +121,7 @@ impl ConsumerGroup {
                 heartbeat.member_id = heartbeat.new_member_id.take().unwrap_or_default();
             }
             match heartbeat.member_epoch {
-                LEAVE | LEAVE_STATIC => self.leave_by_heartbeat(heartbeat, &mut changes),
+                LEAVE | LEAVE_STATIC => self.leave_by_heartbeat(now, heartbeat, &mut changes),
                 _ => self.stay(now, heartbeat, topics, limits, &mut changes),
             }
         });
@@ -158,7 +158,7 @@ impl ConsumerGroup {
         Ok(HeartbeatReply {
             member_id: heartbeat.member_id,
             member_epoch: member.epoch,
-            heartbeat_interval: limits.consumer_heartbeat_interval,
+            heartbeat_interval: self.next_heartbeat(member, now, limits.consumer_heartbeat_interval),
             assignment: tell.then(|| member.assigned.to_list()),
         })
     }

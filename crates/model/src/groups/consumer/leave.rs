@@ -18,6 +18,7 @@ impl ConsumerGroup {
     /// A heartbeat with epoch -1 or -2.
     pub(super) fn leave_by_heartbeat(
         &mut self,
+        now: Instant,
         heartbeat: Heartbeat,
         changes: &mut Changes,
     ) -> Result<HeartbeatReply, GroupError> {
@@ -29,7 +30,7 @@ impl ConsumerGroup {
             self.leave_for_a_while(&id, changes);
         } else {
             self.remove(&id, changes);
-            self.raise_epoch(changes);
+            self.raise_epoch(now, changes);
         }
         Ok(HeartbeatReply {
             member_id: heartbeat.member_id,
@@ -44,7 +45,7 @@ impl ConsumerGroup {
     /// There is none: `UnknownMemberId`; the instance id is another member's: `FencedInstanceId`.
     pub fn leave(
         &mut self,
-        _now: Instant,
+        now: Instant,
         member_id: &str,
         instance_id: Option<&str>,
     ) -> (Result<(), GroupError>, Keep) {
@@ -52,7 +53,7 @@ impl ConsumerGroup {
         let found = self.find(member_id, instance_id, true);
         let answer = found.map(|id| {
             self.remove(&id, &mut changes);
-            self.raise_epoch(&mut changes);
+            self.raise_epoch(now, &mut changes);
         });
         (answer, changes.keep())
     }
@@ -76,7 +77,7 @@ impl ConsumerGroup {
         }
         self.wake_at = next;
         if !overdue.is_empty() {
-            self.raise_epoch(&mut changes);
+            self.raise_epoch(now, &mut changes);
         }
         for id in overdue {
             self.remove(&id, &mut changes);

@@ -2,8 +2,8 @@
 //!
 //! A heartbeat passes these stages: is it well formed and from a member (`heartbeat`, `join`); what does it change; is
 //! there a new group epoch, and what is its target (`target`, made by an assignor of `assign`); one step of this member
-//! towards its target (`reconcile`). Everything is one call: whoever runs the group keeps what [`Keep`] names, in one
-//! transaction, and then sends the answer.
+//! towards its target (`reconcile`); when it is to come again (`pace`). Everything is one call: whoever runs the group
+//! keeps what [`Keep`] names, in one transaction, and then sends the answer.
 //!
 //! What always holds:
 //! - no partition is assigned to two members, or to one while another has not reported it gone, or was not fenced for
@@ -22,6 +22,7 @@ mod join;
 mod leave;
 mod member;
 mod offsets;
+mod pace;
 mod partitions;
 mod pattern;
 mod reconcile;
@@ -102,6 +103,8 @@ impl Changes {
 #[derive(Default)]
 pub struct ConsumerGroup {
     epoch: i32,
+    /// When that was raised last; not known of a group that was restored.
+    raised_at: Option<Instant>,
     assignment_epoch: i32,
     metadata_hash: i64,
     members: BTreeMap<Arc<str>, Member>,

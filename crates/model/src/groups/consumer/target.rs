@@ -31,15 +31,16 @@ impl ConsumerGroup {
             raise |= self.epoch == self.assignment_epoch;
         }
         if raise {
-            self.raise_epoch(changes);
+            self.raise_epoch(now, changes);
         }
         if self.epoch > self.assignment_epoch {
             self.make_target(topics, changes);
         }
     }
 
-    pub(super) fn raise_epoch(&mut self, changes: &mut Changes) {
+    pub(super) fn raise_epoch(&mut self, now: Instant, changes: &mut Changes) {
         self.epoch = self.epoch.saturating_add(1);
+        self.raised_at = Some(now);
         changes.group = true;
     }
 

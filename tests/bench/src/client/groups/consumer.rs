@@ -1,7 +1,7 @@
 //! A member of a group with the newer protocol (KIP-848): ConsumerGroupHeartbeat is all that it says.
 //!
 //! As consumers do, it tells what it is asked for once, then only what has changed; and that it took over what it was
-//! given, or gave up what was taken from it, at once.
+//! given, or gave up what was taken from it, at once. Else it comes again when the last answer told it to.
 
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub(super) struct Member {
     topic: StrBytes,
     id: StrBytes,
     epoch: i32,
+    /// As it was told last.
+    interval: Duration,
     owned: Vec<TopicPartitions>,
     /// Whether `owned` was not told yet.
     to_tell: bool,
@@ -40,6 +42,7 @@ impl Member {
             topic,
             id,
             epoch: JOINS,
+            interval: Duration::ZERO,
             owned: Vec::new(),
             to_tell: false,
         }
@@ -101,6 +104,11 @@ impl Member {
         self.to_tell
     }
 
+    /// When it is to come again.
+    pub(super) fn interval(&self) -> Duration {
+        self.interval
+    }
+
     fn request(&self, epoch: i32) -> ConsumerGroupHeartbeatRequest {
         ConsumerGroupHeartbeatRequest::default()
             .with_group_id(GroupId(self.group.clone()))
@@ -110,6 +118,8 @@ impl Member {
 
     fn take(&mut self, answer: ConsumerGroupHeartbeatResponse) {
         self.epoch = answer.member_epoch;
+        let interval_ms = u64::try_from(answer.heartbeat_interval_ms).unwrap_or(0);
+        self.interval = Duration::from_millis(interval_ms);
         if let Some(assignment) = answer.assignment {
             let topics = assignment.topic_partitions.into_iter().map(|topic| {
                 TopicPartitions::default()
@@ -139,9 +149,12 @@ mod tests {
     fn what_it_was_given_is_told_once() {
         let text = StrBytes::from_static_str;
         let mut member = Member::new(text("g"), text("t"), text("m"));
-        let answer = ConsumerGroupHeartbeatResponse::default().with_member_epoch(4);
+        let answer = ConsumerGroupHeartbeatResponse::default()
+            .with_member_epoch(4)
+            .with_heartbeat_interval_ms(1500);
         member.take(answer.clone());
         assert!(!member.is_in_haste(), "no assignment is no change");
+        assert_eq!(member.interval(), Duration::from_millis(1500));
         let topic = response::TopicPartitions::default().with_partitions(vec![2, 5]);
         let assignment = response::Assignment::default().with_topic_partitions(vec![topic]);
         member.take(answer.with_assignment(Some(assignment)));

@@ -57,6 +57,16 @@ enum Member {
     Consumer(consumer::Member),
 }
 
+impl Member {
+    /// Between two of its heartbeats, until it is ready.
+    fn interval(&self, spec: &MembersSpec) -> Duration {
+        match self {
+            Self::Classic(_) => interval(spec),
+            Self::Consumer(member) => member.interval(),
+        }
+    }
+}
+
 impl Members {
     pub(super) fn new(spec: &MembersSpec) -> Self {
         let partitions = usize::try_from(spec.partitions).unwrap_or(0);
@@ -158,12 +168,12 @@ impl Members {
         false
     }
 
-    /// What was due was answered, or something was said that had been due later.
-    fn answered(&self, at: usize) {
+    /// What was due was answered, or something was said that had been due later. `interval`: see [`Member::interval`].
+    fn answered(&self, at: usize, interval: Duration) {
         let now = monotonic_ns();
         if let Some(pace) = self.paces.borrow_mut().get_mut(at) {
             if !self.began.get() {
-                *pace = Pace::from(now, interval(&self.spec));
+                *pace = Pace::from(now, interval);
                 return;
             }
             let latency_us = pace.answered(now);
@@ -176,9 +186,9 @@ impl Members {
     }
 
     /// A member has joined: what it says next is due an interval later.
-    fn joined(&self, at: usize, standing: Standing) {
+    fn joined(&self, at: usize, standing: Standing, interval: Duration) {
         if let Some(pace) = self.paces.borrow_mut().get_mut(at) {
-            *pace = Pace::from(monotonic_ns(), interval(&self.spec));
+            *pace = Pace::from(monotonic_ns(), interval);
         }
         self.stands(at, standing);
     }
@@ -239,7 +249,7 @@ async fn member(members: &Members, at: usize, mut connection: Connection) -> Res
             Member::Classic(member) => member.join(&mut connection).await?,
             Member::Consumer(member) => member.join(&mut connection).await?,
         };
-        members.joined(at, standing);
+        members.joined(at, standing, member.interval(&members.spec));
         loop {
             let in_haste = matches!(&member, Member::Consumer(member) if member.is_in_haste());
             if members.over.get() || (!in_haste && !members.until_due(at).await) {
@@ -268,7 +278,7 @@ async fn member(members: &Members, at: usize, mut connection: Connection) -> Res
                 }
             }
             if !in_haste || !members.began.get() {
-                members.answered(at);
+                members.answered(at, member.interval(&members.spec));
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Members of consumer groups, many thousands in one process: a connection each, one thread for all.
 //!
 //! `connect → join → (all groups have come to rest) → ready → heartbeat or commit when it is due → leave`. Until it is ready a
-//! member's next heartbeat is due an interval after the one before; from then on all members together share the interval
-//! evenly. A member that has to join again while it is measured is an error.
+//! member's next heartbeat is due an interval after the one before, with the newer protocol when the broker told it to come;
+//! from then on all members together share the interval evenly. A member that has to join again while it is measured is an
+//! error.
 
 mod classic;
 mod consumer;

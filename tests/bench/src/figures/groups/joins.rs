@@ -12,9 +12,8 @@ const PARTITIONS: i32 = MEMBERS as i32;
 /// The default of `group.initial.rebalance.delay.ms`, of both systems. Members that join while a new group waits for it
 /// make it wait once more for as long, of both systems, too.
 const INITIAL_DELAY_S: f64 = 3.0;
-/// Defaults: of classic consumers, and of `group.consumer.heartbeat.interval.ms`.
-const CLASSIC_INTERVAL_MS: u64 = 3000;
-const CONSUMER_INTERVAL_MS: u64 = 5000;
+/// The default of classic consumers. With the newer protocol the broker says when members are to come.
+const INTERVAL_MS: u64 = 3000;
 
 pub(in crate::figures) const ENTRIES: &[Entry] = &[Entry {
     name: "join-500",
@@ -49,15 +48,15 @@ fn take(bench: &mut Bench, figure: &mut Figure) -> Result<(), String> {
 
 /// Seconds until the group rests.
 fn joined(broker: &dyn Broker, system: System, topic: &str, protocol: Protocol) -> Result<f64, String> {
-    let (name, interval_ms) = match protocol {
-        Protocol::Classic => ("classic", CLASSIC_INTERVAL_MS),
-        Protocol::Consumer => ("consumer", CONSUMER_INTERVAL_MS),
+    let name = match protocol {
+        Protocol::Classic => "classic",
+        Protocol::Consumer => "consumer",
     };
     let spec = MembersSpec {
         name: format!("{topic}-{name}"),
         partitions: PARTITIONS,
         members: MEMBERS,
-        interval_ms,
+        interval_ms: INTERVAL_MS,
         ..members(broker, system, topic, protocol, Work::Join)
     };
     let outcome = Client::start(&Spec::Members(spec))?.finish()?;

@@ -3,6 +3,7 @@
 mod client;
 mod cost;
 mod errors;
+mod intervals;
 mod limits;
 mod metadata;
 mod offsets;

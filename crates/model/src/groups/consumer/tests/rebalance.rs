@@ -12,7 +12,7 @@ fn the_first_member_has_everything() {
         HeartbeatReply {
             member_id: "a".into(),
             member_epoch: 1,
-            heartbeat_interval: secs(5),
+            heartbeat_interval: pace::REBALANCING_INTERVAL,
             assignment: Some(vec![(t, vec![0, 1, 2])]),
         }
     );
