@@ -27,6 +27,9 @@ pub const SLICE_OVERHEAD_BYTES: usize = 96;
 /// never waits for the memory that others hold.
 pub const FREE_FRAME_BYTES: usize = 1024;
 
+/// After a frame that was no larger, so many bytes are read at once without a charge: most likely a whole frame.
+pub const SMALL_FRAME_BYTES: usize = 512;
+
 /// Heap in bytes that the decoded form of a request may take without a charge.
 pub const FREE_HEAP_BYTES: u64 = 8 * 1024;
 
@@ -84,6 +87,7 @@ pub const TURN_BYTES: usize = 256 * 1024;
 /// See [`TURN_BYTES`]: taking turns costs a reader of much half as much again.
 pub const WRITERS_AT_EASE: usize = 8;
 
+const _: () = assert!(SMALL_FRAME_BYTES <= FREE_FRAME_BYTES);
 const _: () = assert!(FREE_FRAME_BYTES <= FRAME_STEPS[0] && FRAME_STEPS[0] < FRAME_STEPS[1]);
 // One step, so that it never waits half-read.
 const _: () = assert!(TRICKLE_FRAME_BYTES <= FRAME_STEPS[0]);

@@ -4,7 +4,7 @@
 //! answered when their segments are committed, so many of one connection are under way at once; every
 //! other request is handled before the next frame is read, as in Kafka. Replies queue in request order.
 //!
-//! What holds: no more than [`PIPELINE_MAX`] replies wait per connection, nor, of those that the memory
+//! What holds: no more than [`PIPELINE_MAX`](limits::PIPELINE_MAX) replies wait per connection, nor, of those that the memory
 //! budget is not charged for, more than [`FREE_REPLY_BYTES`]; a frame's bytes are charged to the budget
 //! before they are read, unless it is small; a peer that stalls inside a frame, or does not take its replies,
 //! is disconnected, and sooner when others wait for the memory that it holds. A malformed frame closes its own
@@ -14,6 +14,7 @@
 pub(crate) mod benching;
 pub mod limits;
 mod pace;
+mod queue;
 mod read;
 pub(crate) mod turns;
 mod write;
@@ -24,7 +25,7 @@ use bytes::Bytes;
 use esker_model::seams::BoxFuture;
 use futures::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, warn};
 
 use crate::Broker;
@@ -33,9 +34,8 @@ use crate::config::ListenerConfig;
 use crate::context::{ConnectionContext, Principal};
 use crate::dispatch;
 use crate::metrics::ClosedLabels;
-use limits::{
-    FIRST_REQUEST_MAX, FREE_REPLY_BYTES, IDLE_MAX, PIPELINE_MAX, REPLY_OVERHEAD_BYTES, SLICE_OVERHEAD_BYTES,
-};
+use limits::{FIRST_REQUEST_MAX, FREE_REPLY_BYTES, IDLE_MAX, REPLY_OVERHEAD_BYTES, SLICE_OVERHEAD_BYTES};
+use queue::Replies;
 
 /// What a request leads to.
 pub(crate) enum Outcome {
@@ -167,21 +167,10 @@ impl Broker {
         self.metrics.connections.inc();
         let _count = CountedConnection(Arc::clone(self));
         let (reader, writer) = tokio::io::split(stream);
-        let (replies, queue) = mpsc::channel(PIPELINE_MAX);
-        let reading = read_requests(self, &context, reader, replies);
-        let writing = write::write_replies(writer, queue, &self.budget, &self.turns);
-        tokio::pin!(reading, writing);
-        let end = tokio::select! {
-            biased;
-            end = &mut writing => end,
-            end = &mut reading => {
-                // The client may have closed its sending side only: what it asked is still answered.
-                match (end, writing.await) {
-                    (ConnectionEnd::Eof, written) => written,
-                    (end, _) => end,
-                }
-            }
-        };
+        let replies = Replies::default();
+        let reading = read_requests(self, &context, reader, &replies);
+        let writing = write::write_replies(writer, &replies, &self.budget, &self.turns);
+        let end = queue::both(&replies, reading, writing).await;
         self.note_end(&context.peer, &end);
     }
 
@@ -208,21 +197,19 @@ impl Drop for CountedConnection {
     }
 }
 
-/// Takes requests until the connection ends. When this returns, the reply queue is closed.
+/// Takes requests until the connection ends.
 async fn read_requests<R: AsyncRead + Unpin>(
     broker: &Arc<Broker>,
     context: &Arc<ConnectionContext>,
     reader: R,
-    replies: mpsc::Sender<Queued>,
+    replies: &Replies,
 ) -> ConnectionEnd {
     let mut frames = read::FrameReader::new(reader);
     let mut session = dispatch::Session::new(Arc::clone(broker), Arc::clone(context));
     let free = Arc::new(Semaphore::new(FREE_REPLY_BYTES));
     loop {
         // The place in the queue comes first: a full pipeline must not read another frame into memory.
-        let Ok(place) = replies.reserve().await else {
-            return ConnectionEnd::Eof;
-        };
+        replies.room().await;
         let frame = match frames.read_frame(&broker.budget).await {
             Ok(frame) => frame,
             Err(end) => return end,
@@ -230,7 +217,7 @@ async fn read_requests<R: AsyncRead + Unpin>(
         match session.handle(frame).await {
             Pending::Now(Outcome::Close(reason)) => return ConnectionEnd::Refused(reason),
             Pending::Now(Outcome::Silence) => {}
-            pending => place.send(Queued::new(pending, &free, &broker.budget).await),
+            pending => replies.add(Queued::new(pending, &free, &broker.budget).await),
         }
     }
 }

@@ -8,21 +8,24 @@
 //! [`PRESSED_BYTES`] in [`PRESSED_MAX`] while others wait for its memory.
 //!
 //! A sender that does not wait for its answers costs one call to the system per frame: the beginning of the
-//! next frame is read with the end of this one.
+//! next frame is read with the end of this one. So does one that sends small frames: up to [`SMALL_FRAME_BYTES`] are read
+//! before it is known what they are.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::Pin;
+use std::task::{Poll, ready};
 
 use bytes::{BufMut, Bytes};
 use esker_protocol::api_key;
 use esker_protocol::frame::{self, API_KEY_BYTES, SIZE_BYTES};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::timeout;
 
 use super::ConnectionEnd;
 use super::limits::{
     BELIEVED_PART, FIRST_REQUEST_MAX, FRAME_DEADLINE, FRAME_STEPS, FREE_FRAME_BYTES, IDLE_MAX, PRESSED_BYTES,
-    PRESSED_MAX, PRODUCE_OVERHEAD_BYTES, STALL_MAX, TRICKLE_FRAME_BYTES,
+    PRESSED_MAX, PRODUCE_OVERHEAD_BYTES, SMALL_FRAME_BYTES, STALL_MAX, TRICKLE_FRAME_BYTES,
 };
 use super::pace::Pace;
 use crate::budget::{Budget, Pool, Reservation, TooLarge};
@@ -45,9 +48,8 @@ impl AsRef<[u8]> for FrameMemory {
 /// Reads the frames of one connection.
 pub(super) struct FrameReader<R> {
     reader: R,
-    /// The beginning of the next frame, as far as it came with the last one.
-    start: [u8; START_BYTES],
-    have: usize,
+    /// What came of the next frames, at most [`SMALL_FRAME_BYTES`].
+    begun: Vec<u8>,
     /// Size of the last frame.
     last: Option<usize>,
 }
@@ -56,8 +58,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(super) fn new(reader: R) -> Self {
         Self {
             reader,
-            start: [0; START_BYTES],
-            have: 0,
+            begun: Vec::new(),
             last: None,
         }
     }
@@ -66,9 +67,10 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Waiting for memory is not held against the sender; the bytes before and after have a deadline each.
     pub(super) async fn read_frame(&mut self, budget: &Budget) -> Result<Bytes, ConnectionEnd> {
         self.await_frame().await?;
-        within_deadline(self.read_start()).await?;
-        let size = size_of(&self.start)?;
-        let key = i16::from_be_bytes([self.start[SIZE_BYTES], self.start[SIZE_BYTES + 1]]);
+        let Start { size, key } = match Start::of(&self.begun)? {
+            Some(start) => start,
+            None => within_deadline(self.read_start()).await?,
+        };
         frame::check_size(size, key).map_err(|err| ConnectionEnd::Refused(err.to_string()))?;
         let (pool, begun, overhead) = if key == api_key::PRODUCE {
             (&budget.produce, &budget.produce_begun, PRODUCE_OVERHEAD_BYTES)
@@ -100,8 +102,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         drop(step_charge);
         // Where the frame ends, one call may as well read how the next one begins.
         self.read_step(&mut bytes, size, size + START_BYTES, pool).await?;
-        self.have = bytes.len() - size;
-        self.start[..self.have].copy_from_slice(&bytes[size..]);
+        self.begun.extend_from_slice(&bytes[size..]);
         bytes.truncate(size);
         self.last = Some(size);
         Ok(Bytes::from_owner(FrameMemory {
@@ -121,43 +122,57 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     ) -> Result<(), ConnectionEnd> {
         bytes.reserve_exact(room - bytes.len());
         if bytes.is_empty() {
-            bytes.extend_from_slice(&self.start[SIZE_BYTES..]);
+            let came = self.begun.len().min(SIZE_BYTES + size);
+            bytes.extend(self.begun.drain(..came).skip(SIZE_BYTES));
+        }
+        if bytes.len() >= size {
+            return Ok(());
         }
         within_deadline(read_up_to(&mut self.reader, bytes, size, room, pool)).await
     }
 
     /// Waits for the first byte.
     async fn await_frame(&mut self) -> Result<(), ConnectionEnd> {
-        if self.have > 0 {
+        if !self.begun.is_empty() {
             return Ok(());
         }
         let (limit, silent) = match self.last {
             None => (FIRST_REQUEST_MAX, ConnectionEnd::NoRequest),
             Some(_) => (IDLE_MAX, ConnectionEnd::Idle),
         };
-        match timeout(limit, self.reader.read(&mut self.start)).await {
+        let bytes_max = match self.last {
+            Some(last) if last > SMALL_FRAME_BYTES => START_BYTES,
+            _ => SMALL_FRAME_BYTES,
+        };
+        match timeout(limit, self.read_begun(bytes_max)).await {
             Err(_) => Err(silent),
             Ok(Err(err)) => Err(err.into()),
             Ok(Ok(0)) => Err(ConnectionEnd::Eof),
-            Ok(Ok(have)) => {
-                self.have = have;
-                Ok(())
+            Ok(Ok(_)) => Ok(()),
+        }
+    }
+
+    async fn read_start(&mut self) -> Result<Start, ConnectionEnd> {
+        loop {
+            if let Some(start) = Start::of(&self.begun)? {
+                return Ok(start);
+            }
+            if self.read_begun(START_BYTES - self.begun.len()).await? == 0 {
+                return Err(cut_off());
             }
         }
     }
 
-    async fn read_start(&mut self) -> Result<(), ConnectionEnd> {
-        while self.have < START_BYTES {
-            if self.have >= SIZE_BYTES {
-                // A frame too short for an API key must not wait for more bytes than it has.
-                size_of(&self.start)?;
-            }
-            match self.reader.read(&mut self.start[self.have..]).await? {
-                0 => return Err(cut_off()),
-                more => self.have += more,
-            }
-        }
-        Ok(())
+    /// Reads so many bytes at most, in one call. There is no memory for them while they are waited for.
+    async fn read_begun(&mut self, bytes_max: usize) -> io::Result<usize> {
+        poll_fn(|context| {
+            let mut room = [0; SMALL_FRAME_BYTES];
+            let mut came = ReadBuf::new(&mut room[..bytes_max]);
+            ready!(Pin::new(&mut self.reader).poll_read(context, &mut came))?;
+            self.begun.extend_from_slice(came.filled());
+            Poll::Ready(Ok(came.filled().len()))
+        })
+        .await
     }
 
     /// Whether the sender is believed to have a frame of that size: it sent half as much the last time. Not one that
@@ -239,15 +254,32 @@ fn cut_off() -> ConnectionEnd {
     io::Error::from(io::ErrorKind::UnexpectedEof).into()
 }
 
-fn size_of(start: &[u8; START_BYTES]) -> Result<usize, ConnectionEnd> {
-    let prefix = i32::from_be_bytes([start[0], start[1], start[2], start[3]]);
-    let size = frame::frame_size(prefix).map_err(|err| ConnectionEnd::Refused(err.to_string()))?;
-    if size < API_KEY_BYTES {
-        return Err(ConnectionEnd::Refused(format!(
-            "a request of {size} bytes has no header"
-        )));
+/// How a frame begins.
+struct Start {
+    size: usize,
+    key: i16,
+}
+
+impl Start {
+    /// That of the frame that `begun` begins with; `None` if that is too little.
+    fn of(begun: &[u8]) -> Result<Option<Self>, ConnectionEnd> {
+        let Some((prefix, rest)) = begun.split_first_chunk::<SIZE_BYTES>() else {
+            return Ok(None);
+        };
+        let size = frame::frame_size(i32::from_be_bytes(*prefix));
+        let size = size.map_err(|err| ConnectionEnd::Refused(err.to_string()))?;
+        // A frame too short for an API key must not wait for more bytes than it has.
+        if size < API_KEY_BYTES {
+            return Err(ConnectionEnd::Refused(format!(
+                "a request of {size} bytes has no header"
+            )));
+        }
+        let key = rest.first_chunk::<API_KEY_BYTES>().copied();
+        Ok(key.map(|key| Self {
+            size,
+            key: i16::from_be_bytes(key),
+        }))
     }
-    Ok(size)
 }
 
 #[cfg(test)]
@@ -325,6 +357,19 @@ mod tests {
     async fn frames_that_follow_each_other_are_read_in_one_call_each() {
         let frames = [(0, 16_000); 10];
         assert_eq!(read_all(&frames, usize::MAX, &Budget::new(0)).await, 11);
+    }
+
+    #[tokio::test]
+    async fn small_frames_are_read_in_one_call_each() {
+        let size = SMALL_FRAME_BYTES - SIZE_BYTES;
+        for size in [2, 60, size] {
+            let calls = read_all(&[(12, size); 10], SIZE_BYTES + size, &Budget::new(0)).await;
+            assert_eq!(calls, 10, "{size} bytes");
+        }
+        // Those that come together, in fewer.
+        let together = SMALL_FRAME_BYTES / (SIZE_BYTES + 60);
+        let calls = read_all(&vec![(12, 60); 2 * together], usize::MAX, &Budget::new(0)).await;
+        assert_eq!(calls, 2);
     }
 
     #[tokio::test]

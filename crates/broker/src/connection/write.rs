@@ -6,11 +6,12 @@ use std::io::{self, IoSlice};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::limits::{PRESSED_BYTES, PRESSED_MAX, TOGETHER_BYTES, WRITE_STALL_MAX};
 use super::pace::Pace;
+use super::queue::Replies;
 use super::turns::Turns;
 use super::{ConnectionEnd, Outcome, Queued, Reply};
 use crate::budget::{Budget, Reservation};
@@ -21,18 +22,18 @@ const SLICES_MAX: usize = 64;
 /// Writes until the queue is closed and empty, or the connection fails. Replies are charged to `budget`.
 pub(super) async fn write_replies<W: AsyncWrite + Unpin>(
     mut writer: W,
-    mut queue: mpsc::Receiver<Queued>,
+    replies: &Replies,
     budget: &Budget,
     turns: &Turns,
 ) -> ConnectionEnd {
-    let mut next = queue.recv().await;
+    let mut next = replies.next().await;
     while let Some(Queued { pending, room }) = next.take() {
         let mut together = Together::default();
         let mut close = together.add(pending.outcome().await, room);
         // One commit answers many requests: their replies go out in one call.
         while close.is_none()
             && together.has_room()
-            && let Ok(Queued { pending, room }) = queue.try_recv()
+            && let Some(Queued { pending, room }) = replies.try_next()
         {
             match pending.if_ready() {
                 Ok(outcome) => close = together.add(outcome, room),
@@ -49,7 +50,7 @@ pub(super) async fn write_replies<W: AsyncWrite + Unpin>(
             return ConnectionEnd::Refused(reason);
         }
         if next.is_none() {
-            next = queue.recv().await;
+            next = replies.next().await;
         }
     }
     let _ = writer.shutdown().await;
@@ -150,7 +151,12 @@ async fn write_some<W: AsyncWrite + Unpin>(
         bytes += part.len();
         count += 1;
     }
-    match writer.write_vectored(&vector[..count]).await? {
+    let written = match &vector[..count] {
+        // The usual small reply: the system has less to look at.
+        [one] => writer.write(one).await?,
+        several => writer.write_vectored(several).await?,
+    };
+    match written {
         0 if bytes > 0 => Err(io::Error::from(io::ErrorKind::WriteZero)),
         written => Ok(written),
     }
@@ -241,11 +247,12 @@ mod tests {
         Outcome::Reply(Reply::new(vec![Bytes::from(vec![byte; 10])], None))
     }
 
-    fn queue_of(outcomes: Vec<Pending>) -> mpsc::Receiver<Queued> {
-        let (sender, queue) = mpsc::channel(outcomes.len());
+    fn queue_of(outcomes: Vec<Pending>) -> Replies {
+        let queue = Replies::default();
         for pending in outcomes {
-            sender.try_send(Queued { pending, room: None }).ok().unwrap();
+            queue.add(Queued { pending, room: None });
         }
+        queue.close();
         queue
     }
 
@@ -267,7 +274,7 @@ mod tests {
             answer.send(reply(3)).ok().unwrap();
         };
         let turns = Turns::default();
-        tokio::join!(write_replies(&mut stream, queue, &budget, &turns), answers);
+        tokio::join!(write_replies(&mut stream, &queue, &budget, &turns), answers);
         let expected: Vec<u8> = [1, 2, 3, 4].into_iter().flat_map(|byte| [byte; 10]).collect();
         assert_eq!((stream.bytes, stream.calls), (expected, 2));
     }
@@ -277,7 +284,7 @@ mod tests {
         let mut stream = Counted::default();
         let large = || Outcome::Reply(Reply::new(vec![Bytes::from(vec![1; TOGETHER_BYTES - 1])], None));
         let queue = queue_of((0..5).map(|_| Pending::Now(large())).collect());
-        write_replies(&mut stream, queue, &Budget::new(0), &Turns::default()).await;
+        write_replies(&mut stream, &queue, &Budget::new(0), &Turns::default()).await;
         assert_eq!((stream.bytes.len(), stream.calls), (5 * (TOGETHER_BYTES - 1), 3));
     }
 
@@ -296,7 +303,7 @@ mod tests {
         };
         let budget = Budget::new(0);
         let turns = Turns::default();
-        let (_, rest) = tokio::join!(write_replies(server, queue, &budget, &turns), read);
+        let (_, rest) = tokio::join!(write_replies(server, &queue, &budget, &turns), read);
         assert_eq!(rest, 2 * PRESSED_BYTES);
     }
 
@@ -308,7 +315,7 @@ mod tests {
             Pending::Now(Outcome::Close("why".to_owned())),
             Pending::Now(reply(2)),
         ]);
-        let end = write_replies(&mut stream, queue, &Budget::new(0), &Turns::default()).await;
+        let end = write_replies(&mut stream, &queue, &Budget::new(0), &Turns::default()).await;
         assert!(matches!(end, ConnectionEnd::Refused(why) if why == "why"));
         assert_eq!(stream.bytes, [1; 10]);
     }
@@ -329,7 +336,7 @@ mod tests {
         };
         let budget = Budget::new(0);
         let turns = Turns::default();
-        let (_, bytes) = tokio::join!(write_replies(server, queue, &budget, &turns), read);
+        let (_, bytes) = tokio::join!(write_replies(server, &queue, &budget, &turns), read);
         assert_eq!(bytes, expected);
     }
 
@@ -338,14 +345,11 @@ mod tests {
         for (others, calls) in [(0, 1), (WRITERS_AT_EASE, 4)] {
             let turns = Turns::default();
             let _others: Vec<_> = (0..others).map(|_| turns.begin(usize::MAX)).collect();
-            let (replies, queue) = mpsc::channel(1);
             let slices = [1, 3 * TURN_BYTES].map(|bytes| Bytes::from(vec![7; bytes]));
             let reply = Reply::new(slices.to_vec(), None);
-            let pending = Pending::Now(Outcome::Reply(reply));
-            replies.send(Queued { pending, room: None }).await.unwrap();
-            drop(replies);
+            let queue = queue_of(vec![Pending::Now(Outcome::Reply(reply))]);
             let mut stream = Counted::default();
-            write_replies(&mut stream, queue, &Budget::new(0), &turns).await;
+            write_replies(&mut stream, &queue, &Budget::new(0), &turns).await;
             assert_eq!((stream.calls, stream.bytes.len()), (calls, 3 * TURN_BYTES + 1));
         }
     }
