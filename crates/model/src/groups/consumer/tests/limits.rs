@@ -9,8 +9,11 @@ const SECOND: Duration = Duration::from_secs(1);
 #[test]
 fn the_interval_of_the_moment_is_told() {
     let mut world = World::new(&[("t", 1)]);
+    world.beat(join("a", &["t"]));
+    // At rest: nobody joined for longer than the intervals here.
+    world.now = world.now.plus(10 * SECOND);
     world.limits.consumer_heartbeat_interval = 7 * SECOND;
-    assert_eq!(world.beat(join("a", &["t"])).heartbeat_interval, 7 * SECOND);
+    assert_eq!(world.beat(keep_alive("a", 1)).heartbeat_interval, 7 * SECOND);
     world.limits.consumer_heartbeat_interval = 9 * SECOND;
     assert_eq!(world.beat(keep_alive("a", 1)).heartbeat_interval, 9 * SECOND);
 }
