@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use esker_protocol::messages::leave_group_request::MemberIdentity;
-use esker_protocol::messages::{JoinGroupRequest, LeaveGroupRequest};
+use esker_protocol::messages::{JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest};
 
 use crate::calls::{at_once, group_id, join_request, text};
 use crate::support::World;
@@ -128,4 +128,31 @@ async fn bad_requests_get_kafkas_codes_and_disturb_nobody() {
     assert_eq!(client.sync("none", 1, "m", &[]).await.error_code, 25);
     assert_eq!(client.sync("g", 7, &joined.member_id, &[]).await.error_code, 22);
     assert_eq!(client.heartbeat("", 1, "m").await, 24);
+}
+
+#[tokio::test(start_paused = true)]
+async fn from_version_5_on_a_sync_says_what_protocol_it_is_for() {
+    let world = World::new();
+    let agent = world.agent_with("a", at_once).await;
+    let mut client = agent.connect();
+    client.until_coordinated("g").await;
+    let joined = client.join("g").await;
+    let sync = SyncGroupRequest::default()
+        .with_group_id(group_id("g"))
+        .with_generation_id(1)
+        .with_member_id(joined.member_id.clone());
+    for (kind, name) in [(None, None), (Some("consumer"), None), (None, Some("range"))] {
+        let request = sync
+            .clone()
+            .with_protocol_type(kind.map(text))
+            .with_protocol_name(name.map(text));
+        let refused = client.call(5, &request).await;
+        assert_eq!(refused.error_code, 23, "{kind:?} {name:?}");
+        assert!(refused.assignment.is_empty());
+    }
+    // Earlier ones cannot say it.
+    let first = client.call(4, &sync).await;
+    assert_eq!(first.error_code, 0);
+    let again = client.sync("g", 1, &joined.member_id, &[]).await;
+    assert_eq!(again.error_code, 0);
 }

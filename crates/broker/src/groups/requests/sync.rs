@@ -10,6 +10,9 @@ use crate::context::RequestContext;
 use crate::groups::group::Group;
 use crate::{Broker, errors};
 
+/// First version in which a member has to say what protocol it means (KIP-559).
+const PROTOCOL_VERSION: i16 = 5;
+
 /// Lets a member wait for its assignment.
 pub(crate) async fn handle(
     broker: &Broker,
@@ -30,6 +33,10 @@ async fn sync(
     context: &RequestContext,
     request: SyncGroupRequest,
 ) -> Result<Synced, ErrorCode> {
+    let says_protocol = request.protocol_type.is_some() && request.protocol_name.is_some();
+    if context.api_version >= PROTOCOL_VERSION && !says_protocol {
+        return Err(ErrorCode::InconsistentGroupProtocol);
+    }
     let id = request.group_id.0.clone();
     named(&id)?;
     allow(broker, context, Operation::Read, &id)?;
