@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use esker_protocol::messages::ConsumerGroupDescribeRequest;
 
-use crate::calls::{assigned, group_id, is_there, join_request, joins};
+use crate::calls::{assigned, group_id, is_there, join_request, joins, text};
 use crate::support::World;
 
 #[tokio::test(start_paused = true)]
@@ -123,4 +123,79 @@ async fn a_group_has_members_of_one_kind() {
     let joined = client.call(3, &join_request("g", "", 10_000)).await;
     assert_eq!(joined.error_code, 0);
     assert_eq!(client.committed("g", &[0]).await, Ok(vec![5]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_group_can_answer_is_an_invalid_request_whether_it_is_there_or_not() {
+    let world = World::new();
+    let agent = world.agent("a").await;
+    let mut client = agent.connect();
+    client.create_topic("t", 1).await;
+    client.until_coordinated("g").await;
+    client.beat(&joins("g", "one")).await;
+    for group in ["g", "none"] {
+        for request in [
+            is_there(group, "one", -3, None),
+            is_there(group, "one", i32::MIN, None),
+            is_there(group, "one", -2, None),
+            is_there(group, "", 1, None),
+            joins(group, " "),
+            joins(group, "\t \n"),
+            joins(group, "two").with_rebalance_timeout_ms(-1),
+            joins(group, "two").with_instance_id(Some(text(" "))),
+            joins(group, "two").with_rack_id(Some(text(" "))),
+            joins(" ", "two"),
+        ] {
+            let refused = client.beat(&request).await;
+            assert_eq!((refused.error_code, refused.member_epoch), (42, 0), "{request:?}");
+        }
+    }
+    assert_eq!(
+        client.beat(&is_there("none", "one", -1, None)).await.error_code,
+        69
+    );
+    let leaves = is_there("none", "one", -2, None).with_instance_id(Some(text("i")));
+    assert_eq!(client.beat(&leaves).await.error_code, 69);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rebalance_timeout_that_makes_no_sense_is_an_ordinary_one() {
+    let world = World::new();
+    let agent = world.agent("a").await;
+    let (mut one, mut two) = (agent.connect(), agent.connect());
+    one.create_topic("t", 2).await;
+    one.until_coordinated("g").await;
+    let first = one.beat(&joins("g", "one").with_rebalance_timeout_ms(-7)).await;
+    assert_eq!((first.error_code, assigned(&first).unwrap()[0].1.len()), (0, 2));
+    // It has time to give up what it owns.
+    two.beat(&joins("g", "two")).await;
+    let told = one.beat(&is_there("g", "one", first.member_epoch, None)).await;
+    assert_eq!(assigned(&told).unwrap()[0].1.len(), 1);
+    for _ in 0..4 {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let told = one.beat(&is_there("g", "one", told.member_epoch, None)).await;
+        assert_eq!(told.error_code, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_without_an_expression_is_described_with_an_empty_one() {
+    let world = World::new();
+    let agent = world.agent("a").await;
+    let mut client = agent.connect();
+    client.create_topic("t", 1).await;
+    client.until_coordinated("g").await;
+    client.beat(&joins("g", "one")).await;
+    client
+        .beat(&joins("g", "two").with_subscribed_topic_regex(Some(text("t.*"))))
+        .await;
+    let request = ConsumerGroupDescribeRequest::default().with_group_ids(vec![group_id("g")]);
+    for version in 0..=1 {
+        let described = client.call(version, &request).await.groups;
+        let regexes = described[0].members.iter();
+        let regexes: Vec<_> = regexes
+            .map(|member| member.subscribed_topic_regex.as_deref())
+            .collect();
+        assert_eq!(regexes, [Some(""), Some("t.*")], "v{version}");
+    }
 }

@@ -6,7 +6,7 @@ use esker_protocol::messages::offset_delete_request::{
 use esker_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use esker_protocol::messages::{OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest};
 
-use crate::calls::{at_once, commit_request, group_id, text};
+use crate::calls::{at_once, commit_request, group_id, is_there, joins, text};
 use crate::support::{Client, World, topic_name};
 
 /// Error codes of a commit of an earlier version.
@@ -69,7 +69,17 @@ async fn only_members_commit_while_there_are_any() {
     let mut client = agent.connect();
     client.create_topic("t", 1).await;
     client.until_coordinated("g").await;
-    assert_eq!(client.commit("g", (3, "m"), 0, 1).await, 22);
+    for generation in [0, 3] {
+        let request = commit_request("g", generation, "m", "t", &[(0, 1, "")]);
+        for version in 2..=9 {
+            let expected = if version < 9 { 22 } else { 69 };
+            assert_eq!(
+                codes(&mut client, version, &request).await,
+                [expected],
+                "v{version}"
+            );
+        }
+    }
     let joined = client.join("g").await;
     let member = &*joined.member_id;
     client.sync("g", 1, member, &[]).await;
@@ -122,4 +132,47 @@ async fn offsets_go_with_their_topic_and_on_demand() {
     let request = commit_request("g", -1, "", "t", &[(1, 2, "")]).with_member_id(text(""));
     assert_eq!(codes(&mut client, 9, &request).await, [0]);
     assert_eq!(client.committed("g", &[0, 1]).await, Ok(vec![-1, 2]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_of_kip_848_commit_with_version_9() {
+    let world = World::new();
+    let agent = world.agent("a").await;
+    let mut client = agent.connect();
+    client.create_topic("t", 1).await;
+    client.until_coordinated("g").await;
+    client.beat(&joins("g", "one")).await;
+    let commit = |epoch, member| commit_request("g", epoch, member, "t", &[(0, 5, "")]);
+    for version in 2..=9 {
+        let before_9 = |then| if version < 9 { 35 } else { then };
+        for (epoch, member, expected) in [
+            (1, "one", before_9(0)),
+            (0, "one", before_9(113)),
+            (-1, "one", before_9(113)),
+            (1, "stranger", 25),
+            (-1, "", 25),
+        ] {
+            assert_eq!(
+                codes(&mut client, version, &commit(epoch, member)).await,
+                [expected],
+                "v{version} {epoch} {member:?}"
+            );
+        }
+        let committed = if version < 9 { -1 } else { 5 };
+        assert_eq!(client.committed("g", &[0]).await, Ok(vec![committed]));
+    }
+    // Without members anybody may, in any version.
+    client.beat(&is_there("g", "one", -1, None)).await;
+    for version in 2..=9 {
+        assert_eq!(
+            codes(&mut client, version, &commit(-1, "")).await,
+            [0],
+            "v{version}"
+        );
+        assert_eq!(
+            codes(&mut client, version, &commit(1, "one")).await,
+            [25],
+            "v{version}"
+        );
+    }
 }

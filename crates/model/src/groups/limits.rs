@@ -33,6 +33,10 @@ pub const PENDING_MEMBERS_MAX: usize = 10_000;
 /// How long a member that has not been given its first generation may take to be there: Kafka's own constant.
 pub const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
+/// How long a member of KIP-848 may take to give partitions up if what it says makes no sense: what Kafka's own consumer
+/// says unless it is told otherwise.
+pub const REBALANCE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5 * 60);
+
 /// The settings of groups: Kafka's names, defaults and bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupLimits {

@@ -11,6 +11,7 @@ use esker_model::PartitionKey;
 use esker_model::groups::GroupError;
 use esker_model::groups::classic::MemberRef;
 use esker_model::planted::{Mistake, planted};
+use esker_model::seams::Instant;
 use esker_protocol::ErrorCode;
 use esker_protocol::messages::offset_commit_request::OffsetCommitRequestPartition;
 use esker_protocol::messages::offset_commit_response::{
@@ -28,7 +29,7 @@ use crate::{Broker, errors};
 
 use super::NO_MEMBER;
 
-/// First version whose clients know what a stale member epoch is.
+/// First version that members of KIP-848 may use, and whose clients know what it is answered with.
 const MEMBER_EPOCH_VERSION: i16 = 9;
 
 /// The offsets of a request that can be kept.
@@ -129,16 +130,10 @@ async fn commit(
     let generation = request.generation_id_or_member_epoch;
     let count = offsets.len() as u64;
     let written = broker.groups.with_shard(id, |shard, now| {
-        let allowed = match may_commit(shard, id, now, &member, generation) {
-            Err(_) if planted(Mistake::FormerMemberCommits) => Ok(()),
-            allowed => allowed,
-        };
-        allowed.map_err(|error| match error {
-            GroupError::StaleMemberEpoch if context.api_version < MEMBER_EPOCH_VERSION => {
-                ErrorCode::UnsupportedVersion
-            }
-            error => errors::of_group(error),
-        })?;
+        match may_commit(shard, id, now, &member, generation, context.api_version) {
+            Err(_) if planted(Mistake::FormerMemberCommits) => {}
+            allowed => allowed?,
+        }
         let written = if offsets.is_empty() {
             None
         } else {
@@ -156,21 +151,35 @@ async fn commit(
 fn may_commit(
     shard: &mut Shard,
     id: &str,
-    now: esker_model::seams::Instant,
+    now: Instant,
     member: &MemberRef,
     generation: i32,
-) -> Result<(), GroupError> {
+    version: i16,
+) -> Result<(), ErrorCode> {
     let has_room = shard.has_room(id);
-    match shard.group(id) {
+    let allowed = match shard.group(id) {
         Some(Group::Classic(group)) => group.check_commit(now, member, generation),
         Some(Group::Consumer(group)) => {
-            group.check_commit(&member.member_id, member.instance_id.as_deref(), generation)
+            let from_outside = generation <= NO_MEMBER && group.is_empty();
+            match group.check_commit(&member.member_id, member.instance_id.as_deref(), generation) {
+                // A member, whatever its epoch.
+                Ok(()) | Err(GroupError::StaleMemberEpoch)
+                    if version < MEMBER_EPOCH_VERSION && !from_outside =>
+                {
+                    return Err(ErrorCode::UnsupportedVersion);
+                }
+                allowed => allowed,
+            }
         }
-        Some(Group::Gone) | None if generation > NO_MEMBER => Err(GroupError::IllegalGeneration),
+        Some(Group::Gone) | None if generation > NO_MEMBER && version < MEMBER_EPOCH_VERSION => {
+            Err(GroupError::IllegalGeneration)
+        }
+        Some(Group::Gone) | None if generation > NO_MEMBER => Err(GroupError::GroupIdNotFound),
         Some(Group::Gone) | None if !has_room => Err(GroupError::GroupMaxSizeReached),
         Some(Group::Gone) | None => {
             shard.group_or(id, Group::new_classic);
             Ok(())
         }
-    }
+    };
+    allowed.map_err(errors::of_group)
 }

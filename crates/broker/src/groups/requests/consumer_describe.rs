@@ -81,6 +81,8 @@ fn describe(broker: &Broker, context: &RequestContext, id: GroupId) -> Described
 
 fn describe_member(version: i16, topics: &CatalogTopics<'_>, member: DescribedMember) -> Member {
     let names = member.subscribed_names.into_iter();
+    // Kafka says so where there is none, and never null.
+    let regex = member.subscribed_regex.as_deref().unwrap_or_default();
     let described = Member::default()
         .with_member_id(text(&member.member_id))
         .with_instance_id(member.instance_id.as_deref().map(text))
@@ -89,7 +91,7 @@ fn describe_member(version: i16, topics: &CatalogTopics<'_>, member: DescribedMe
         .with_client_id(text(&member.client_id))
         .with_client_host(text(&member.client_host))
         .with_subscribed_topic_names(names.map(|name| TopicName(text(&name))).collect())
-        .with_subscribed_topic_regex(member.subscribed_regex.as_deref().map(text))
+        .with_subscribed_topic_regex(Some(text(regex)))
         .with_assignment(assignment(topics, member.assignment))
         .with_target_assignment(assignment(topics, member.target));
     if version < MEMBER_TYPE_VERSION {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use esker_model::TopicUuid;
-use esker_model::groups::GroupError;
-use esker_model::groups::consumer::{Heartbeat, HeartbeatReply};
+use esker_model::groups::consumer::{Heartbeat, HeartbeatReply, is_blank};
+use esker_model::groups::{GroupError, REBALANCE_TIMEOUT_DEFAULT};
 use esker_protocol::messages::consumer_group_heartbeat_response::{Assignment, TopicPartitions};
 use esker_protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
 use esker_protocol::{ErrorCode, StrBytes};
@@ -23,6 +23,9 @@ const OWN_ID_VERSION: i16 = 1;
 
 /// The epoch with which a member joins.
 const JOIN: i32 = 0;
+
+/// The rebalance timeout of a member whose did not change.
+const AS_BEFORE: i32 = -1;
 
 /// Hears a member.
 pub(crate) async fn handle(
@@ -65,7 +68,7 @@ async fn hear(
     request: ConsumerGroupHeartbeatRequest,
 ) -> Result<HeartbeatReply, Refused> {
     let id = request.group_id.0.clone();
-    if id.is_empty() {
+    if is_blank(&id) {
         return Err(ErrorCode::InvalidRequest.into());
     }
     allow(broker, context, Operation::Read, &id)?;
@@ -81,6 +84,7 @@ async fn hear(
     let groups = &broker.groups;
     let joins = request.member_epoch == JOIN;
     let heartbeat = heartbeat(broker, context, request);
+    heartbeat.check()?;
     if joins && !groups.has_memory() {
         return Err(ErrorCode::CoordinatorNotAvailable.into());
     }
@@ -128,9 +132,7 @@ fn heartbeat(broker: &Broker, context: &RequestContext, request: ConsumerGroupHe
         member_epoch: request.member_epoch,
         instance_id: request.instance_id.map(|id| id.to_string()),
         rack: request.rack_id.map(|rack| rack.to_string()),
-        rebalance_timeout: u64::try_from(request.rebalance_timeout_ms)
-            .ok()
-            .map(Duration::from_millis),
+        rebalance_timeout: rebalance_timeout(request.rebalance_timeout_ms),
         subscribed_names: names.map(|names| names.into_iter().map(|name| name.to_string()).collect()),
         subscribed_regex: request.subscribed_topic_regex.map(|regex| regex.to_string()),
         assignor: request.server_assignor.map(|assignor| assignor.to_string()),
@@ -143,6 +145,15 @@ fn heartbeat(broker: &Broker, context: &RequestContext, request: ConsumerGroupHe
         client_id: Arc::clone(&context.client_id),
         client_host: members::host(context),
     }
+}
+
+/// Kafka takes any number but -1 for the timeout, and fences a member with a negative one as soon as it has to give
+/// something up: it gets an ordinary one here.
+fn rebalance_timeout(told_ms: i32) -> Option<Duration> {
+    if told_ms == AS_BEFORE {
+        return None;
+    }
+    Some(u64::try_from(told_ms).map_or(REBALANCE_TIMEOUT_DEFAULT, Duration::from_millis))
 }
 
 fn answer(reply: HeartbeatReply) -> ConsumerGroupHeartbeatResponse {

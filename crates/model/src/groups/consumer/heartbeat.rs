@@ -57,15 +57,21 @@ pub struct HeartbeatReply {
     pub assignment: Option<Vec<(TopicUuid, Vec<i32>)>>,
 }
 
+/// Whether a text says nothing, as Kafka sees it: nothing but characters up to the space.
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(|char| char <= ' ')
+}
+
 impl Heartbeat {
-    /// What is wrong with it whatever the group is: `InvalidRequest`, `UnsupportedAssignor`.
-    fn check(&self) -> Result<(), GroupError> {
-        let nameless = self.member_id.is_empty() && !matches!(self.member_epoch, 0 | LEAVE_STATIC);
+    /// What is wrong with it whatever the group is, and whether there is one: `InvalidRequest`, `UnsupportedAssignor`.
+    pub fn check(&self) -> Result<(), GroupError> {
+        let blank = is_blank(&self.member_id);
+        let nameless = blank && !matches!(self.member_epoch, 0 | LEAVE_STATIC);
         let no_new_id = self.new_member_id.as_ref().is_none_or(String::is_empty);
-        let without_id = self.member_id.is_empty() && no_new_id;
+        let without_id = blank && no_new_id;
         let texts = [&self.instance_id, &self.rack];
         let mut texts = texts.into_iter().flatten();
-        let bad_text = texts.any(|text| text.is_empty() || text.len() > MEMBER_ID_BYTES_MAX);
+        let bad_text = texts.any(|text| is_blank(text) || text.len() > MEMBER_ID_BYTES_MAX);
         let id_too_long = self.member_id.len() > MEMBER_ID_BYTES_MAX;
         let names = self.subscribed_names.as_ref().map_or(0, Vec::len);
         let bad_epoch = match self.member_epoch {

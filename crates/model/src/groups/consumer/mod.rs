@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 pub use self::assign::Assignor;
 pub use self::describe::{ConsumerState, Described, DescribedMember};
-pub use self::heartbeat::{Heartbeat, HeartbeatReply};
+pub use self::heartbeat::{Heartbeat, HeartbeatReply, is_blank};
 pub use self::stored::{MemberState, StoredConsumerGroup, StoredConsumerMember};
 
 use self::member::Member;

@@ -16,9 +16,11 @@ fn malformed_heartbeats_are_invalid() {
     let long = "x".repeat(MEMBER_ID_BYTES_MAX + 1);
     let malformed = [
         with(|h| h.member_id.clear()),
+        with(|h| h.member_id = " \t".into()),
         with(|h| h.member_id = long.clone()),
         with(|h| h.instance_id = Some(String::new())),
         with(|h| h.instance_id = Some(long.clone())),
+        with(|h| h.instance_id = Some(" ".into())),
         with(|h| h.rack = Some(String::new())),
         with(|h| h.rack = Some(long.clone())),
         with(|h| h.rebalance_timeout = None),
