@@ -213,8 +213,8 @@ fn of_groups(limits: &GroupLimits) -> impl Iterator<Item = Setting> {
         ),
         (
             "offset.metadata.max.bytes",
-            limits.offset_metadata_bytes.to_string(),
-            "Most bytes that a client may keep with a committed offset.",
+            limits.offset_metadata_units.to_string(),
+            "Most characters (UTF-16 code units) that a client may keep with a committed offset.",
         ),
         (
             "offsets.retention.minutes",

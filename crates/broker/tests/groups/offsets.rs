@@ -88,9 +88,6 @@ async fn only_members_commit_while_there_are_any() {
     assert_eq!(client.commit("g", (1, "stranger"), 0, 8).await, 25);
     assert_eq!(client.commit("g", (-1, ""), 0, 8).await, 25);
     assert_eq!(client.committed("g", &[0]).await, Ok(vec![7]));
-    let long = "m".repeat(4_097);
-    let request = commit_request("g", 1, member, "t", &[(0, 9, &long)]);
-    assert_eq!(codes(&mut client, 9, &request).await, [12]);
     let request = commit_request("g", 1, member, "nowhere", &[(0, 9, "")]);
     assert_eq!(codes(&mut client, 9, &request).await, [3]);
     assert_eq!(client.committed("g", &[0]).await, Ok(vec![7]));
@@ -174,5 +171,35 @@ async fn members_of_kip_848_commit_with_version_9() {
             [25],
             "v{version}"
         );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn metadata_is_as_long_as_java_says() {
+    let world = World::new();
+    let agent = world.agent_with("a", at_once).await;
+    let mut client = agent.connect();
+    client.create_topic("t", 1).await;
+    client.until_coordinated("g").await;
+    // One, two and three bytes for one unit, four bytes for two.
+    for (char, units) in [("m", 1), ("é", 1), ("语", 1), ("𝄞", 2)] {
+        for (count, expected) in [(4_096 / units, 0), (4_096 / units + 1, 12)] {
+            let metadata = char.repeat(count);
+            let request = commit_request("g", -1, "", "t", &[(0, 9, &metadata)]);
+            assert_eq!(
+                codes(&mut client, 9, &request).await,
+                [expected],
+                "{count} {char}"
+            );
+            if expected != 0 {
+                continue;
+            }
+            let request = OffsetFetchRequest::default()
+                .with_group_id(group_id("g"))
+                .with_topics(None);
+            let found = client.call(7, &request).await;
+            let kept = found.topics[0].partitions[0].metadata.as_deref();
+            assert_eq!(kept, Some(&*metadata));
+        }
     }
 }

@@ -15,8 +15,8 @@ const MEMBERS_MAX: u64 = i32::MAX.unsigned_abs() as u64;
 /// Longest retention of offsets in minutes: what Kafka's own number can say.
 const MINUTES_MAX: u64 = i32::MAX.unsigned_abs() as u64;
 
-/// Longest metadata of an offset in bytes.
-const METADATA_BYTES_MAX: u64 = 1024 * 1024;
+/// Longest metadata of an offset in UTF-16 code units.
+const METADATA_UNITS_MAX: u64 = 1024 * 1024;
 
 pub(super) fn resolve(layers: &Layers) -> Result<GroupLimits, SettingsError> {
     let default = GroupLimits::default();
@@ -48,10 +48,10 @@ pub(super) fn resolve(layers: &Layers) -> Result<GroupLimits, SettingsError> {
             1,
             default.consumer_heartbeat_interval,
         )?,
-        offset_metadata_bytes: count(
+        offset_metadata_units: count(
             "offset_metadata_max_bytes",
-            METADATA_BYTES_MAX,
-            default.offset_metadata_bytes,
+            METADATA_UNITS_MAX,
+            default.offset_metadata_units,
         )?,
         offsets_retention: layers
             .parse("offsets_retention_minutes", |value| number(value, 1, MINUTES_MAX))?

@@ -352,9 +352,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "offset_metadata_max_bytes",
-        value: "BYTES",
+        value: "COUNT",
         heading: GROUPS,
-        help: "Most bytes that a client may keep with a committed offset",
+        help: "Most characters (UTF-16 code units) that a client may keep with a committed offset",
         dev: Value("4096"),
         agent: Value("4096"),
     },

@@ -54,8 +54,9 @@ pub struct GroupLimits {
     pub consumer_session_timeout: Duration,
     /// `group.consumer.heartbeat.interval.ms`, of members of a group at rest.
     pub consumer_heartbeat_interval: Duration,
-    /// `offset.metadata.max.bytes`.
-    pub offset_metadata_bytes: usize,
+    /// `offset.metadata.max.bytes`, which Kafka counts in characters of Java: UTF-16 code units, each of which takes three
+    /// bytes at most here.
+    pub offset_metadata_units: usize,
     /// `offsets.retention.minutes`.
     pub offsets_retention: Duration,
 }
@@ -70,7 +71,7 @@ impl Default for GroupLimits {
             consumer_max_size: i32::MAX as usize,
             consumer_session_timeout: Duration::from_secs(45),
             consumer_heartbeat_interval: Duration::from_secs(5),
-            offset_metadata_bytes: 4096,
+            offset_metadata_units: 4096,
             offsets_retention: Duration::from_secs(7 * 24 * 3600),
         }
     }

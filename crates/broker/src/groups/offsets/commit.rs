@@ -98,7 +98,8 @@ fn take(
     offsets: &mut Offsets,
 ) -> ErrorCode {
     let metadata = asked.committed_metadata.as_deref().unwrap_or_default();
-    if metadata.len() > broker.groups.limits.offset_metadata_bytes {
+    let units = metadata.encode_utf16().count();
+    if units > broker.groups.limits.offset_metadata_units {
         return ErrorCode::OffsetMetadataTooLarge;
     }
     let committed = CommittedOffset {
