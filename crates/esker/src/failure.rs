@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::plain::plain;
+
 /// Why a command did not do what was asked.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -55,7 +57,7 @@ impl From<crate::settings::SettingsError> for Failure {
 
 impl From<crate::client::ClientError> for Failure {
     fn from(error: crate::client::ClientError) -> Self {
-        Self::Failed(error.to_string())
+        Self::Failed(plain(&error.to_string()).into_owned())
     }
 }
 

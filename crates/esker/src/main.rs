@@ -12,6 +12,7 @@ mod http;
 mod inspect;
 mod logging;
 mod migrate;
+mod plain;
 mod run;
 mod settings;
 mod upkeep;
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             for sentence in failure.to_string().lines() {
-                eprintln!("esker: {sentence}");
+                eprintln!("esker: {}", plain::plain(sentence));
             }
             failure.exit_code()
         }

@@ -146,7 +146,7 @@ impl Cli {
 
 /// Prints lines for whoever started a process.
 pub(crate) fn print_lines(lines: &[String]) -> Outcome {
-    output::line(&lines.join("\n"))
+    output::lines(lines)
 }
 
 fn completions(shell: clap_complete::Shell) -> Outcome {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::table::Table;
 use crate::failure::{Failure, Outcome};
+use crate::plain::plain;
 
 /// Writes bytes and flushes them.
 pub(crate) fn write(bytes: &[u8]) -> Outcome {
@@ -36,7 +37,17 @@ fn terminal_width() -> Option<usize> {
 
 /// Prints one line.
 pub(crate) fn line(text: &str) -> Outcome {
-    write(format!("{text}\n").as_bytes())
+    lines([text])
+}
+
+/// Prints lines.
+pub(crate) fn lines<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> Outcome {
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(&plain(line.as_ref()));
+        text.push('\n');
+    }
+    write(text.as_bytes())
 }
 
 /// A number of things, in words.

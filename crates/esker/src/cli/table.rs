@@ -1,6 +1,8 @@
 //! Tables of aligned columns: no borders, so that other programs can read them as well. On a terminal they fit its
 //! width, as far as columns can become narrower; elsewhere nothing is cut.
 
+use crate::plain::plain;
+
 /// Narrowest that a column becomes, in characters; longer text is cut with `…`.
 const COLUMN_MIN: usize = 8;
 /// Between two columns.
@@ -64,15 +66,8 @@ fn narrow(widths: &mut [usize], width: usize) {
     }
 }
 
-/// Control characters would break the lines, or the terminal.
-fn one_line(cell: &str) -> String {
-    cell.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
-}
-
 fn fit(cell: &str, width: usize) -> String {
-    let cell = one_line(cell);
+    let cell = plain(cell);
     let length = cell.chars().count();
     if length > width {
         let mut cut: String = cell.chars().take(width.saturating_sub(1)).collect();

@@ -130,7 +130,8 @@ fn open(args: &InspectArgs, place: &Place) -> Outcome<(Bucket, SecretUrl)> {
 /// Prints all that there is to say, and fails if the object is not whole.
 fn describe(known: &Known<'_>, object: &Bytes) -> Outcome {
     let described = known.describe(object);
-    print_lines(&[described.text.trim_end().to_owned()])?;
+    let lines: Vec<_> = described.text.trim_end().lines().map(str::to_owned).collect();
+    print_lines(&lines)?;
     match described.fault {
         None => Ok(()),
         Some(fault) => Err(Failure::Failed(format!("{} {fault}", known.name))),

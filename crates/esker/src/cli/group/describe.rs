@@ -100,13 +100,13 @@ fn print(
     if let Some(epoch) = group.epoch {
         lines.push(format!("epoch        {epoch}"));
     }
-    output::line(&lines.join("\n"))?;
+    output::lines(&lines)?;
     if !args.state && !group.members.is_empty() {
         output::line("")?;
         output::table(&members(&group.members, args.verbose))?;
     }
     match offsets {
-        Some([]) => output::line("\nnothing is committed"),
+        Some([]) => output::lines(["", "nothing is committed"]),
         Some(offsets) => {
             output::line("")?;
             output::table(&progress_table(offsets, &group.members))
@@ -252,8 +252,8 @@ mod tests {
             reader: None,
         };
         assert_eq!(progress(Some(3), Some(10)).lag(), Some(7));
-        // Somebody removed records, or the topic was made anew.
-        assert_eq!(progress(Some(30), Some(10)).lag(), Some(0));
+        // The topic was made anew, or somebody set an offset that it does not have yet.
+        assert_eq!(progress(Some(30), Some(10)).lag(), Some(-20));
         assert_eq!(progress(None, Some(10)).lag(), None);
         let text = progress_table(&[progress(Some(3), None)], &[]).render(None);
         let row: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();

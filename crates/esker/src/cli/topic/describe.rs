@@ -120,10 +120,14 @@ fn print(cluster: &Cluster, described: &Described) -> Outcome {
         .iter()
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
-    output::line(&match set.is_empty() {
-        true => "configs set: none".to_owned(),
-        false => format!("configs set: {}", set.join(", ")),
-    })?;
+    match set.as_slice() {
+        [] => output::line("configs set: none")?,
+        [one] => output::line(&format!("configs set: {one}"))?,
+        several => {
+            output::line("configs set:")?;
+            output::lines(several.iter().map(|one| format!("  {one}")))?;
+        }
+    }
     output::line(&format!(
         "size: {}",
         total(&described.sizes, topic.partitions.len())
@@ -131,7 +135,7 @@ fn print(cluster: &Cluster, described: &Described) -> Outcome {
     output::table(&partitions(cluster, described))?;
     match &described.groups {
         Some(groups) if groups.lags.is_empty() && groups.failures.is_empty() => {
-            output::line("\nno group committed offsets of it")
+            output::lines(["", "no group committed offsets of it"])
         }
         Some(groups) => {
             let mut table = Table::new(&["GROUP", "STATE", "PARTITIONS", "LAG"]);

@@ -28,9 +28,10 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Records that were written and not committed; `None` where that cannot be said.
+    /// Records that were written and not committed; `None` where that cannot be said. Below 0 if an offset is committed
+    /// that the log does not have: whoever reads will have to start elsewhere.
     pub(crate) fn lag(&self) -> Option<i64> {
-        Some((self.end? - self.committed?).max(0))
+        self.end?.checked_sub(self.committed?)
     }
 }
 
