@@ -11,7 +11,7 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use esker_protocol::StrBytes;
 use esker_protocol::client;
@@ -20,7 +20,7 @@ use esker_protocol::messages::{
 };
 use serde_json::{Value, json};
 use support::cutting::Cutting;
-use support::{Background, Dev, esker, free_port, get};
+use support::{Background, Dev, PATIENCE, esker, free_port, get, run};
 
 /// Kafka's code of OffsetFetch.
 const OFFSET_FETCH: i16 = 9;
@@ -235,7 +235,7 @@ fn a_member_goes_on_when_the_only_broker_was_killed_and_started_again() {
     dev.process.signal("KILL");
     dev.process.wait();
     // Longer than its pause between heartbeats, so that it notices.
-    std::thread::sleep(std::time::Duration::from_secs(5));
+    std::thread::sleep(Duration::from_secs(5));
     assert!(member.is_running(), "{}", member.rest_of_err());
     let dev = Background::dev_at(dir.path(), &address, &[]);
     filled(&dev, 3..=4);
@@ -311,4 +311,150 @@ fn configs_of_a_group_outlive_the_broker() {
     assert_eq!(joins(&dev, "billing").heartbeat_interval_ms, 5_000);
     assert_eq!(as_json(&dev, &describe), json!([]));
     assert_eq!(as_json(&dev, &["config", "list", "group"]), json!([]));
+}
+
+/// A member of `billing` that reads these topics.
+fn member(dev: &Dev, topics: &[&str]) -> Background {
+    let mut command = esker(&[&["consume", "--group", "billing"], topics].concat());
+    command.env("ESKER_BOOTSTRAP_SERVER", &dev.kafka);
+    Background::start(command)
+}
+
+/// Waits until the only member of `billing` has exactly these topics.
+fn wait_for_assignment(dev: &Dev, topics: &[&str]) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        // It may not have joined yet.
+        let described = dev.client(&["group", "describe", "billing", "--json"]).out;
+        let described: Value = serde_json::from_str(&described).unwrap_or_default();
+        let assigned = described[0]["members"][0]["assignment"].as_object();
+        let assigned: Vec<_> = assigned.into_iter().flatten().map(|(topic, _)| topic).collect();
+        if assigned == topics {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{topics:?}: {described}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn a_member_goes_on_without_a_topic_that_is_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let dev = Background::dev(dir.path(), &["--auto-create-topics", "false"]);
+    dev.client(&["topic", "create", "orders"]).ok();
+    dev.client(&["topic", "create", "returns"]).ok();
+    let write = |topic: &str, lines: &str| {
+        dev.client_with(&["produce", topic], lines.as_bytes()).ok();
+    };
+    let mut member = member(&dev, &["orders", "returns"]);
+    wait_for_assignment(&dev, &["orders", "returns"]);
+    write("returns", "r1\nr2\n");
+    write("orders", "1\n");
+    let mut read: Vec<_> = (0..3).map(|_| member.out_line()).collect();
+    read.sort_unstable();
+    assert_eq!(read, ["1", "r1", "r2"]);
+    // What was read is not committed yet.
+    dev.client(&["topic", "delete", "returns"]).ok();
+    member.err_line("topic returns is gone");
+    write("orders", "2\n");
+    assert_eq!(member.out_line(), "2");
+    wait_for_assignment(&dev, &["orders"]);
+
+    // It comes again, and is another one.
+    dev.client(&["topic", "create", "returns"]).ok();
+    write("returns", "r3\n");
+    assert_eq!(member.out_line(), "r3");
+    // One that is gone so shortly that nobody may have noticed.
+    dev.client(&["topic", "delete", "returns"]).ok();
+    dev.client(&["topic", "create", "returns"]).ok();
+    write("returns", "r4\n");
+    assert_eq!(member.out_line(), "r4");
+    member.signal("INT");
+    assert_eq!(member.wait().code(), Some(0), "{}", member.rest_of_err());
+    let described = as_json(&dev, &["group", "describe", "billing", "--offsets"]);
+    for offsets in described[0]["offsets"].as_array().unwrap() {
+        assert_eq!(offsets["lag"], json!(0), "{described}");
+    }
+}
+
+#[test]
+fn a_member_whose_topics_are_all_gone_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let dev = Background::dev(dir.path(), &["--auto-create-topics", "false"]);
+    dev.client(&["topic", "create", "orders"]).ok();
+    filled(&dev, 1..=1);
+    let mut member = member(&dev, &["orders"]);
+    assert_eq!(member.out_line(), "1");
+    dev.client(&["topic", "delete", "orders"]).ok();
+    assert_eq!(member.wait().code(), Some(1));
+    let said = member.rest_of_err();
+    assert_eq!(said, "esker: topic orders is gone: nothing is left to read\n");
+}
+
+#[test]
+fn names_do_not_move_the_cursor() {
+    let dir = tempfile::tempdir().unwrap();
+    let dev = Background::dev(dir.path(), &[]);
+    dev.client(&["topic", "create", "orders"]).ok();
+    let group = "g\x1b[2J\x07\nesker: done";
+    let reset = [
+        "group",
+        "reset-offsets",
+        group,
+        "--topic",
+        "orders",
+        "--to",
+        "0",
+        "--execute",
+    ];
+    dev.client(&reset).ok();
+    let shown = dev.client(&["group", "describe", group, "none\x1b\nesker: done"]);
+    shown.says_each(1, &["there is no group none  esker: done"]);
+    assert!(
+        shown.out.starts_with("group        g [2J  esker: done\n"),
+        "{:?}",
+        shown.out
+    );
+    let deleted = dev.client(&["group", "delete", group]).ok();
+    assert_eq!(deleted, "deleted group g [2J  esker: done\n");
+    let refused = dev.client(&["group", "delete", group]);
+    refused.says(1, "cannot delete group g [2J  esker: done");
+}
+
+/// An agent that is named as the leader of everything is not there, and then it is: so it looks after another one was
+/// killed, until somebody takes over.
+#[test]
+fn commands_wait_for_a_leader_that_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (own, advertised) = (
+        format!("127.0.0.1:{}", free_port()),
+        format!("127.0.0.1:{}", free_port()),
+    );
+    let dev = Background::dev_at(dir.path(), &own, &["--advertised-addr", &advertised]);
+    let started = Instant::now();
+    dev.client(&["topic", "create", "orders"]).ok();
+    std::thread::scope(|scope| {
+        let commands: [&[&str]; 4] = [
+            &["topic", "describe", "orders", "--groups"],
+            &["group", "list"],
+            &["consume", "orders", "--until-end"],
+            &["topic", "describe", "orders", "--json"],
+        ];
+        let own = own.as_str();
+        let running = commands.map(|command| {
+            let command = [command, &["--timeout-seconds", "20", "-b", own]].concat();
+            scope.spawn(move || (run(&command), Instant::now()))
+        });
+        std::thread::sleep(Duration::from_secs(2));
+        // First it takes connections and does not answer, as one that is frozen; then it answers new ones.
+        let between = Cutting::bind_at(&advertised);
+        std::thread::sleep(Duration::from_secs(2));
+        let there = Instant::now();
+        between.start(own);
+        for running in running {
+            let (ended, at) = running.join().unwrap();
+            ended.ok();
+            assert!(at >= there, "it ended after {:?}", at - started);
+        }
+    });
 }

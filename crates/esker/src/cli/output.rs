@@ -50,6 +50,11 @@ pub(crate) fn lines<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> Outcom
     write(text.as_bytes())
 }
 
+/// Tells whoever runs the command something beside the output.
+pub(crate) fn say(text: &str) {
+    eprintln!("{}", plain(text));
+}
+
 /// A number of things, in words.
 pub(crate) fn counted(count: u64, what: &str) -> String {
     match count {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use esker_model::seams::Seams;
 
 use crate::client::Cluster;
 use crate::failure::{Failure, Outcome};
@@ -31,7 +32,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The cluster; nothing is connected yet.
+    /// The cluster; nothing is connected yet. Inside a runtime only.
     pub(crate) fn cluster(&self) -> Outcome<Cluster> {
         let mut addresses = Vec::new();
         for address in self
@@ -48,7 +49,8 @@ impl Target {
                 "--bootstrap-server: there must be at least one HOST:PORT".to_owned(),
             ));
         }
-        Ok(Cluster::new(addresses, Duration::from_secs(self.timeout_seconds)))
+        let deadline = Duration::from_secs(self.timeout_seconds);
+        Ok(Cluster::new(addresses, deadline, Seams::real()))
     }
 }
 

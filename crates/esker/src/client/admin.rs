@@ -101,7 +101,7 @@ pub(crate) async fn create_topic(
                 .with_replication_factor(replication_factor)
                 .with_configs(configs),
         ]);
-    let response = cluster.any().await?.call(&request).await?;
+    let response = cluster.tell_any(&request).await?;
     let topic = response
         .topics
         .first()
@@ -129,7 +129,7 @@ pub(crate) async fn delete_topic(cluster: &mut Cluster, name: &str) -> Result<()
             DeleteTopicState::default().with_name(Some(topic_name(name))),
         ])
     };
-    let response = connection.call(&request).await?;
+    let response = cluster.tell_any(&request).await?;
     let topic = response
         .responses
         .first()
@@ -151,7 +151,7 @@ pub(crate) async fn create_partitions(cluster: &mut Cluster, name: &str, count: 
                 .with_count(count)
                 .with_assignments(None),
         ]);
-    let response = cluster.any().await?.call(&request).await?;
+    let response = cluster.tell_any(&request).await?;
     let topic = response
         .results
         .first()
@@ -182,7 +182,7 @@ pub(crate) async fn describe_configs(
             cluster.topics(Some(&[]), false).await?;
             cluster.connect(*id).await?.call(&request).await?
         }
-        Resource::Topic(_) | Resource::Group(_) => cluster.any().await?.call(&request).await?,
+        Resource::Topic(_) | Resource::Group(_) => cluster.ask_any(&request).await?,
     };
     let result = response
         .results
@@ -227,7 +227,7 @@ pub(crate) async fn alter_configs(
             cluster.topics(Some(&[]), false).await?;
             cluster.connect(*id).await?.call(&request).await?
         }
-        Resource::Topic(_) | Resource::Group(_) => cluster.any().await?.call(&request).await?,
+        Resource::Topic(_) | Resource::Group(_) => cluster.tell_any(&request).await?,
     };
     let result = response
         .responses
@@ -263,11 +263,7 @@ pub(crate) async fn config_resources(cluster: &mut Cluster, only: Option<i8>) ->
 
 /// The cluster and its brokers.
 pub(crate) async fn describe_cluster(cluster: &mut Cluster) -> Result<DescribeClusterResponse> {
-    let response = cluster
-        .any()
-        .await?
-        .call(&DescribeClusterRequest::default())
-        .await?;
+    let response = cluster.ask_any(&DescribeClusterRequest::default()).await?;
     ClientError::check(
         response.error_code,
         || "cannot describe the cluster".to_owned(),

@@ -34,15 +34,20 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects to `host:port` and asks what the broker can do. `deadline` is for each step.
-    pub(crate) async fn open(address: &str, deadline: Duration) -> Result<Self, ClientError> {
+    /// Connects to `host:port` and asks what the broker can do: each of these steps may take `share`. `deadline` is for
+    /// each request later on.
+    pub(crate) async fn open(
+        address: &str,
+        share: Duration,
+        deadline: Duration,
+    ) -> Result<Self, ClientError> {
         let failed = |reason: String| ClientError::Connect {
             address: address.to_owned(),
             reason,
         };
-        let stream = tokio::time::timeout(deadline, TcpStream::connect(address))
+        let stream = tokio::time::timeout(share, TcpStream::connect(address))
             .await
-            .map_err(|_| failed(format!("no answer within {} s", deadline.as_secs())))?
+            .map_err(|_| failed(format!("no answer within {} s", share.as_secs_f32())))?
             .map_err(|error| failed(io_reason(&error)))?;
         stream
             .set_nodelay(true)
@@ -54,7 +59,7 @@ impl Connection {
             versions: BTreeMap::new(),
             correlation_id: 0,
         };
-        connection.learn_versions().await?;
+        connection.learn_versions(share).await?;
         Ok(connection)
     }
 
@@ -64,14 +69,14 @@ impl Connection {
         self.call_version(version, body, self.deadline).await
     }
 
-    /// The same where the broker may take its time by intention.
-    pub(crate) async fn call_waiting<R: ClientRequest>(
+    /// The same with another deadline than that of the connection.
+    pub(crate) async fn call_within<R: ClientRequest>(
         &mut self,
         body: &R,
-        wait: Duration,
+        deadline: Duration,
     ) -> Result<R::Response, ClientError> {
         let version = self.version_of::<R>()?;
-        self.call_version(version, body, self.deadline + wait).await
+        self.call_version(version, body, deadline).await
     }
 
     async fn call_version<R: ClientRequest>(
@@ -86,14 +91,14 @@ impl Connection {
         Ok(response)
     }
 
-    async fn learn_versions(&mut self) -> Result<(), ClientError> {
+    async fn learn_versions(&mut self, share: Duration) -> Result<(), ClientError> {
         let body = ApiVersionsRequest::default()
             .with_client_software_name(StrBytes::from_static_str("esker-cli"))
             .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")));
-        let frame = self.exchange(API_VERSIONS, &body, self.deadline).await?;
+        let frame = self.exchange(API_VERSIONS, &body, share).await?;
         let refused = ErrorCode::UnsupportedVersion.code().to_be_bytes();
         let response = if frame.get(4..6) == Some(refused.as_slice()) {
-            self.call_version(0, &ApiVersionsRequest::default(), self.deadline)
+            self.call_version(0, &ApiVersionsRequest::default(), share)
                 .await?
         } else {
             client::decode_response::<ApiVersionsRequest>(API_VERSIONS, frame)

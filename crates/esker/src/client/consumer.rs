@@ -2,7 +2,7 @@
 //!
 //! [`Consumer::fetch`] asks all leaders side by side, once, and returns what came. Order is kept within a
 //! partition. A leader that cannot be reached, or that answers with a retriable code, is asked again with
-//! fresh metadata until the deadline.
+//! fresh metadata until the deadline; so is one that does not know a partition: see [`Consumer::has_unknown`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,6 +34,8 @@ pub(crate) struct Consumer {
     connections: BTreeMap<i32, Connection>,
     failing_since: Option<Instant>,
     backoff: Duration,
+    /// A partition was unknown to its leader in the last round.
+    unknown: bool,
 }
 
 /// Whole batches of one partition, from a fetch.
@@ -60,7 +62,18 @@ impl Consumer {
             connections: BTreeMap::new(),
             failing_since: None,
             backoff: BACKOFF,
+            unknown: false,
         }
+    }
+
+    /// Whether the last fetch asked for a partition that its leader does not know: perhaps its topic is gone.
+    pub(crate) fn has_unknown(&self) -> bool {
+        self.unknown
+    }
+
+    /// Stops reading a topic.
+    pub(crate) fn finish_topic(&mut self, topic: &str) {
+        self.positions.retain(|(name, _), _| name != topic);
     }
 
     /// Stops reading a partition.
@@ -105,7 +118,8 @@ impl Consumer {
     async fn learn_leaders(&mut self) {
         let mut names: Vec<_> = self.positions.keys().map(|(topic, _)| topic.clone()).collect();
         names.dedup();
-        let Ok(topics) = self.cluster.topics(Some(&names), false).await else {
+        let share = self.cluster.share();
+        let Ok(topics) = self.cluster.look(Some(&names), share).await else {
             return;
         };
         for topic in topics.into_iter().filter_map(|(_, topic)| topic.ok()) {
@@ -117,6 +131,7 @@ impl Consumer {
     }
 
     async fn round(&mut self) -> Result<Vec<Fetched>> {
+        self.unknown = false;
         let mut by_leader: BTreeMap<i32, Places> = BTreeMap::new();
         for (of, offset) in &self.positions {
             let leader = self.leaders.get(of).copied().unwrap_or(-1);
@@ -125,6 +140,7 @@ impl Consumer {
         }
         // With several leaders, waiting at one would hold back what another has: each waits its part.
         let wait = FETCH_WAIT / u32::try_from(by_leader.len().max(1)).unwrap_or(1);
+        let share = self.cluster.share();
         let asks = by_leader.into_iter().map(|(leader, partitions)| {
             let kept = self.connections.remove(&leader);
             let request = request(&partitions, wait);
@@ -134,7 +150,7 @@ impl Consumer {
                     Some(connection) => connection,
                     None => cluster.connect(leader).await?,
                 };
-                let response = connection.call_waiting(&request, wait).await?;
+                let response = connection.call_within(&request, share + wait).await?;
                 Ok::<_, ClientError>((leader, connection, response))
             }
         });
@@ -168,6 +184,7 @@ impl Consumer {
                 continue;
             };
             if data.error_code != ErrorCode::None.code() {
+                self.unknown |= data.error_code == ErrorCode::UnknownTopicOrPartition.code();
                 let what = || match ErrorCode::from_code(data.error_code) {
                     Some(ErrorCode::OffsetOutOfRange) => {
                         format!("cannot read {}/{} at offset {position}", of.0, of.1)

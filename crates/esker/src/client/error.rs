@@ -24,7 +24,7 @@ pub(crate) enum ClientError {
         reason: String,
     },
     /// The broker took too long.
-    #[error("{address} did not answer {api} within {} s", .waited.as_secs())]
+    #[error("{address} did not answer {api} within {} s", .waited.as_secs_f32())]
     TimedOut {
         /// Who.
         address: String,
@@ -86,6 +86,25 @@ impl ClientError {
             Self::Connect { .. } | Self::Lost { .. } | Self::TimedOut { .. } => true,
             Self::Refused { code, .. } => is_retriable(*code),
             Self::Unsupported { .. } | Self::Malformed { .. } | Self::Input(_) => false,
+        }
+    }
+
+    /// Whether somebody else has to be asked, or the same one later: a broker went away, or leads no more. Unlike what
+    /// [`Self::is_retriable`] tells, that a topic is not there is an answer.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => matches!(
+                ErrorCode::from_code(*code),
+                Some(
+                    ErrorCode::LeaderNotAvailable
+                        | ErrorCode::NotLeaderOrFollower
+                        | ErrorCode::NetworkException
+                        | ErrorCode::CoordinatorLoadInProgress
+                        | ErrorCode::CoordinatorNotAvailable
+                        | ErrorCode::NotCoordinator
+                )
+            ),
+            _ => self.is_retriable(),
         }
     }
 }

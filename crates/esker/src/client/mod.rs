@@ -1,15 +1,18 @@
 //! A small Kafka client for the command line: it talks to any broker, not only to ours.
 //!
 //! [`Cluster`] finds the brokers and who leads which partition; [`producer`] writes, [`consumer`] reads,
-//! [`group`] looks after consumer groups and is a member of them, [`admin`] is the rest. Requests on one connection follow each other; work on several brokers runs side
-//! by side. Nothing here prints.
+//! [`group`] looks after consumer groups and is a member of them, [`admin`] is the rest. Requests on one connection
+//! follow each other; work on several brokers runs side by side. A broker that went away or does not answer is done
+//! without as soon as the others say so: see [`attempts`]. Nothing here prints.
 
 pub(crate) mod admin;
+mod attempts;
 mod cluster;
 mod connection;
 pub(crate) mod consumer;
 mod error;
 pub(crate) mod group;
+mod leaders;
 pub(crate) mod offsets;
 mod partitioner;
 pub(crate) mod producer;

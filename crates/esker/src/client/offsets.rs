@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use esker_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use esker_protocol::messages::{BrokerId, ListOffsetsRequest};
+use esker_protocol::messages::{BrokerId, ListOffsetsRequest, ListOffsetsResponse};
 
 use super::cluster::topic_name;
-use super::{ClientError, Cluster, Partition, Result};
+use super::{ClientError, Cluster, Partition, Result, leaders};
 
 /// A place in a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,44 +31,34 @@ pub(crate) async fn find(
         Place::End => -1,
         Place::Time(timestamp) => timestamp,
     };
-    let mut by_leader: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
-    for partition in partitions {
-        by_leader
-            .entry(partition.leader)
-            .or_default()
-            .push(partition.index);
-    }
-    let mut found = BTreeMap::new();
-    for (leader, indexes) in by_leader {
-        let asked = indexes
-            .iter()
-            .map(|index| {
-                ListOffsetsPartition::default()
-                    .with_partition_index(*index)
-                    .with_current_leader_epoch(-1)
-                    .with_timestamp(timestamp)
-            })
-            .collect();
-        let timeout_ms = i32::try_from(cluster.deadline().as_millis()).unwrap_or(i32::MAX);
-        let request = ListOffsetsRequest::default()
+    let timeout_ms = i32::try_from(cluster.share().as_millis()).unwrap_or(i32::MAX);
+    let build = |indexes: &[i32]| {
+        let asked = indexes.iter().map(|index| {
+            ListOffsetsPartition::default()
+                .with_partition_index(*index)
+                .with_current_leader_epoch(-1)
+                .with_timestamp(timestamp)
+        });
+        ListOffsetsRequest::default()
             .with_replica_id(BrokerId(-1))
             .with_timeout_ms(timeout_ms)
             .with_topics(vec![
                 ListOffsetsTopic::default()
                     .with_name(topic_name(topic))
-                    .with_partitions(asked),
-            ]);
-        let response = cluster.connect(leader).await?.call(&request).await?;
+                    .with_partitions(asked.collect()),
+            ])
+    };
+    let mut found = BTreeMap::new();
+    let take = |_: &[i32], response: ListOffsetsResponse| {
         for partition in response.topics.iter().flat_map(|topic| &topic.partitions) {
             let index = partition.partition_index;
-            ClientError::check(
-                partition.error_code,
-                || format!("offsets of {topic}/{index}"),
-                None,
-            )?;
+            let what = || format!("offsets of {topic}/{index}");
+            ClientError::check(partition.error_code, what, None)?;
             found.insert(index, partition.offset);
         }
-    }
+        Ok(())
+    };
+    leaders::ask(cluster, topic, partitions, build, take).await?;
     // No record is that new: reading starts behind the last one.
     let missing: Vec<_> = partitions
         .iter()

@@ -6,29 +6,25 @@ use esker_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use esker_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse};
 
 use super::cluster::topic_name;
-use super::{ClientError, Cluster, Partition, Result};
+use super::{ClientError, Cluster, Partition, Result, leaders};
 
 /// Bytes by partition; one whose size is not known is not there.
 pub(crate) type Sizes = BTreeMap<i32, u64>;
 
 /// The sizes of these partitions of a topic. One request for each leader: what another replica keeps may differ.
 pub(crate) async fn find(cluster: &mut Cluster, topic: &str, partitions: &[Partition]) -> Result<Sizes> {
-    let mut by_leader: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
-    for partition in partitions {
-        by_leader
-            .entry(partition.leader)
-            .or_default()
-            .push(partition.index);
-    }
-    let mut sizes = Sizes::new();
-    for (leader, indexes) in by_leader {
+    let build = |indexes: &[i32]| {
         let asked = DescribableLogDirTopic::default()
             .with_topic(topic_name(topic))
-            .with_partitions(indexes.clone());
-        let request = DescribeLogDirsRequest::default().with_topics(Some(vec![asked]));
-        let response = cluster.connect(leader).await?.call(&request).await?;
-        sizes.extend(read(topic, &indexes, &response)?);
-    }
+            .with_partitions(indexes.to_vec());
+        DescribeLogDirsRequest::default().with_topics(Some(vec![asked]))
+    };
+    let mut sizes = Sizes::new();
+    let take = |indexes: &[i32], response: DescribeLogDirsResponse| {
+        sizes.extend(read(topic, indexes, &response)?);
+        Ok(())
+    };
+    leaders::ask(cluster, topic, partitions, build, take).await?;
     Ok(sizes)
 }
 

@@ -15,7 +15,11 @@ pub struct Cutting {
 
 impl Cutting {
     pub fn bind() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::bind_at("127.0.0.1:0")
+    }
+
+    pub fn bind_at(address: &str) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         Self {
             listener,
             cut: Cut::default(),

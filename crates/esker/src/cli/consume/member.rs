@@ -4,29 +4,37 @@
 //! [`COMMIT_INTERVAL`], before each rebalance and at the end. The end is the first SIGINT or SIGTERM, the wanted number
 //! of records, or a failure; whichever it is, the member leaves, so that others take over at once. A second signal ends
 //! the command where it is: then others read some records again.
+//!
+//! A topic that is deleted meanwhile is said, and done without: what was read of it and not committed is forgotten. One
+//! that comes again under its name is read as a new one. When none is left the command fails, as it does at the start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use esker_model::seams::Seams;
+use esker_protocol::ErrorCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::printer::Printer;
-use super::{ConsumeArgs, From, finish};
+use super::{ConsumeArgs, finish};
+use crate::cli::output;
 use crate::client::consumer::Consumer;
 use crate::client::group::describe::Partitions;
+use crate::client::group::is_code;
 use crate::client::group::member::{Commit, Member};
 use crate::client::group::offsets::Offsets;
 use crate::client::offsets::{self, Place};
-use crate::client::{Cluster, Partition, TopicPartition};
+use crate::client::{Cluster, Result, Topic, TopicPartition};
 use crate::failure::{Failure, Outcome};
 
-/// Between two commits.
+/// Between two commits. Before each one, a member looks whether its topics are still there, and the leader whether any
+/// have more partitions: what was read of a topic is not to be committed to one that took its name.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
-/// How often the leader looks whether topics have more partitions.
-const LOOK_INTERVAL: Duration = Duration::from_secs(30);
+/// How often it looks while its fetches say that there is no such topic.
+const UNKNOWN_LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long committing and leaving may take at the end, together.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a member without partitions waits before it looks around.
@@ -55,6 +63,8 @@ pub(super) async fn run(args: &ConsumeArgs, group: &str, cluster: Cluster) -> Ou
         member,
         printer: Printer::new(args),
         committed: Offsets::new(),
+        ids: BTreeMap::new(),
+        gone: BTreeSet::new(),
     };
     let outcome = reading.run().await;
     let ended = tokio::time::timeout(END_TIMEOUT, reading.end()).await;
@@ -101,6 +111,10 @@ struct Reading<'a> {
     printer: Printer<'a>,
     /// What this generation committed.
     committed: Offsets,
+    /// The topics that this generation reads.
+    ids: BTreeMap<String, Uuid>,
+    /// Topics that are not there any more, and of which that was said.
+    gone: BTreeSet<String>,
 }
 
 impl Reading<'_> {
@@ -113,6 +127,7 @@ impl Reading<'_> {
         loop {
             self.printer.forget();
             self.committed.clear();
+            self.ids.clear();
             let assigned = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
@@ -147,7 +162,16 @@ impl Reading<'_> {
                     }
                     return Ok(Next::Join);
                 }
-                fetched = consumer.fetch(), if !consumer.is_finished() => fetched?,
+                fetched = consumer.fetch(), if !consumer.is_finished() => match fetched {
+                    // Perhaps this is the log of another topic, which took the name.
+                    Err(error) if is_code(&error, ErrorCode::OffsetOutOfRange) => {
+                        match self.look(&mut consumer).await? {
+                            Some(next) => return Ok(next),
+                            None => return Err(error.into()),
+                        }
+                    }
+                    fetched => fetched?,
+                },
                 () = tokio::time::sleep(NOTHING_TO_READ), if consumer.is_finished() => Vec::new(),
             };
             self.member.at_work();
@@ -157,19 +181,60 @@ impl Reading<'_> {
             self.printer.flush()?;
             finish(&mut consumer, &ends);
             let now = self.seams.clock.now();
-            if now - committed_at >= COMMIT_INTERVAL {
+            let commits = now - committed_at >= COMMIT_INTERVAL;
+            if commits || (consumer.has_unknown() && now - looked_at >= UNKNOWN_LOOK_INTERVAL) {
+                looked_at = now;
+                if let Some(next) = self.look(&mut consumer).await? {
+                    return Ok(next);
+                }
+            }
+            if commits {
                 committed_at = now;
                 if self.commit().await? == Commit::TooLate {
                     return Ok(Next::Join);
                 }
             }
-            if now - looked_at >= LOOK_INTERVAL {
-                looked_at = now;
-                if self.member.has_outdated_assignment().await {
-                    self.commit().await?;
-                    return Ok(Next::Join);
+        }
+    }
+
+    /// Looks what became of the topics, and does without those that are gone. Returns how the generation ends, if it does.
+    async fn look(&mut self, consumer: &mut Consumer) -> Outcome<Option<Next>> {
+        let Some(looked) = self.member.look().await else {
+            return Ok(None);
+        };
+        let mut joins = looked.is_outdated;
+        for (topic, id) in &looked.topics {
+            match id {
+                None => {
+                    consumer.finish_topic(topic);
+                    self.leave_out(topic);
                 }
+                Some(id) if self.ids.get(topic).is_some_and(|read| read != id) => {
+                    self.printer.forget_topic(topic);
+                    joins = true;
+                }
+                Some(_) => {}
             }
+        }
+        if !looked.topics.is_empty() && looked.topics.values().all(Option::is_none) {
+            let sentence = match self.args.topics.as_slice() {
+                [topic] => format!("topic {topic} is gone: nothing is left to read"),
+                _ => "all topics are gone: nothing is left to read".to_owned(),
+            };
+            return Err(Failure::Failed(sentence));
+        }
+        if !joins {
+            return Ok(None);
+        }
+        self.commit().await?;
+        Ok(Some(Next::Join))
+    }
+
+    /// Goes on without a topic that is gone.
+    fn leave_out(&mut self, topic: &str) {
+        self.printer.forget_topic(topic);
+        if self.gone.insert(topic.to_owned()) && self.args.topics.len() > 1 {
+            output::say(&format!("esker: topic {topic} is gone: going on without it"));
         }
     }
 
@@ -182,7 +247,10 @@ impl Reading<'_> {
             .filter(|(of, offset)| self.committed.get(*of) != Some(*offset))
             .map(|(of, offset)| (of.clone(), *offset))
             .collect();
-        let done = self.member.commit(&news).await?;
+        let (done, gone) = self.member.commit(&news).await?;
+        for topic in &gone {
+            self.leave_out(topic);
+        }
         if done == Commit::Done {
             self.committed.extend(news);
         }
@@ -206,24 +274,29 @@ impl Reading<'_> {
         let (mut positions, mut ends) = (Offsets::new(), Offsets::new());
         let mut leaders: BTreeMap<TopicPartition, i32> = BTreeMap::new();
         for (name, indexes) in assigned {
-            let cluster = self.member.cluster();
-            let mut partitions = cluster.topic(name, false).await?.partitions;
-            partitions.retain(|partition| indexes.contains(&partition.index));
-            let first = offsets::find(cluster, name, &partitions, Place::Beginning).await?;
-            let last = offsets::find(cluster, name, &partitions, Place::End).await?;
-            let from = self.wanted(name, &partitions).await?;
-            for partition in &partitions {
+            let places = match self.places(name, indexes).await {
+                Ok(places) => places,
+                // It was deleted since it was given out.
+                Err(error) if is_code(&error, ErrorCode::UnknownTopicOrPartition) => {
+                    self.leave_out(name);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            self.gone.remove(name);
+            self.ids.insert(name.clone(), places.topic.id);
+            for partition in &places.topic.partitions {
                 let (of, index) = ((name.clone(), partition.index), partition.index);
                 let offset = |offsets: &BTreeMap<i32, i64>| offsets.get(&index).copied().unwrap_or_default();
-                let known = offset(&first)..=offset(&last);
+                let known = offset(&places.first)..=offset(&places.last);
                 let position = match committed.get(&of) {
                     Some(committed) if known.contains(committed) => *committed,
-                    _ => offset(&from),
+                    _ => offset(&places.wanted),
                 };
                 positions.insert(of.clone(), position);
                 leaders.insert(of.clone(), partition.leader);
                 if self.args.until_end {
-                    ends.insert(of, offset(&last));
+                    ends.insert(of, offset(&places.last));
                 }
             }
         }
@@ -232,12 +305,32 @@ impl Reading<'_> {
         Ok(Start { consumer, ends })
     }
 
-    async fn wanted(&mut self, topic: &str, partitions: &[Partition]) -> Outcome<BTreeMap<i32, i64>> {
-        match self.args.from {
-            From::Offset(offset) => Ok(partitions.iter().map(|p| (p.index, offset)).collect()),
-            From::Place(place) => Ok(offsets::find(self.member.cluster(), topic, partitions, place).await?),
-        }
+    /// Where these partitions of a topic begin and end, and where `--from` is in them.
+    async fn places(&mut self, name: &str, indexes: &[i32]) -> Result<Places> {
+        let cluster = self.member.cluster();
+        let mut topic = cluster.topic(name, false).await?;
+        topic
+            .partitions
+            .retain(|partition| indexes.contains(&partition.index));
+        let partitions = &topic.partitions;
+        let first = offsets::find(cluster, name, partitions, Place::Beginning).await?;
+        let last = offsets::find(cluster, name, partitions, Place::End).await?;
+        let wanted = self.args.from.find(cluster, name, partitions).await?;
+        Ok(Places {
+            topic,
+            first,
+            last,
+            wanted,
+        })
     }
+}
+
+/// What is known of the assigned partitions of a topic: offsets by partition.
+struct Places {
+    topic: Topic,
+    first: BTreeMap<i32, i64>,
+    last: BTreeMap<i32, i64>,
+    wanted: BTreeMap<i32, i64>,
 }
 
 struct Start {
@@ -257,7 +350,7 @@ fn say(assigned: &Partitions) {
     });
     let topics: Vec<_> = topics.collect();
     match topics.is_empty() {
-        true => eprintln!("waiting: other members have all partitions"),
-        false => eprintln!("reading {}", topics.join(" ")),
+        true => output::say("waiting: other members have all partitions"),
+        false => output::say(&format!("reading {}", topics.join(" "))),
     }
 }

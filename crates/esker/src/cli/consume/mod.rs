@@ -7,6 +7,8 @@
 mod member;
 mod printer;
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use esker_model::seams::Seams;
 
@@ -15,7 +17,7 @@ use super::target::Target;
 use crate::client::consumer::Consumer;
 use crate::client::group::offsets::Offsets;
 use crate::client::offsets::{self, Place};
-use crate::client::{Topic, TopicPartition};
+use crate::client::{ClientError, Cluster, Partition, Topic, TopicPartition};
 use crate::failure::{Failure, Outcome};
 use printer::Printer;
 
@@ -30,8 +32,8 @@ pub(crate) struct ConsumeArgs {
     /// Name of a static member: it keeps its partitions over a restart, until the session timeout of 30 s
     #[arg(long, value_name = "ID", requires = "group")]
     instance_id: Option<String>,
-    /// Where to start: `beginning`, `end`, an offset, or a time (2026-01-31T12:00:00Z, or milliseconds since 1970 after `@`). With a group: where nothing is committed
-    #[arg(long, short = 'o', value_name = "PLACE", default_value = "beginning", value_parser = from)]
+    /// Where to start: `beginning`, `end`, an offset, `-COUNT` for the last so many of each partition, or a time (2026-01-31T12:00:00Z, or milliseconds since 1970 after `@`). With a group: where nothing is committed
+    #[arg(long, short = 'o', value_name = "PLACE", default_value = "beginning", allow_hyphen_values = true, value_parser = from)]
     from: From,
     /// Read this partition of the one topic only; may be repeated
     #[arg(long, short = 'p', value_name = "PARTITION", conflicts_with = "group", value_parser = clap::value_parser!(i32).range(0..))]
@@ -57,10 +59,39 @@ pub(crate) struct ConsumeArgs {
 enum From {
     Place(Place),
     Offset(i64),
+    /// So many offsets before the end of each partition.
+    Last(i64),
+}
+
+impl From {
+    /// Where this is in each of the partitions.
+    async fn find(
+        self,
+        cluster: &mut Cluster,
+        topic: &str,
+        partitions: &[Partition],
+    ) -> Result<BTreeMap<i32, i64>, ClientError> {
+        match self {
+            Self::Offset(offset) => Ok(partitions.iter().map(|p| (p.index, offset)).collect()),
+            Self::Place(place) => offsets::find(cluster, topic, partitions, place).await,
+            Self::Last(count) => {
+                let first = offsets::find(cluster, topic, partitions, Place::Beginning).await?;
+                let mut places = offsets::find(cluster, topic, partitions, Place::End).await?;
+                for (index, place) in &mut places {
+                    let first = first.get(index).copied().unwrap_or_default();
+                    *place = place.saturating_sub(count).max(first);
+                }
+                Ok(places)
+            }
+        }
+    }
 }
 
 fn from(text: &str) -> Result<From, String> {
-    let wrong = || "write beginning, end, an offset, 2026-01-31T12:00:00Z or @MILLISECONDS".to_owned();
+    let wrong = || {
+        "write beginning, end, an offset, -COUNT for the last so many, 2026-01-31T12:00:00Z or @MILLISECONDS"
+            .to_owned()
+    };
     match text {
         "beginning" | "earliest" => return Ok(From::Place(Place::Beginning)),
         "end" | "latest" => return Ok(From::Place(Place::End)),
@@ -74,6 +105,12 @@ fn from(text: &str) -> Result<From, String> {
     }
     if let Ok(offset) = text.parse::<u64>() {
         return i64::try_from(offset).map(From::Offset).map_err(|_| wrong());
+    }
+    if let Some(count) = text
+        .strip_prefix('-')
+        .filter(|count| count.starts_with(|c: char| c.is_ascii_digit()))
+    {
+        return count.parse().map(From::Last).map_err(|_| wrong());
     }
     match chrono::DateTime::parse_from_rfc3339(text) {
         Ok(time) if time.timestamp_millis() >= 0 => Ok(From::Place(Place::Time(time.timestamp_millis()))),
@@ -93,14 +130,11 @@ pub(crate) async fn run(args: ConsumeArgs) -> Outcome {
         ));
     }
     let (mut positions, mut ends) = (Offsets::new(), Offsets::new());
-    let mut leaders = std::collections::BTreeMap::new();
+    let mut leaders = BTreeMap::new();
     for name in &args.topics {
         let topic = chosen(cluster.topic(name, false).await?, &args.partition)?;
         let of = |index: i32| -> TopicPartition { (name.clone(), index) };
-        let found = match args.from {
-            From::Offset(offset) => topic.partitions.iter().map(|p| (p.index, offset)).collect(),
-            From::Place(place) => offsets::find(&mut cluster, name, &topic.partitions, place).await?,
-        };
+        let found = args.from.find(&mut cluster, name, &topic.partitions).await?;
         positions.extend(found.into_iter().map(|(index, offset)| (of(index), offset)));
         if args.until_end {
             let found = offsets::find(&mut cluster, name, &topic.partitions, Place::End).await?;
@@ -162,11 +196,15 @@ mod tests {
         assert_eq!(from("beginning"), Ok(From::Place(Place::Beginning)));
         assert_eq!(from("latest"), Ok(From::Place(Place::End)));
         assert_eq!(from("42"), Ok(From::Offset(42)));
+        assert_eq!(from("-5"), Ok(From::Last(5)));
         assert_eq!(from("@1000"), Ok(From::Place(Place::Time(1000))));
         assert_eq!(from("1970-01-01T00:00:01Z"), Ok(From::Place(Place::Time(1000))));
         for wrong in [
             "",
-            "-1",
+            "-",
+            "--1",
+            "-x",
+            "-99999999999999999999",
             "yesterday",
             "@",
             "@-1",

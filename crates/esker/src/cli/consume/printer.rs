@@ -60,6 +60,12 @@ impl<'a> Printer<'a> {
         self.written.clear();
     }
 
+    /// Forgets how far the partitions of a topic were printed.
+    pub(super) fn forget_topic(&mut self, topic: &str) {
+        self.passed.retain(|(name, _), _| name != topic);
+        self.written.retain(|(name, _), _| name != topic);
+    }
+
     /// Prints what was fetched, but nothing from the offset `end` on.
     pub(super) fn print(&mut self, fetched: &Fetched, end: Option<i64>) -> Outcome {
         let (topic, partition) = (&fetched.of.0, fetched.of.1);

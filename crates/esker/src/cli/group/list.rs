@@ -2,7 +2,6 @@
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use esker_model::seams::Seams;
 use serde_json::json;
 
 use crate::cli::output;
@@ -40,7 +39,7 @@ pub(crate) struct List {
 pub(super) async fn run(args: &List) -> Outcome {
     let mut cluster = args.target.cluster()?;
     let mut groups = Vec::new();
-    for group in list(&mut cluster, &Seams::real()).await? {
+    for group in list(&mut cluster).await? {
         if matches("--state", &args.state, &group, group.state.as_deref())?
             && matches("--type", &args.kind, &group, group.kind.as_deref())?
         {

@@ -47,7 +47,7 @@ pub(crate) struct Reset {
 #[group(required = true, multiple = false)]
 struct How {
     /// To the first record (earliest), behind the last (latest), or to an offset
-    #[arg(long, value_name = "PLACE", value_parser = written::to)]
+    #[arg(long, value_name = "PLACE", allow_hyphen_values = true, value_parser = written::to)]
     to: Option<To>,
     /// By so many records forward, or back with a minus
     #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
@@ -56,7 +56,7 @@ struct How {
     #[arg(long, value_name = "TIME", value_parser = written::datetime)]
     to_datetime: Option<i64>,
     /// To the first record of the last so long, e.g. P1D or PT2H30M
-    #[arg(long, value_name = "SPAN", value_parser = written::span)]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, value_parser = written::span)]
     by_duration: Option<i64>,
     /// To where it is; behind the last record where nothing is committed
     #[arg(long)]
@@ -108,7 +108,12 @@ pub(super) async fn run(args: &Reset) -> Outcome {
             .iter()
             .map(|change| (change.of.clone(), change.after))
             .collect();
-        offsets::commit(&mut cluster, &mut coordinator, None, &set).await?;
+        let gone = offsets::commit(&mut cluster, &mut coordinator, None, &set).await?;
+        if let Some(topic) = gone.first() {
+            return Err(Failure::Failed(format!(
+                "topic {topic} was deleted meanwhile: the offsets of the others are set"
+            )));
+        }
     }
     report(args, &changes)
 }

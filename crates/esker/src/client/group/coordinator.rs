@@ -1,7 +1,7 @@
 //! The broker that coordinates a group: found, asked, and found again when it moved.
 //!
 //! A request that gets COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE or NOT_COORDINATOR, or whose connection
-//! breaks, is sent again until the deadline of the cluster has passed. So only requests that may be repeated go here;
+//! breaks or gives no answer for a share of the deadline of the cluster, is sent again until that has passed. So only requests that may be repeated go here;
 //! all of a group are. A call that is dropped midway takes its connection with it.
 
 use std::time::Duration;
@@ -124,11 +124,11 @@ impl Coordinator {
                 let address = place.address.clone();
                 self.place = Some(place);
                 self.found = true;
-                Connection::open(&address, cluster.deadline()).await?
+                Connection::open(&address, cluster.share(), cluster.deadline()).await?
             }
         };
         let request = build(connection.version_of::<R>()?)?;
-        let response = connection.call_waiting(&request, wait).await?;
+        let response = connection.call_within(&request, cluster.share() + wait).await?;
         Ok((connection, response))
     }
 
@@ -142,6 +142,7 @@ impl Coordinator {
     }
 
     async fn ask_any(&self, cluster: &mut Cluster) -> Result<Place> {
+        let share = cluster.share();
         let connection = cluster.any().await?;
         let request = FindCoordinatorRequest::default();
         let several = connection.version_of::<FindCoordinatorRequest>()? >= FIND_SEVERAL;
@@ -150,7 +151,7 @@ impl Coordinator {
         } else {
             request.with_key(text(&self.group))
         };
-        let response = connection.call(&request).await?;
+        let response = connection.call_within(&request, share).await?;
         let what = || format!("cannot find the coordinator of group {}", self.group);
         if !several {
             ClientError::check(response.error_code, what, response.error_message.as_deref())?;

@@ -1,18 +1,13 @@
 //! Which groups there are: each broker tells those that it coordinates.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use esker_model::seams::Seams;
 use esker_protocol::messages::{ListGroupsRequest, ListGroupsResponse};
 use futures::future::join_all;
 
-use super::coordinator::has_moved;
-use crate::client::{ClientError, Cluster, Connection, Result};
-
-/// How often a broker that is still loading its groups is asked.
-const ATTEMPTS_MAX: u32 = 20;
-/// Wait before it is asked again.
-const BACKOFF: std::time::Duration = std::time::Duration::from_millis(500);
+use crate::client::attempts::Attempts;
+use crate::client::{ClientError, Cluster, Result};
 
 /// A group in a list.
 #[derive(Clone, Debug)]
@@ -28,16 +23,29 @@ pub(crate) struct Listed {
     pub(crate) coordinator: i32,
 }
 
-/// All groups of the cluster, ascending by name. Every broker must answer: a list with holes would mislead.
-pub(crate) async fn list(cluster: &mut Cluster, seams: &Seams) -> Result<Vec<Listed>> {
+/// All groups of the cluster, ascending by name. Every broker must answer: a list with holes would mislead. If one does
+/// not, all are asked again, those that there are then: what it coordinated may have gone to one that had answered.
+pub(crate) async fn list(cluster: &mut Cluster) -> Result<Vec<Listed>> {
+    let mut attempts = Attempts::new(cluster);
     cluster.topics(Some(&[]), false).await?;
-    let asks = cluster.nodes().into_iter().map(|node| {
-        let cluster = &*cluster;
-        async move {
-            let mut connection = cluster.connect(node).await?;
-            let response = ask(&mut connection, node, seams).await?;
-            Ok::<_, ClientError>((node, response))
+    loop {
+        match round(cluster, attempts.share(cluster)).await {
+            Ok(groups) => return Ok(groups),
+            Err(error) => attempts.pause(cluster, error).await?,
         }
+        // Who cannot say who is there now is asked after the next attempt.
+        match cluster.look(Some(&[]), attempts.share(cluster)).await {
+            Err(error) if !error.is_elsewhere() => return Err(error),
+            _ => {}
+        }
+    }
+}
+
+/// Asks every broker once.
+async fn round(cluster: &Cluster, share: Duration) -> Result<Vec<Listed>> {
+    let asks = cluster.nodes().into_iter().map(|node| async move {
+        let response = ask(cluster, node, share).await?;
+        Ok::<_, ClientError>((node, response))
     });
     let mut groups = BTreeMap::new();
     for answer in join_all(asks).await {
@@ -57,17 +65,12 @@ pub(crate) async fn list(cluster: &mut Cluster, seams: &Seams) -> Result<Vec<Lis
     Ok(groups.into_values().collect())
 }
 
-async fn ask(connection: &mut Connection, node: i32, seams: &Seams) -> Result<ListGroupsResponse> {
-    let mut attempt = 1;
-    loop {
-        let response = connection.call(&ListGroupsRequest::default()).await?;
-        if has_moved(response.error_code) && attempt < ATTEMPTS_MAX {
-            attempt += 1;
-            tokio::time::sleep(seams.rng.jitter(BACKOFF)).await;
-            continue;
-        }
-        let what = || format!("cannot list the groups of broker {node}");
-        ClientError::check(response.error_code, what, None)?;
-        return Ok(response);
-    }
+async fn ask(cluster: &Cluster, node: i32, share: Duration) -> Result<ListGroupsResponse> {
+    let mut connection = cluster.connect(node).await?;
+    let response = connection
+        .call_within(&ListGroupsRequest::default(), share)
+        .await?;
+    let what = || format!("cannot list the groups of broker {node}");
+    ClientError::check(response.error_code, what, None)?;
+    Ok(response)
 }

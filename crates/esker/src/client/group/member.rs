@@ -1,10 +1,10 @@
 //! Being a member of a group, with the classic protocol: join, be assigned, commit, leave.
 //!
 //! The range assignor, as every consumer knows it. A rebalance takes all partitions away (the eager protocol): whoever
-//! reads commits before it joins again, and starts from what is committed. When the member leads, it also looks after
-//! the number of partitions: see [`Member::has_outdated_assignment`].
+//! reads commits before it joins again, and starts from what is committed. Topics come and go, and get more partitions:
+//! [`Member::look`] tells.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use esker_model::seams::Seams;
@@ -13,6 +13,7 @@ use esker_protocol::consumer_protocol::subscribed_topics;
 use esker_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use esker_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use esker_protocol::messages::{JoinGroupRequest, JoinGroupResponse, SyncGroupRequest};
+use uuid::Uuid;
 
 use super::assignment::{self, Subscriber};
 use super::describe::Partitions;
@@ -55,6 +56,15 @@ pub(crate) enum Commit {
     Done,
     /// The generation is over: others may have the partitions, and will read again what was not committed.
     TooLate,
+}
+
+/// What became of topics.
+#[derive(Debug, Default)]
+pub(crate) struct Looked {
+    /// Those that this member reads, by name: their ids, or `None` where there is no such topic.
+    pub(crate) topics: BTreeMap<String, Option<Uuid>>,
+    /// This member leads, and topics of the group have other partitions than it gave out: it is to join again.
+    pub(crate) is_outdated: bool,
 }
 
 fn millis(span: Duration) -> i32 {
@@ -275,16 +285,28 @@ impl Member {
         }
     }
 
-    /// Whether this member leads and topics of the group have other partitions than it gave out: then it joins again.
-    pub(crate) async fn has_outdated_assignment(&mut self) -> bool {
-        let Some(counts) = self.counts.clone() else {
-            return false;
-        };
-        let topics: Vec<_> = counts.keys().cloned().collect();
-        // Who cannot be asked now is asked the next time.
-        self.partition_counts(&topics)
-            .await
-            .is_ok_and(|now| now != counts)
+    /// What became of the topics; `None` if that cannot be said now.
+    pub(crate) async fn look(&mut self) -> Option<Looked> {
+        let given_out = self.counts.iter().flat_map(BTreeMap::keys);
+        let mut names: Vec<_> = given_out.chain(&self.topics).cloned().collect();
+        names.sort_unstable();
+        names.dedup();
+        let share = self.cluster.share();
+        let found = self.cluster.look(Some(&names), share).await.ok()?;
+        let mut looked = Looked::default();
+        for (name, topic) in found {
+            let (id, count) = match topic {
+                Ok(topic) => (Some(topic.id), topic.partitions.len()),
+                Err(error) if is_code(&error, ErrorCode::UnknownTopicOrPartition) => (None, 0),
+                Err(_) => return None,
+            };
+            let given_out = self.counts.as_ref().and_then(|counts| counts.get(&name));
+            looked.is_outdated |= given_out.is_some_and(|given_out| *given_out != count);
+            if self.topics.contains(&name) {
+                looked.topics.insert(name, id);
+            }
+        }
+        Some(looked)
     }
 
     /// What the group committed of these partitions.
@@ -292,15 +314,15 @@ impl Member {
         offsets::committed(&mut self.cluster, &mut self.coordinator, Some(partitions), true).await
     }
 
-    /// Commits offsets.
-    pub(crate) async fn commit(&mut self, offsets: &Offsets) -> Result<Commit> {
+    /// Commits offsets; returns also the topics that are gone, of which nothing can be committed any more.
+    pub(crate) async fn commit(&mut self, offsets: &Offsets) -> Result<(Commit, BTreeSet<String>)> {
         if offsets.is_empty() {
-            return Ok(Commit::Done);
+            return Ok((Commit::Done, BTreeSet::new()));
         }
         let identity = Some(&self.identity);
         match offsets::commit(&mut self.cluster, &mut self.coordinator, identity, offsets).await {
-            Ok(()) => Ok(Commit::Done),
-            Err(error) if joins_anew(&error) => Ok(Commit::TooLate),
+            Ok(gone) => Ok((Commit::Done, gone)),
+            Err(error) if joins_anew(&error) => Ok((Commit::TooLate, BTreeSet::new())),
             Err(error) => Err(error),
         }
     }

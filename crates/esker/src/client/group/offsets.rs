@@ -1,8 +1,9 @@
 //! Offsets that groups committed: read, set and forgotten.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use esker_protocol::ErrorCode;
 use esker_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
@@ -98,7 +99,7 @@ pub(crate) fn fetch_code(response: &OffsetFetchResponse) -> i16 {
     group.map_or(response.error_code, |group| group.error_code)
 }
 
-/// What an answer to OffsetFetch says; partitions without a commit are left out.
+/// What an answer to OffsetFetch says; partitions without a commit are left out, and those that are gone.
 pub(crate) fn fetched(group: &str, response: &OffsetFetchResponse) -> Result<Offsets> {
     let what = || format!("cannot read the offsets of group {group}");
     ClientError::check(fetch_code(response), what, None)?;
@@ -115,6 +116,9 @@ pub(crate) fn fetched(group: &str, response: &OffsetFetchResponse) -> Result<Off
     });
     let mut offsets = Offsets::new();
     for (topic, index, offset, code) in old.chain(new) {
+        if code == ErrorCode::UnknownTopicOrPartition.code() {
+            continue;
+        }
         ClientError::check(code, || format!("{}: {topic}/{index}", what()), None)?;
         if offset >= 0 {
             offsets.insert((topic, index), offset);
@@ -139,13 +143,14 @@ pub(crate) async fn committed(
     fetched(&group, &response)
 }
 
-/// Commits offsets: as a member, or as somebody who looks after a group without members.
+/// Commits offsets: as a member, or as somebody who looks after a group without members. Returns the topics that are
+/// gone: of them nothing is committed, of all others everything.
 pub(crate) async fn commit(
     cluster: &mut Cluster,
     coordinator: &mut Coordinator,
     identity: Option<&Identity>,
     offsets: &Offsets,
-) -> Result<()> {
+) -> Result<BTreeSet<String>> {
     let group = coordinator.group().to_owned();
     let build = |version| Ok(commit_request(version, &group, identity, offsets));
     let codes = |response: &esker_protocol::messages::OffsetCommitResponse| {
@@ -154,14 +159,19 @@ pub(crate) async fn commit(
         codes.find(|code| has_moved(*code)).unwrap_or_default()
     };
     let response = coordinator.ask(cluster, Duration::ZERO, build, codes).await?;
+    let mut gone = BTreeSet::new();
     for topic in &response.topics {
         for partition in &topic.partitions {
             let (name, index) = (topic.name.as_str(), partition.partition_index);
+            if partition.error_code == ErrorCode::UnknownTopicOrPartition.code() {
+                gone.insert(name.to_owned());
+                continue;
+            }
             let what = || format!("cannot commit {name}/{index} for group {group}");
             ClientError::check(partition.error_code, what, None)?;
         }
     }
-    Ok(())
+    Ok(gone)
 }
 
 fn commit_request(

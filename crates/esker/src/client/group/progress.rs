@@ -132,7 +132,7 @@ pub(crate) async fn lags(
     ends: &BTreeMap<i32, i64>,
 ) -> Result<Lags> {
     let partitions = Partitions::from([(topic.to_owned(), ends.keys().copied().collect())]);
-    let groups = super::list::list(cluster, seams).await?;
+    let groups = super::list::list(cluster).await?;
     if groups.len() > GROUPS_MAX {
         return Err(ClientError::Input(format!(
             "there are more than {GROUPS_MAX} groups: ask `esker group describe GROUP --offsets` about single ones"

@@ -199,7 +199,10 @@ impl Producer {
             tokio::time::sleep(self.seams.rng.jitter(backoff)).await;
             backoff = (backoff * 2).min(BACKOFF_MAX);
             // A failed refresh leaves the old leaders: the next round tries again.
-            if let Ok(topic) = self.cluster.topic(&self.topic, false).await
+            let name = [self.topic.clone()];
+            let share = self.cluster.share();
+            if let Ok(found) = self.cluster.look(Some(&name), share).await
+                && let Some((_, Ok(topic))) = found.into_iter().next()
                 && topic.partitions.len() >= self.leaders.len()
             {
                 self.leaders = topic
