@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use esker_model::seams::Seams;
 use esker_protocol::batch::Codec;
 use serde_json::json;
@@ -44,8 +45,8 @@ pub(crate) struct ProduceArgs {
     /// Write to this partition only [default: by key as Kafka's clients do; without key one after the other]
     #[arg(long, short = 'p', value_name = "PARTITION", value_parser = clap::value_parser!(i32).range(0..))]
     partition: Option<i32>,
-    /// Compression: none, gzip, snappy, lz4 or zstd
-    #[arg(long, short = 'z', value_name = "CODEC", default_value = "none", value_parser = codec)]
+    /// Compression
+    #[arg(long, short = 'z', value_name = "CODEC", default_value = "none", value_parser = PossibleValuesParser::new(CODECS).try_map(codec))]
     compression: Codec,
     /// A header of every record; may be repeated
     #[arg(long, short = 'H', value_name = "NAME=VALUE", value_parser = name_value)]
@@ -57,9 +58,12 @@ pub(crate) struct ProduceArgs {
     target: Target,
 }
 
-fn codec(name: &str) -> Result<Codec, String> {
-    Codec::from_name(name).ok_or_else(|| "write none, gzip, snappy, lz4 or zstd".to_owned())
+fn codec(name: String) -> Result<Codec, String> {
+    Codec::from_name(&name).ok_or_else(|| "write none, gzip, snappy, lz4 or zstd".to_owned())
 }
+
+/// Names of codecs, for help and completions.
+const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
 type Chunk = io::Result<Vec<Vec<u8>>>;
 

@@ -100,6 +100,8 @@ fn wrong_usage_is_exit_code_2() {
         "esker group reset-offsets g --topic t",
         "esker group reset-offsets g --topic t --to latest --to-current",
         "esker group reset-offsets g --topic t --to yesterday",
+        "esker group reset-offsets g --topic t --to -3",
+        "esker group reset-offsets g --topic t --by-duration -PT1H",
         "esker group reset-offsets g --topic t:x --to 5",
         "esker group reset-offsets g --all-topics --by-duration 1d",
         "esker group reset-offsets g --topic t --all-topics --to 5",
@@ -129,4 +131,40 @@ fn common_flags_go_anywhere() {
     assert!(parse("esker config list --json").is_ok());
     assert!(parse("esker config list group -b h:1").is_ok());
     assert!(parse("esker config alter broker 1 --set a=b=c --delete d").is_ok());
+}
+
+/// What is wrong about a value is said by whoever knows, not by a tip about hyphens that does not help.
+#[test]
+fn values_with_a_hyphen_are_judged_as_values() {
+    for (line, part) in [
+        (
+            "esker group reset-offsets g --topic t --to -3",
+            "--shift-by goes back",
+        ),
+        (
+            "esker group reset-offsets g --topic t --by-duration -PT1H",
+            "it always goes back: write PT1H",
+        ),
+        ("esker consume t -o -x", "write beginning, end"),
+    ] {
+        let said = parse(line).unwrap_err().to_string();
+        assert!(said.contains(part) && !said.contains("tip:"), "{line}: {said}");
+    }
+    assert!(parse("esker consume t -o -5 -e").is_ok());
+}
+
+#[test]
+fn codecs_are_completed() {
+    let mut script = Vec::new();
+    clap_complete::generate(
+        clap_complete::Shell::Bash,
+        &mut Cli::command(),
+        "esker",
+        &mut script,
+    );
+    assert!(
+        String::from_utf8(script)
+            .unwrap()
+            .contains("none gzip snappy lz4 zstd")
+    );
 }

@@ -49,7 +49,8 @@ pub(super) fn to(text: &str) -> Result<To, String> {
         "latest" | "end" => Ok(To::Latest),
         _ => match text.parse() {
             Ok(offset) if offset >= 0 => Ok(To::Offset(offset)),
-            _ => Err("write earliest, latest or an offset".to_owned()),
+            Ok(_) => Err("offsets begin with 0; --shift-by goes back from where the group is".to_owned()),
+            Err(_) => Err("write earliest, latest or an offset".to_owned()),
         },
     }
 }
@@ -71,7 +72,10 @@ pub(super) fn datetime(text: &str) -> Result<i64, String> {
 
 /// Milliseconds of an ISO 8601 span of weeks, days, hours, minutes and seconds: `P1D`, `PT2H30M`.
 pub(super) fn span(text: &str) -> Result<i64, String> {
-    span_ms(text).ok_or_else(|| "write a span as P1D, PT2H30M or P1DT12H".to_owned())
+    span_ms(text).ok_or_else(|| match text.strip_prefix('-') {
+        Some(span) if span_ms(span).is_some() => format!("it always goes back: write {span}"),
+        _ => "write a span as P1D, PT2H30M or P1DT12H".to_owned(),
+    })
 }
 
 fn span_ms(text: &str) -> Option<i64> {
@@ -185,10 +189,17 @@ mod tests {
     }
 
     #[test]
+    fn a_sign_is_answered_with_what_to_write() {
+        assert_eq!(span("-PT1H"), Err("it always goes back: write PT1H".to_owned()));
+        assert!(span("-x").is_err_and(|said| said.contains("P1D")));
+    }
+
+    #[test]
     fn places() {
         assert_eq!(to("latest"), Ok(To::Latest));
         assert_eq!(to("12"), Ok(To::Offset(12)));
-        assert!(to("-1").is_err() && to("").is_err());
+        assert!(to("").is_err());
+        assert!(to("-1").is_err_and(|said| said.contains("--shift-by")));
     }
 
     #[test]
