@@ -52,6 +52,11 @@ async fn records_below_an_offset_are_gone_at_once() {
     assert_eq!(client.delete_records("t", &[(0, -2)]).await, [(1, -1)]);
     assert_eq!(client.delete_records("t", &[(1, 1)]).await, [(3, -1)]);
     assert_eq!(client.delete_records("none", &[(0, 1)]).await, [(3, -1)]);
+    // Of a partition that comes twice the last offset counts, whichever is larger, and whether or not it is right.
+    assert_eq!(client.delete_records("t", &[(0, 5), (0, 6)]).await, [(0, 6)]);
+    assert_eq!(client.delete_records("t", &[(0, 8), (0, 7)]).await, [(0, 7)]);
+    assert_eq!(client.delete_records("t", &[(0, 8), (0, 11)]).await, [(1, -1)]);
+    assert_eq!(client.delete_records("t", &[(0, 11), (0, 8)]).await, [(0, 8)]);
     // All of it; what comes next has the next offset.
     assert_eq!(client.delete_records("t", &[(0, -1)]).await, [(0, 10)]);
     assert_eq!(earliest(&mut client, "t").await, 10);

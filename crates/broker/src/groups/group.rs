@@ -83,11 +83,11 @@ impl Group {
         }
     }
 
-    /// Kafka's name of its kind.
+    /// Kafka's name of its kind, as it is on the wire.
     pub(super) fn kind(&self) -> &'static str {
         match self {
-            Self::Consumer(_) => "Consumer",
-            Self::Classic(_) | Self::Gone => "Classic",
+            Self::Consumer(_) => "consumer",
+            Self::Classic(_) | Self::Gone => "classic",
         }
     }
 

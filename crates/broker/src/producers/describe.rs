@@ -17,6 +17,7 @@ use tracing::warn;
 use crate::authorizer::Operation;
 use crate::context::RequestContext;
 use crate::fetch::resolve::{Resolver, TopicRef};
+use crate::topics::names;
 use crate::{Broker, errors};
 
 /// Producers in one answer.
@@ -35,7 +36,10 @@ pub(crate) async fn handle(
     let mut response = DescribeProducersResponse::default();
     let mut open: Vec<((usize, usize), PartitionKey)> = Vec::new();
     for topic in request.topics {
-        let state = resolver.topic(TopicRef::Name(&topic.name)).await;
+        let state = match names::is_valid(&topic.name) {
+            true => resolver.topic(TopicRef::Name(&topic.name)).await,
+            false => Err(ErrorCode::InvalidTopicException),
+        };
         let mut partitions = Vec::with_capacity(topic.partition_indexes.len());
         for index in topic.partition_indexes {
             let partition = match &state {

@@ -116,7 +116,7 @@ impl Checker<'_> {
         names::check(name).map_err(|message| Failure::new(ErrorCode::InvalidTopicException, message))?;
         if name == names::CLUSTER_METADATA {
             let message = "the log of Kafka's controllers cannot be created";
-            return fail(ErrorCode::InvalidTopicException, message);
+            return fail(ErrorCode::InvalidRequest, message);
         }
         if self.broker.catalog.by_name(name).is_some() {
             return exists(name);

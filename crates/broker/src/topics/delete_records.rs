@@ -3,7 +3,7 @@
 //! What lies below it is not read from the moment of the answer on; its bytes go with retention. The log start never
 //! goes back: an offset below it is answered with where it is.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use esker_metastore::Head;
 use esker_model::PartitionKey;
@@ -13,7 +13,7 @@ use esker_protocol::messages::delete_records_request::DeleteRecordsPartition;
 use esker_protocol::messages::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
 };
-use esker_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
+use esker_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse, TopicName};
 use tracing::warn;
 
 use super::TopicState;
@@ -42,11 +42,16 @@ pub(crate) async fn handle(
     let mut resolver = Resolver::new(broker, context, Operation::Delete);
     let mut response = DeleteRecordsResponse::default();
     let mut wanted: Vec<Wanted> = Vec::new();
-    let mut seen = BTreeSet::new();
+    let mut last = last_offsets(&request);
     for topic in request.topics {
         let state = resolver.topic(TopicRef::Name(&topic.name)).await;
         let mut partitions = Vec::with_capacity(topic.partitions.len());
-        for asked in &topic.partitions {
+        for asked in topic.partitions {
+            // One that comes twice is answered where it came first, with the last offset, as in Kafka.
+            let Some(offset) = last.remove(&(topic.name.clone(), asked.partition_index)) else {
+                continue;
+            };
+            let asked = asked.with_offset(offset);
             let outcome = match &state {
                 Ok(state) => match resolver.partition(state, asked.partition_index).await {
                     Ok(partition) => may_delete(state, asked.offset).map(|()| partition),
@@ -55,8 +60,6 @@ pub(crate) async fn handle(
                 Err(error) => Err(*error),
             };
             let error = match outcome {
-                // One that comes twice is answered where it came first, with the first offset.
-                Ok(partition) if !seen.insert(partition) => continue,
                 Ok(partition) => {
                     wanted.push(Wanted {
                         at: (response.topics.len(), partitions.len()),
@@ -67,7 +70,10 @@ pub(crate) async fn handle(
                 }
                 Err(error) => error,
             };
-            partitions.push(refused(asked, error));
+            partitions.push(refused(&asked, error));
+        }
+        if partitions.is_empty() {
+            continue;
         }
         let topic = DeleteRecordsTopicResult::default()
             .with_name(topic.name)
@@ -84,6 +90,16 @@ pub(crate) async fn handle(
         }
     }
     response
+}
+
+/// The offset that is wanted of each partition: the last that the request names.
+fn last_offsets(request: &DeleteRecordsRequest) -> BTreeMap<(TopicName, i32), i64> {
+    let topics = request.topics.iter();
+    let partitions = topics.flat_map(|topic| {
+        let partitions = topic.partitions.iter();
+        partitions.map(|asked| ((topic.name.clone(), asked.partition_index), asked.offset))
+    });
+    partitions.collect()
 }
 
 fn refused(asked: &DeleteRecordsPartition, error: ErrorCode) -> DeleteRecordsPartitionResult {

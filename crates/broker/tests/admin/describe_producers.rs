@@ -79,14 +79,20 @@ async fn what_is_not_there_is_said_to_be_unknown_and_the_rest_is_told() {
     let (_world, _agent, mut client) = World::one().await;
     client.topic("a", 1).await;
     client.produce("a", 0, &batch(5, 0, 0, 10)).await;
-    let described = describe(&mut client, &[("a", &[0, 1, -1]), ("none", &[0])]).await;
+    let described = describe(&mut client, &[("a", &[0, 1, -1]), ("none", &[0]), ("a/b", &[0])]).await;
     let told: Vec<_> = described
         .iter()
         .map(|(name, index, error, producers)| (name.as_str(), *index, *error, producers.len()))
         .collect();
     assert_eq!(
         told,
-        [("a", 0, 0, 1), ("a", 1, 3, 0), ("a", -1, 3, 0), ("none", 0, 3, 0)]
+        [
+            ("a", 0, 0, 1),
+            ("a", 1, 3, 0),
+            ("a", -1, 3, 0),
+            ("none", 0, 3, 0),
+            ("a/b", 0, 17, 0)
+        ]
     );
 }
 

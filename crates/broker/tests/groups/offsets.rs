@@ -110,6 +110,8 @@ async fn offsets_go_with_their_topic_and_on_demand() {
             .with_topics(vec![topic])
     };
     assert_eq!(client.call(0, &forget(0)).await.error_code, 69);
+    let nameless = forget(0).with_group_id(group_id(""));
+    assert_eq!(client.call(0, &nameless).await.error_code, 24);
     for partition in 0..2 {
         assert_eq!(client.commit("g", (-1, ""), partition, 4).await, 0);
     }

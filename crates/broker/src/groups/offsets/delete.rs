@@ -16,7 +16,7 @@ use crate::authorizer::Operation;
 use crate::context::RequestContext;
 use crate::fetch::resolve::{Resolver, TopicRef};
 use crate::groups::group::Group;
-use crate::groups::requests::allow;
+use crate::groups::requests::{allow, named};
 use crate::groups::shard::until_written;
 
 /// What classic members of consumers say that they are.
@@ -41,6 +41,7 @@ async fn forget(
 ) -> Result<Vec<OffsetDeleteResponseTopic>, ErrorCode> {
     let id = &*request.group_id.0;
     allow(broker, context, Operation::Delete, id)?;
+    named(id)?;
     let mut resolver = Resolver::new(broker, context, Operation::Read);
     let mut wanted: Vec<(usize, usize, PartitionKey)> = Vec::new();
     let mut answers: Vec<OffsetDeleteResponseTopic> = Vec::with_capacity(request.topics.len());

@@ -1,5 +1,7 @@
 //! DeleteGroups 0-2: groups without members go, with their offsets.
 
+use std::collections::BTreeSet;
+
 use esker_protocol::ErrorCode;
 use esker_protocol::messages::delete_groups_response::DeletableGroupResult;
 use esker_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
@@ -10,19 +12,21 @@ use crate::authorizer::Operation;
 use crate::context::RequestContext;
 use crate::groups::shard::until_written;
 
-/// Deletes groups. One that comes twice is answered twice.
+/// Deletes groups. One that comes twice is answered once, as in Kafka.
 pub(crate) async fn handle(
     broker: &Broker,
     context: &RequestContext,
     request: DeleteGroupsRequest,
 ) -> DeleteGroupsResponse {
-    let begun: Vec<_> = request
-        .groups_names
+    let mut names = request.groups_names;
+    let mut seen = BTreeSet::new();
+    names.retain(|group| seen.insert(group.clone()));
+    let begun: Vec<_> = names
         .iter()
         .map(|group| begin(broker, context, &group.0))
         .collect();
     let mut results = Vec::with_capacity(begun.len());
-    for (group, written) in request.groups_names.into_iter().zip(begun) {
+    for (group, written) in names.into_iter().zip(begun) {
         let done = match written {
             Ok(written) => until_written(written).await,
             Err(error) => Err(error),

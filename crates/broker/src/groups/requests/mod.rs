@@ -34,7 +34,7 @@ pub(super) fn allow(
 }
 
 /// 24 for the empty id, which only offsets may be kept under.
-fn named(group: &str) -> Result<(), ErrorCode> {
+pub(super) fn named(group: &str) -> Result<(), ErrorCode> {
     if group.is_empty() {
         Err(ErrorCode::InvalidGroupId)
     } else {
