@@ -19,6 +19,7 @@ mod read;
 pub(crate) mod turns;
 mod write;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -168,8 +169,8 @@ impl Broker {
         let _count = CountedConnection(Arc::clone(self));
         let (reader, writer) = tokio::io::split(stream);
         let replies = Replies::default();
-        let reading = read_requests(self, &context, reader, &replies);
-        let writing = write::write_replies(writer, &replies, &self.budget, &self.turns);
+        let reading = pin!(read_requests(self, &context, reader, &replies));
+        let writing = pin!(write::write_replies(writer, &replies, &self.budget, &self.turns));
         let end = queue::both(&replies, reading, writing).await;
         self.note_end(&context.peer, &end);
     }

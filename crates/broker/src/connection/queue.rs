@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 
 use parking_lot::Mutex;
@@ -82,13 +82,13 @@ impl Replies {
 }
 
 /// Runs both halves of a connection until the writing one ends. The reading one may end before that: the client may have
-/// closed its sending side only, and what it asked for is still answered.
+/// closed its sending side only, and what it asked for is still answered. Both are pinned by the caller: a future that is
+/// moved into another one takes its room twice, in every connection.
 pub(super) async fn both(
     replies: &Replies,
-    reading: impl Future<Output = ConnectionEnd>,
-    writing: impl Future<Output = ConnectionEnd>,
+    mut reading: Pin<&mut impl Future<Output = ConnectionEnd>>,
+    mut writing: Pin<&mut impl Future<Output = ConnectionEnd>>,
 ) -> ConnectionEnd {
-    let (mut reading, mut writing) = (pin!(reading), pin!(writing));
     let mut read = None;
     poll_fn(|context| {
         loop {
@@ -115,6 +115,7 @@ pub(super) async fn both(
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Context, Wake, Waker};
@@ -156,13 +157,14 @@ mod tests {
             Arc::new(Woken::default()),
         );
         let (_client, request) = oneshot::channel::<()>();
-        let reading = async {
+        let reading = pin!(async {
             replies.add(reply());
             replies.add(reply());
             let _ = request.await;
             ConnectionEnd::Eof
-        };
-        let mut all = pin!(both(&replies, reading, take_all(&replies, &taken)));
+        });
+        let writing = pin!(take_all(&replies, &taken));
+        let mut all = pin!(both(&replies, reading, writing));
         let waker = Waker::from(Arc::clone(&woken));
         assert!(all.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
         assert_eq!(taken.load(Ordering::Relaxed), 2);
@@ -173,15 +175,15 @@ mod tests {
     async fn no_more_replies_wait_than_there_is_room_for() {
         let (replies, taken) = (Replies::default(), AtomicUsize::new(0));
         let most = AtomicUsize::new(0);
-        let reading = async {
+        let reading = pin!(async {
             for _ in 0..3 * PIPELINE_MAX {
                 replies.room().await;
                 replies.add(reply());
                 most.fetch_max(replies.0.lock().replies.len(), Ordering::Relaxed);
             }
             ConnectionEnd::Eof
-        };
-        let end = both(&replies, reading, take_all(&replies, &taken)).await;
+        });
+        let end = both(&replies, reading, pin!(take_all(&replies, &taken))).await;
         assert!(matches!(end, ConnectionEnd::Eof));
         assert_eq!(taken.load(Ordering::Relaxed), 3 * PIPELINE_MAX);
         assert_eq!(most.load(Ordering::Relaxed), PIPELINE_MAX);
@@ -191,11 +193,11 @@ mod tests {
     #[tokio::test]
     async fn what_was_asked_before_the_end_is_answered_and_the_end_is_told() {
         let (replies, taken) = (Replies::default(), AtomicUsize::new(0));
-        let reading = async {
+        let reading = pin!(async {
             replies.add(reply());
             ConnectionEnd::Idle
-        };
-        let end = both(&replies, reading, take_all(&replies, &taken)).await;
+        });
+        let end = both(&replies, reading, pin!(take_all(&replies, &taken))).await;
         assert!(matches!(end, ConnectionEnd::Idle));
         assert_eq!(taken.load(Ordering::Relaxed), 1);
     }
@@ -203,8 +205,8 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_cannot_be_written_to_ends() {
         let replies = Replies::default();
-        let writing = async { ConnectionEnd::SlowReader };
-        let end = both(&replies, std::future::pending(), writing).await;
+        let writing = pin!(async { ConnectionEnd::SlowReader });
+        let end = both(&replies, pin!(std::future::pending()), writing).await;
         assert!(matches!(end, ConnectionEnd::SlowReader));
     }
 }
