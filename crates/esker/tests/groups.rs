@@ -36,6 +36,20 @@ fn filled(dev: &Dev, records: std::ops::RangeInclusive<u32>) {
     dev.client_with(&["produce", "orders"], lines.as_bytes()).ok();
 }
 
+/// The command that gives a group a committed offset of that topic.
+fn set_to_0(group: &str) -> [&str; 8] {
+    [
+        "group",
+        "reset-offsets",
+        group,
+        "--topic",
+        "orders",
+        "--to",
+        "0",
+        "--execute",
+    ]
+}
+
 #[test]
 fn a_group_from_its_first_record_to_its_end() {
     let dir = tempfile::tempdir().unwrap();
@@ -166,17 +180,7 @@ fn a_group_that_cannot_be_asked_does_not_stop_the_others() {
     let ask = |arguments: &[&str]| dev.client(&[arguments, &["--timeout-seconds", "1"]].concat());
     ask(&["topic", "create", "orders"]).ok();
     for group in ["broken", "first", "last"] {
-        let reset = [
-            "group",
-            "reset-offsets",
-            group,
-            "--topic",
-            "orders",
-            "--to",
-            "0",
-            "--execute",
-        ];
-        ask(&reset).ok();
+        ask(&set_to_0(group)).ok();
     }
     between.cut(OFFSET_FETCH, "broken");
     let describe = [
@@ -397,17 +401,7 @@ fn names_do_not_move_the_cursor() {
     let dev = Background::dev(dir.path(), &[]);
     dev.client(&["topic", "create", "orders"]).ok();
     let group = "g\x1b[2J\x07\nesker: done";
-    let reset = [
-        "group",
-        "reset-offsets",
-        group,
-        "--topic",
-        "orders",
-        "--to",
-        "0",
-        "--execute",
-    ];
-    dev.client(&reset).ok();
+    dev.client(&set_to_0(group)).ok();
     let shown = dev.client(&["group", "describe", group, "none\x1b\nesker: done"]);
     shown.says_each(1, &["there is no group none  esker: done"]);
     assert!(

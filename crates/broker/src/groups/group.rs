@@ -56,7 +56,7 @@ impl Group {
         }
     }
 
-    /// What its members speak, as metrics name it; `None` once it was deleted.
+    /// What its members speak, as metrics and responses name it; `None` once it was deleted.
     pub(super) fn protocol(&self) -> Option<&'static str> {
         match self {
             Self::Classic(_) => Some("classic"),
@@ -85,10 +85,7 @@ impl Group {
 
     /// Kafka's name of its kind, as it is on the wire.
     pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::Consumer(_) => "consumer",
-            Self::Classic(_) | Self::Gone => "classic",
-        }
+        self.protocol().unwrap_or("classic")
     }
 
     /// Kafka's name of its state.

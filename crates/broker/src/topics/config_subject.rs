@@ -38,10 +38,7 @@ impl Kept {
     pub(super) fn set(&self) -> &BTreeMap<String, String> {
         match self {
             Self::Topic(state) => &state.topic.configs,
-            Self::Group {
-                state: Some(state), ..
-            } => &state.set,
-            Self::Group { state: None, .. } => &group_configs::NOTHING,
+            Self::Group { state, .. } => group_configs::set(state.as_ref()),
         }
     }
 
@@ -74,17 +71,7 @@ impl Kept {
 
     /// 40 if what a change leads to cannot stand together.
     pub(super) fn check_result(&self, change: &ConfigChange) -> Result<(), Failure> {
-        let mut set = if change.replace_all {
-            BTreeMap::new()
-        } else {
-            self.set().clone()
-        };
-        for (name, value) in &change.changes {
-            match value {
-                Some(value) => set.insert(name.clone(), value.clone()),
-                None => set.remove(name),
-            };
-        }
+        let set = change.applied_to(self.set().clone());
         match self {
             Self::Topic(_) => config_table::check_together(&set),
             Self::Group { of_agent, .. } => group_configs::check_together(of_agent, &set),

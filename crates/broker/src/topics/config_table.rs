@@ -138,10 +138,7 @@ pub(crate) fn check(name: &str, value: &str) -> Result<(), String> {
     let Some(config) = find(name) else {
         return Err(format!("unknown topic config {}", shown(name)));
     };
-    config
-        .rule
-        .check(value)
-        .map_err(|expected| format!("{} is no value of {name}: expected {expected}", shown(value)))?;
+    check_rule(config.rule, name, value)?;
     if config.effect == Effect::Refused && !value.trim().eq_ignore_ascii_case(config.default) {
         return Err(format!(
             "{name} can only be {}: this broker does not have the feature",
@@ -149,6 +146,12 @@ pub(crate) fn check(name: &str, value: &str) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// Why a config of that rule cannot be set to a value.
+pub(super) fn check_rule(rule: Rule, name: &str, value: &str) -> Result<(), String> {
+    let wrong = |expected| format!("{} is no value of {name}: expected {expected}", shown(value));
+    rule.check(value).map_err(wrong)
 }
 
 /// Why configs that are right by themselves cannot stand together.

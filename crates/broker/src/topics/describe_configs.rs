@@ -100,7 +100,7 @@ impl Asked<'_> {
             Target::ClientMetrics => Ok(fixed_configs::describe_client_metrics(wanted, self.documentation)),
             Target::Group => {
                 let state = self.broker.catalog.group(name);
-                let set = state.as_ref().map_or(&group_configs::NOTHING, |state| &state.set);
+                let set = group_configs::set(state.as_ref());
                 let of_agent = &self.broker.config.groups;
                 let (synonyms, documentation) = (self.synonyms, self.documentation);
                 Ok(group_configs::describe(

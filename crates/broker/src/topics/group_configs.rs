@@ -13,7 +13,7 @@ use esker_protocol::StrBytes;
 use esker_protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
 
 use super::config_entries::{Source, synonym};
-use super::config_table::shown;
+use super::config_table::{check_rule, shown};
 use super::config_values::Rule;
 
 /// One config of a group: milliseconds.
@@ -48,14 +48,17 @@ const TABLE: &[Definition] = &[
     },
 ];
 
-/// What is set for no group.
-pub(super) static NOTHING: BTreeMap<String, String> = BTreeMap::new();
-
 /// A group that has configs, as the catalog knows it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct GroupState {
     /// Configs that were set.
     pub(crate) set: BTreeMap<String, String>,
+}
+
+/// What is set for a group; `None` if it has no configs.
+pub(super) fn set(group: Option<&Arc<GroupState>>) -> &BTreeMap<String, String> {
+    static NOTHING: BTreeMap<String, String> = BTreeMap::new();
+    group.map_or(&NOTHING, |group| &group.set)
 }
 
 /// The limits of a group, by those of the agent and what is set for the group.
@@ -88,8 +91,7 @@ pub(super) fn check(name: &str, value: &str) -> Result<(), String> {
     let Some(config) = find(name) else {
         return Err(format!("unknown group config {}", shown(name)));
     };
-    let wrong = |expected| format!("{} is no value of {name}: expected {expected}", shown(value));
-    config.rule.check(value).map_err(wrong)
+    check_rule(config.rule, name, value)
 }
 
 /// Why configs that are right by themselves cannot stand together.
@@ -236,7 +238,7 @@ mod tests {
             consumer_session_timeout: Duration::from_secs(1),
             ..GroupLimits::default()
         };
-        assert!(check_together(&never, &NOTHING).is_ok());
+        assert!(check_together(&never, &BTreeMap::new()).is_ok());
     }
 
     #[test]

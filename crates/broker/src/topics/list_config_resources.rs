@@ -38,16 +38,19 @@ pub(crate) async fn handle(
     if !wanted.iter().all(|kind| ALL.contains(kind)) {
         return refuse(ErrorCode::UnsupportedVersion);
     }
+    if wanted.contains(&TOPIC) || wanted.contains(&GROUP) {
+        let _ = broker.catalog.refresh_paced().await;
+    }
     let mut found = Vec::new();
     for kind in wanted {
         let names: Vec<StrBytes> = match kind {
-            TOPIC => topics(broker).await,
+            TOPIC => topics(broker),
             BROKER | BROKER_LOGGER => {
                 let known = Brokers::known_to(broker, context);
                 let ids = known.all.iter().map(|known| known.id.0.to_string());
                 ids.map(StrBytes::from_string).collect()
             }
-            GROUP => groups(broker).await,
+            GROUP => groups(broker),
             // No client metrics subscription has configs of its own.
             _ => Vec::new(),
         };
@@ -60,15 +63,13 @@ pub(crate) async fn handle(
     ListConfigResourcesResponse::default().with_config_resources(found)
 }
 
-async fn topics(broker: &Broker) -> Vec<StrBytes> {
-    let _ = broker.catalog.refresh_paced().await;
+fn topics(broker: &Broker) -> Vec<StrBytes> {
     let all = broker.catalog.all().into_iter();
     all.map(|state| StrBytes::from_string(state.topic.name.clone()))
         .collect()
 }
 
-async fn groups(broker: &Broker) -> Vec<StrBytes> {
-    let _ = broker.catalog.refresh_paced().await;
+fn groups(broker: &Broker) -> Vec<StrBytes> {
     let all = broker.catalog.groups().into_iter();
     all.map(|id| StrBytes::from_string(id.to_string())).collect()
 }

@@ -19,7 +19,7 @@ use esker_protocol::messages::{
 };
 use uuid::Uuid;
 
-use crate::support::{Client, topic_name};
+use crate::support::{Agent, Client, World, topic_name};
 
 pub(crate) fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
@@ -36,6 +36,16 @@ pub(crate) fn at_once(config: BrokerConfig) -> BrokerConfig {
         ..config.groups.clone()
     };
     BrokerConfig { groups, ..config }
+}
+
+/// An agent that coordinates group `g`, where topic `t` has one partition.
+pub(crate) async fn coordinator() -> (World, Agent, Client) {
+    let world = World::new();
+    let agent = world.agent("a").await;
+    let mut client = agent.connect();
+    client.create_topic("t", 1).await;
+    client.until_coordinated("g").await;
+    (world, agent, client)
 }
 
 /// A JoinGroup of somebody who knows one protocol.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use esker_protocol::messages::IncrementalAlterConfigsRequest;
 use esker_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 
-use crate::calls::{is_there, joins, text};
+use crate::calls::{coordinator, is_there, joins, text};
 use crate::support::{Client, World};
 
 const INTERVAL: &str = "consumer.heartbeat.interval.ms";
@@ -72,11 +72,7 @@ async fn a_changed_interval_is_told_with_the_next_heartbeat() {
 
 #[tokio::test(start_paused = true)]
 async fn the_next_coordinator_knows_it() {
-    let world = World::new();
-    let agent = world.agent("a").await;
-    let mut client = agent.connect();
-    client.create_topic("t", 1).await;
-    client.until_coordinated("g").await;
+    let (world, agent, mut client) = coordinator().await;
     let epoch = client.beat(&joins("g", "one")).await.member_epoch;
     alter(&mut client, INTERVAL, Some("9000")).await;
     agent.faults.cut_off();
@@ -95,11 +91,7 @@ async fn after(silence: u64, epoch: i32, client: &mut Client) -> i16 {
 
 #[tokio::test(start_paused = true)]
 async fn sessions_under_way_are_judged_by_the_new_timeout() {
-    let world = World::new();
-    let agent = world.agent("a").await;
-    let mut client = agent.connect();
-    client.create_topic("t", 1).await;
-    client.until_coordinated("g").await;
+    let (_world, _agent, mut client) = coordinator().await;
     // Longer while it is under way.
     let epoch = client.beat(&joins("g", "one")).await.member_epoch;
     alter(&mut client, TIMEOUT, Some("60000")).await;

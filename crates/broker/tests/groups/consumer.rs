@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use esker_protocol::messages::ConsumerGroupDescribeRequest;
 
-use crate::calls::{assigned, group_id, is_there, join_request, joins, text};
+use crate::calls::{assigned, coordinator, group_id, is_there, join_request, joins, text};
 use crate::support::World;
 
 #[tokio::test(start_paused = true)]
@@ -90,11 +90,7 @@ async fn a_silent_member_is_gone_and_the_other_gets_everything() {
 
 #[tokio::test(start_paused = true)]
 async fn new_partitions_are_given_with_a_heartbeat() {
-    let world = World::new();
-    let agent = world.agent("a").await;
-    let mut client = agent.connect();
-    client.create_topic("t", 1).await;
-    client.until_coordinated("g").await;
+    let (_world, _agent, mut client) = coordinator().await;
     let first = client.beat(&joins("g", "one")).await;
     client.add_partitions("t", 3).await;
     let told = client.beat(&is_there("g", "one", first.member_epoch, None)).await;
@@ -127,11 +123,7 @@ async fn a_group_has_members_of_one_kind() {
 
 #[tokio::test(start_paused = true)]
 async fn what_no_group_can_answer_is_an_invalid_request_whether_it_is_there_or_not() {
-    let world = World::new();
-    let agent = world.agent("a").await;
-    let mut client = agent.connect();
-    client.create_topic("t", 1).await;
-    client.until_coordinated("g").await;
+    let (_world, _agent, mut client) = coordinator().await;
     client.beat(&joins("g", "one")).await;
     for group in ["g", "none"] {
         for request in [
@@ -180,11 +172,7 @@ async fn a_rebalance_timeout_that_makes_no_sense_is_an_ordinary_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_member_without_an_expression_is_described_with_an_empty_one() {
-    let world = World::new();
-    let agent = world.agent("a").await;
-    let mut client = agent.connect();
-    client.create_topic("t", 1).await;
-    client.until_coordinated("g").await;
+    let (_world, _agent, mut client) = coordinator().await;
     client.beat(&joins("g", "one")).await;
     client
         .beat(&joins("g", "two").with_subscribed_topic_regex(Some(text("t.*"))))

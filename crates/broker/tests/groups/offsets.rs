@@ -6,7 +6,7 @@ use esker_protocol::messages::offset_delete_request::{
 use esker_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use esker_protocol::messages::{OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest};
 
-use crate::calls::{at_once, commit_request, group_id, is_there, joins, text};
+use crate::calls::{at_once, commit_request, coordinator, group_id, is_there, joins, text};
 use crate::support::{Client, World, topic_name};
 
 /// Error codes of a commit of an earlier version.
@@ -135,11 +135,7 @@ async fn offsets_go_with_their_topic_and_on_demand() {
 
 #[tokio::test(start_paused = true)]
 async fn members_of_kip_848_commit_with_version_9() {
-    let world = World::new();
-    let agent = world.agent("a").await;
-    let mut client = agent.connect();
-    client.create_topic("t", 1).await;
-    client.until_coordinated("g").await;
+    let (_world, _agent, mut client) = coordinator().await;
     client.beat(&joins("g", "one")).await;
     let commit = |epoch, member| commit_request("g", epoch, member, "t", &[(0, 5, "")]);
     for version in 2..=9 {

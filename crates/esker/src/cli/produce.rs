@@ -46,7 +46,7 @@ pub(crate) struct ProduceArgs {
     #[arg(long, short = 'p', value_name = "PARTITION", value_parser = clap::value_parser!(i32).range(0..))]
     partition: Option<i32>,
     /// Compression
-    #[arg(long, short = 'z', value_name = "CODEC", default_value = "none", value_parser = PossibleValuesParser::new(CODECS).try_map(codec))]
+    #[arg(long, short = 'z', value_name = "CODEC", default_value = "none", value_parser = PossibleValuesParser::new(Codec::ALL.map(Codec::name)).try_map(codec))]
     compression: Codec,
     /// A header of every record; may be repeated
     #[arg(long, short = 'H', value_name = "NAME=VALUE", value_parser = name_value)]
@@ -59,11 +59,8 @@ pub(crate) struct ProduceArgs {
 }
 
 fn codec(name: String) -> Result<Codec, String> {
-    Codec::from_name(&name).ok_or_else(|| "write none, gzip, snappy, lz4 or zstd".to_owned())
+    Codec::from_name(&name).ok_or_else(|| "there is no such codec".to_owned())
 }
-
-/// Names of codecs, for help and completions.
-const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
 type Chunk = io::Result<Vec<Vec<u8>>>;
 

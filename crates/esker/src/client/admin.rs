@@ -243,14 +243,13 @@ pub(crate) async fn alter_configs(
 /// What can be asked for its configs, by Kafka's code of its type and by name: topics, brokers, and groups that have
 /// configs of their own; or those of one type.
 pub(crate) async fn config_resources(cluster: &mut Cluster, only: Option<i8>) -> Result<Vec<(i8, String)>> {
-    let connection = cluster.any().await?;
-    if connection.version_of::<ListConfigResourcesRequest>()? < LIST_RESOURCES_TYPES {
+    if cluster.any().await?.version_of::<ListConfigResourcesRequest>()? < LIST_RESOURCES_TYPES {
         let message = "this broker is too old to list what has configs";
         return Err(ClientError::Input(message.to_owned()));
     }
     let types = only.map_or_else(|| vec![TYPE_TOPIC, TYPE_BROKER, TYPE_GROUP], |one| vec![one]);
     let request = ListConfigResourcesRequest::default().with_resource_types(types);
-    let response = connection.call(&request).await?;
+    let response = cluster.ask_any(&request).await?;
     let what = || "cannot list what has configs".to_owned();
     ClientError::check(response.error_code, what, None)?;
     let found = response.config_resources.into_iter();

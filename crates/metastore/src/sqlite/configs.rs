@@ -3,7 +3,6 @@
 //! What holds: a group without configs has no row. That it had some is told by the version of the catalog at which it lost
 //! the last one: whoever asks from before is told of all groups anew.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use esker_model::TopicUuid;
@@ -27,7 +26,7 @@ fn alter_topic(tx: &Transaction<'_>, uuid: TopicUuid, change: &ConfigChange) -> 
     let Some(topic) = by_uuid(tx, uuid)? else {
         return Ok(Err(AlterRefusal::UnknownTopic));
     };
-    let configs = changed(topic.configs, change);
+    let configs = change.applied_to(topic.configs);
     tx.prepare_cached("UPDATE topic SET configs = ?2, version = ?3 WHERE key = ?1")?
         .execute(params![
             topic.key.0,
@@ -44,7 +43,7 @@ fn alter_group(tx: &Transaction<'_>, group: &Arc<str>, change: &ConfigChange) ->
         .query_row([&**group], |row| row.get(0))
         .optional()?;
     let before = had.as_deref().map(decode_configs).transpose()?;
-    let configs = changed(before.unwrap_or_default(), change);
+    let configs = change.applied_to(before.unwrap_or_default());
     if configs.is_empty() {
         if had.is_some() {
             tx.prepare_cached("DELETE FROM group_config WHERE id = ?1")?
@@ -64,19 +63,6 @@ fn alter_group(tx: &Transaction<'_>, group: &Arc<str>, change: &ConfigChange) ->
     }
     let group = Arc::clone(group);
     Ok(Ok(Altered::Group(GroupConfigs { group, configs })))
-}
-
-fn changed(mut configs: BTreeMap<String, String>, change: &ConfigChange) -> BTreeMap<String, String> {
-    if change.replace_all {
-        configs.clear();
-    }
-    for (name, value) in &change.changes {
-        match value {
-            Some(value) => configs.insert(name.clone(), value.clone()),
-            None => configs.remove(name),
-        };
-    }
-    configs
 }
 
 fn count(tx: &Transaction<'_>) -> Result<usize> {

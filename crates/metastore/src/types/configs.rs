@@ -29,6 +29,22 @@ pub struct ConfigChange {
     pub changes: BTreeMap<String, Option<String>>,
 }
 
+impl ConfigChange {
+    /// What is set after it, if `configs` were before.
+    pub fn applied_to(&self, mut configs: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        if self.replace_all {
+            configs.clear();
+        }
+        for (name, value) in &self.changes {
+            match value {
+                Some(value) => configs.insert(name.clone(), value.clone()),
+                None => configs.remove(name),
+            };
+        }
+        configs
+    }
+}
+
 /// The configs of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupConfigs {

@@ -94,6 +94,9 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// All that there are, ascending by Kafka's number.
+    pub const ALL: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+
     /// Kafka's name, as in `compression.type`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -107,9 +110,7 @@ impl Codec {
 
     /// The codec of a name; `None` for an unknown one.
     pub fn from_name(name: &str) -> Option<Codec> {
-        [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd]
-            .into_iter()
-            .find(|c| c.name() == name)
+        Codec::ALL.into_iter().find(|c| c.name() == name)
     }
 }
 
