@@ -263,14 +263,22 @@ impl Groups {
     }
 }
 
+fn can_coordinate(agent: &Agent) -> bool {
+    agent.profile.groups >= GROUPS_COORDINATED && config::serves(&agent.profile.roles)
+}
+
+/// Whether any of these agents can coordinate groups.
+pub(super) fn somebody_can(live: &[Agent]) -> bool {
+    live.iter().any(can_coordinate)
+}
+
 /// The agent that is to coordinate a shard.
 fn preferred(shard: ShardId, live: &[Agent]) -> Option<NodeId> {
-    let can =
-        |agent: &&Agent| agent.profile.groups >= GROUPS_COORDINATED && config::serves(&agent.profile.roles);
-    let nodes: Vec<NodeId> = live.iter().filter(can).map(|agent| agent.node_id).collect();
+    let able = live.iter().filter(|agent| can_coordinate(agent));
+    let nodes: Vec<NodeId> = able.map(|agent| agent.node_id).collect();
     routing::coordinator(shard, &nodes)
 }
 
-fn shards() -> impl Iterator<Item = ShardId> {
+pub(super) fn shards() -> impl Iterator<Item = ShardId> {
     (0..SHARDS).map(ShardId)
 }

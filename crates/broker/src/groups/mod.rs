@@ -169,6 +169,29 @@ impl Groups {
         self.bytes.load(Ordering::Relaxed) < self.bytes_max
     }
 
+    /// Whether every group is somebody's, so that the lists of all agents together leave none out. 15: nobody coordinates
+    /// some of them yet, after their agent died or gave them back; 14: this agent is reading some.
+    fn leave_none_out(&self) -> Result<(), ErrorCode> {
+        let live = self.member.live();
+        let nobody_can = !keeper::somebody_can(&live);
+        for shard in keeper::shards() {
+            match self.slot(shard).as_deref() {
+                Some(Slot::Held(_)) => continue,
+                Some(Slot::Loading(_)) => return Err(ErrorCode::CoordinatorLoadInProgress),
+                Some(Slot::NotHeld | Slot::Dropped(_)) | None => {}
+            }
+            let holder = self.owners.holder(shard);
+            let is_held = holder.is_some_and(|holder| {
+                let mut others = live.iter().filter(|agent| agent.node_id != self.member.node_id());
+                others.any(|agent| agent.incarnation == holder)
+            });
+            if !is_held && !nobody_can {
+                return Err(ErrorCode::CoordinatorNotAvailable);
+            }
+        }
+        Ok(())
+    }
+
     fn slot(&self, shard: ShardId) -> Option<MutexGuard<'_, Slot>> {
         Some(self.slots.get(usize::try_from(shard.0).ok()?)?.lock())
     }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use esker_metastore::ShardOwner;
-use esker_model::IncarnationId;
 use esker_model::collections::FixedMap;
 use esker_model::groups::shard_of;
+use esker_model::{IncarnationId, ShardId};
 use parking_lot::RwLock;
 
 /// Who holds each shard.
@@ -21,8 +21,13 @@ impl Owners {
         *self.0.write() = Arc::new(held.collect());
     }
 
+    /// Who holds a shard; `None`: nobody, as far as is known.
+    pub(super) fn holder(&self, shard: ShardId) -> Option<IncarnationId> {
+        self.0.read().get(&shard.0).copied()
+    }
+
     /// Who coordinates a group; `None`: nobody, as far as is known.
     pub(crate) fn of(&self, group: &str) -> Option<IncarnationId> {
-        self.0.read().get(&shard_of(group).0).copied()
+        self.holder(shard_of(group))
     }
 }

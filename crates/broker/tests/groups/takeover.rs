@@ -1,6 +1,9 @@
 //! Groups whose coordinator goes: the next one finds everything that anybody was told.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use esker_protocol::messages::{DescribeClusterRequest, ListGroupsRequest};
 
 use crate::calls::{assigned, at_once, is_there, joins};
 use crate::support::{Agent, Client, World};
@@ -86,6 +89,56 @@ async fn a_classic_group_goes_on_with_another_coordinator() {
         .call(9, &crate::calls::join_request("g", &member, 10_000))
         .await;
     assert!(again.generation_id > 1, "{}", again.generation_id);
+}
+
+/// The groups that an agent lists, or its error code.
+async fn listed(client: &mut Client) -> Result<Vec<String>, i16> {
+    let answer = client.call(5, &ListGroupsRequest::default()).await;
+    let groups = answer.groups.iter().map(|group| group.group_id.0.to_string());
+    match answer.error_code {
+        0 => Ok(groups.collect()),
+        code => Err(code),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_group_is_missing_from_the_lists_while_its_coordinator_is_replaced() {
+    let world = World::new();
+    let mut agents = Agents::start(&world, &["a", "b", "c"]).await;
+    agents.0[0].2.create_topic("t", 1).await;
+    let mut all = BTreeSet::new();
+    for group in 0..20 {
+        let group = format!("g{group}");
+        let (_, mut client) = agents.of(&group).await;
+        assert_eq!(client.commit(&group, (-1, ""), 0, 1).await, 0);
+        all.insert(group);
+    }
+    agents.kill("b");
+    let mut refusals = BTreeSet::new();
+    for _ in 0..600 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let request = DescribeClusterRequest::default();
+        let brokers = agents.0[0].2.call(1, &request).await.brokers.len();
+        let mut found = BTreeSet::new();
+        let mut is_whole = true;
+        for (_, _, client) in &mut agents.0 {
+            match listed(client).await {
+                Ok(groups) => found.extend(groups),
+                Err(code) => {
+                    refusals.insert(code);
+                    is_whole = false;
+                }
+            }
+        }
+        // Before, whoever asks all agents finds that one does not answer.
+        if brokers == 2 && is_whole {
+            assert_eq!(found, all);
+        }
+    }
+    assert!(refusals.contains(&15), "{refusals:?}");
+    for (name, _, client) in &mut agents.0 {
+        assert!(listed(client).await.is_ok(), "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
