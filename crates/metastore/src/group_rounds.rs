@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use esker_model::PartitionKey;
 use esker_model::groups::shard_of;
+use esker_model::{PartitionKey, TopicKey};
 
 use crate::{CommittedOffset, GroupChange, GroupWrites, MetastoreError, Result, ShardLease, StateChange};
 
@@ -76,6 +76,12 @@ pub(crate) fn rounds(writes: &GroupWrites) -> Result<Vec<Vec<Step>>> {
 pub(crate) fn id_from(after: Option<&str>) -> String {
     after.map_or_else(String::new, |after| format!("{after}\0"))
 }
+
+/// A partition before all that there are.
+pub(crate) const BEFORE_ALL: PartitionKey = PartitionKey {
+    topic: TopicKey(i32::MIN),
+    partition: i32::MIN,
+};
 
 impl Step {
     fn new(change: &GroupChange) -> Self {

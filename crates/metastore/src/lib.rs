@@ -405,15 +405,31 @@ pub trait Groups: Send + Sync {
 
     /// Forgets committed offsets of a shard's groups, at most `limit`: those of topics that do not exist any more, and
     /// those that were committed at least `retention_ms` ago in groups that have been without members as long. Which go
-    /// first is open. Returns the groups without members, at most `limit`, for which no offset is kept then, ascending;
-    /// `None` if the shard is not held by this incarnation with this lease.
+    /// first is open. Tells the groups without members, at most `limit`, for which no offset is kept then; `None` if the
+    /// shard is not held by this incarnation with this lease.
     async fn expire_offsets(
         &self,
         incarnation: IncarnationId,
         lease: ShardLease,
         retention_ms: i64,
         limit: usize,
-    ) -> Result<Option<Vec<std::sync::Arc<str>>>>;
+    ) -> Result<Option<Expired>>;
+
+    /// Offsets of a shard's groups with members that were committed at least `age_ms` ago, ascending by the bytes of the
+    /// group's id and by partition, from behind `after` on, at most `limit`. Their topics may be gone.
+    async fn old_offsets(
+        &self,
+        shard: ShardId,
+        age_ms: i64,
+        after: Option<&OffsetOf>,
+        limit: usize,
+    ) -> Result<Vec<OffsetOf>>;
+
+    /// Forgets those of the named offsets that are as old as the call says: one that was committed since stays. `false`:
+    /// nothing was forgotten, for the reasons that [`Groups::write_groups`] has.
+    ///
+    /// Errors: as there.
+    async fn forget_offsets(&self, forget: &ForgetOffsets) -> Result<bool>;
 }
 
 /// The cluster's identity.

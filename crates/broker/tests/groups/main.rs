@@ -16,6 +16,7 @@ mod classic;
 mod configs;
 mod consumer;
 mod counted;
+mod expiry;
 mod offsets;
 mod takeover;
 mod writes;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use esker_metastore::*;
-use esker_model::{ClusterId, IncarnationId, PartitionKey, TopicUuid};
+use esker_model::{ClusterId, IncarnationId, PartitionKey, ShardId, TopicUuid};
 use parking_lot::Mutex;
 
 /// What happens to one commit call.
@@ -327,9 +327,25 @@ impl Groups for Faulty {
         lease: ShardLease,
         retention_ms: i64,
         limit: usize,
-    ) -> Result<Option<Vec<Arc<str>>>> {
+    ) -> Result<Option<Expired>> {
         let call = self.inner.expire_offsets(incarnation, lease, retention_ms, limit);
         self.around("expire_offsets", call).await
+    }
+
+    async fn old_offsets(
+        &self,
+        shard: ShardId,
+        age_ms: i64,
+        after: Option<&OffsetOf>,
+        limit: usize,
+    ) -> Result<Vec<OffsetOf>> {
+        let call = self.inner.old_offsets(shard, age_ms, after, limit);
+        self.around("old_offsets", call).await
+    }
+
+    async fn forget_offsets(&self, forget: &ForgetOffsets) -> Result<bool> {
+        self.around("forget_offsets", self.inner.forget_offsets(forget))
+            .await
     }
 }
 

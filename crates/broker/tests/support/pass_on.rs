@@ -145,7 +145,14 @@ macro_rules! pass_on_groups {
                     lease: esker_metastore::ShardLease,
                     retention_ms: i64,
                     limit: usize
-                ) -> Option<Vec<std::sync::Arc<str>>>;
+                ) -> Option<esker_metastore::Expired>;
+                old_offsets(
+                    shard: esker_model::ShardId,
+                    age_ms: i64,
+                    after: Option<&esker_metastore::OffsetOf>,
+                    limit: usize
+                ) -> Vec<esker_metastore::OffsetOf>;
+                forget_offsets(forget: &esker_metastore::ForgetOffsets) -> bool;
             }
         }
     };

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use esker_model::IncarnationId;
 use esker_model::groups::shard_of;
+use esker_model::{IncarnationId, ShardId};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -17,10 +17,10 @@ use super::error::Effect;
 use super::group_layout::GroupLayout;
 use super::objects;
 use super::past::Past;
-use crate::group_rounds::{id_from, rounds};
+use crate::group_rounds::{BEFORE_ALL, id_from, rounds};
 use crate::{
-    CommittedOffset, CommittedOffsets, GroupWrites, Groups, MetastoreError, OffsetsRequest, Result,
-    ShardLease, StoredGroup,
+    CommittedOffset, CommittedOffsets, Expired, ForgetOffsets, GroupWrites, Groups, MetastoreError, OffsetOf,
+    OffsetsRequest, Result, ShardLease, StoredGroup,
 };
 
 #[async_trait]
@@ -119,9 +119,9 @@ impl Groups for PostgresMetastore {
         lease: ShardLease,
         retention_ms: i64,
         limit: usize,
-    ) -> Result<Option<Vec<Arc<str>>>> {
+    ) -> Result<Option<Expired>> {
         let query = || {
-            sqlx::query("SELECT o_id FROM expire_offsets_v1($1, $2, $3, $4, $5)")
+            sqlx::query("SELECT o_more, o_id FROM expire_offsets_v2($1, $2, $3, $4, $5)")
                 .bind(incarnation.0)
                 .bind(lease.shard.0)
                 .bind(lease.epoch)
@@ -132,17 +132,78 @@ impl Groups for PostgresMetastore {
             .session
             .rows(&self.general, "expire_offsets", Effect::Writes, query)
             .await?;
-        if rows.is_empty() {
+        let Some(first) = rows.first() else {
             return Ok(None);
-        }
-        let mut groups = Vec::with_capacity(rows.len());
+        };
+        let mut expired = Expired {
+            more: first.try_get("o_more")?,
+            unused: Vec::with_capacity(rows.len()),
+        };
         for row in &rows {
             // The only row of a shard without such groups has none.
-            if let Some(id) = row.try_get::<Option<&[u8]>, _>(0)? {
-                groups.push(text(id)?);
+            if let Some(id) = row.try_get::<Option<&[u8]>, _>("o_id")? {
+                expired.unused.push(text(id)?);
             }
         }
-        Ok(Some(groups))
+        Ok(Some(expired))
+    }
+
+    async fn old_offsets(
+        &self,
+        shard: ShardId,
+        age_ms: i64,
+        after: Option<&OffsetOf>,
+        limit: usize,
+    ) -> Result<Vec<OffsetOf>> {
+        let (group, after) = after.map_or(("", BEFORE_ALL), |(group, partition)| (group, *partition));
+        let query = || {
+            sqlx::query("SELECT * FROM old_offsets_v1($1, $2, $3, $4, $5, $6)")
+                .bind(shard.0)
+                .bind(objects::ms(age_ms))
+                .bind(group.as_bytes())
+                .bind(after.topic.0)
+                .bind(after.partition)
+                .bind(objects::limit(limit))
+        };
+        let rows = self
+            .session
+            .rows(&self.general, "old_offsets", Effect::Reads, query)
+            .await?;
+        let found = rows.iter().map(|row| {
+            let group = text(row.try_get("o_group")?)?;
+            Ok((group, objects::partition(row)?))
+        });
+        found.collect()
+    }
+
+    async fn forget_offsets(&self, forget: &ForgetOffsets) -> Result<bool> {
+        forget.check()?;
+        let number = objects::int(forget.number)?;
+        let groups: Vec<&[u8]> = forget.offsets.iter().map(|(group, _)| group.as_bytes()).collect();
+        let partitions = forget.offsets.iter().map(|(_, partition)| partition);
+        let (topics, partitions): (Vec<i32>, Vec<i32>) = partitions
+            .map(|partition| (partition.topic.0, partition.partition))
+            .unzip();
+        let query = |past: Past| {
+            sqlx::query("SELECT forget_offsets_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
+                .bind(past.system)
+                .bind(past.timeline)
+                .bind(forget.incarnation.0)
+                .bind(forget.lease.shard.0)
+                .bind(forget.lease.epoch)
+                .bind(number)
+                .bind(objects::ms(forget.age_ms))
+                .bind(&groups)
+                .bind(&topics)
+                .bind(&partitions)
+        };
+        let rows = self
+            .rows_on_known_past("forget_offsets", Effect::Writes, query)
+            .await?;
+        match rows.first() {
+            Some(row) => Ok(row.try_get(0)?),
+            None => Err(MetastoreError::Corrupt("forget_offsets: no row".to_owned())),
+        }
     }
 }
 

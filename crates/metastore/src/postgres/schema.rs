@@ -16,9 +16,9 @@ use super::session::{self, Session};
 use crate::{MetastoreError, Result};
 
 /// The oldest schema that this program works with.
-pub const SCHEMA_NEEDED: i64 = 12;
+pub const SCHEMA_NEEDED: i64 = 13;
 /// The newest schema that this program knows.
-pub const SCHEMA_KNOWN: i64 = 12;
+pub const SCHEMA_KNOWN: i64 = 13;
 
 /// Programs that migrate at the same time wait for each other on this advisory lock ("eskermig").
 const LOCK: i64 = 0x6573_6b65_726d_6967;
@@ -247,6 +247,17 @@ const MIGRATIONS: &[Migration] = &[
             include_str!("../../../../migrations/postgres/0008_group_configs.sql"),
             function!("catalog_v2"),
             function!("alter_configs_v2"),
+        ],
+    },
+    // Version 1 stays: agents of the release before call it.
+    Migration {
+        version: 13,
+        name: "old_offsets",
+        indexes: &[],
+        parts: &[
+            function!("expire_offsets_v2"),
+            function!("old_offsets_v1"),
+            function!("forget_offsets_v1"),
         ],
     },
 ];

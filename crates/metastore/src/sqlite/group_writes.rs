@@ -9,7 +9,7 @@ use super::database::Transaction;
 use super::values::int;
 use super::{agents, groups};
 use crate::group_rounds::{Put, Step, rounds};
-use crate::{GroupWrites, Result, ShardLease};
+use crate::{ForgetOffsets, GroupWrites, Result, ShardLease};
 
 pub(super) fn write(tx: &Transaction<'_>, writes: &GroupWrites) -> Result<Vec<bool>> {
     let rounds = rounds(writes)?;
@@ -30,6 +30,26 @@ pub(super) fn write(tx: &Transaction<'_>, writes: &GroupWrites) -> Result<Vec<bo
         .iter()
         .map(|change| held.contains(&change.lease))
         .collect())
+}
+
+pub(super) fn forget(tx: &Transaction<'_>, forget: &ForgetOffsets) -> Result<bool> {
+    forget.check()?;
+    let number = int(forget.number)?;
+    agents::take_fence(tx, forget.incarnation)?;
+    if !written(tx, forget.incarnation, forget.lease, number)? {
+        return Ok(false);
+    }
+    let mut delete = tx.prepare_cached(
+        "DELETE FROM group_offset
+         WHERE group_key = (SELECT key FROM consumer_group WHERE shard = ?1 AND id = ?2)
+             AND topic = ?3 AND partition = ?4 AND committed_ms <= ?5",
+    )?;
+    let before = tx.now_ms.saturating_sub(forget.age_ms);
+    for (group, partition) in &forget.offsets {
+        let (topic, partition) = (partition.topic.0, partition.partition);
+        delete.execute(params![forget.lease.shard.0, group, topic, partition, before])?;
+    }
+    Ok(true)
 }
 
 fn make(tx: &Transaction<'_>, step: &Step) -> Result<()> {

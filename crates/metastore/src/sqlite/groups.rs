@@ -1,18 +1,19 @@
 //! What coordinators of groups read, and offsets that expire. `group_writes` is how it comes in.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use esker_model::groups::shard_of;
-use esker_model::{IncarnationId, PartitionKey, TopicKey};
+use esker_model::{IncarnationId, PartitionKey, ShardId, TopicKey};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::coordinators::holds;
 use super::database::Transaction;
 use super::values::int;
-use crate::group_rounds::id_from;
-use crate::{CommittedOffset, CommittedOffsets, OffsetsRequest, Result, ShardLease, StoredGroup};
+use crate::group_rounds::{BEFORE_ALL, id_from};
+use crate::{
+    CommittedOffset, CommittedOffsets, Expired, OffsetOf, OffsetsRequest, Result, ShardLease, StoredGroup,
+};
 
 pub(super) fn load(
     tx: &Transaction<'_>,
@@ -78,13 +79,16 @@ pub(super) fn committed(tx: &Transaction<'_>, request: &OffsetsRequest) -> Resul
     Ok(found)
 }
 
-fn offset(row: &Row<'_>) -> rusqlite::Result<(PartitionKey, CommittedOffset)> {
-    let partition = PartitionKey {
+fn partition(row: &Row<'_>) -> rusqlite::Result<PartitionKey> {
+    Ok(PartitionKey {
         topic: TopicKey(row.get(0)?),
         partition: row.get(1)?,
-    };
+    })
+}
+
+fn offset(row: &Row<'_>) -> rusqlite::Result<(PartitionKey, CommittedOffset)> {
     Ok((
-        partition,
+        partition(row)?,
         CommittedOffset {
             offset: row.get(2)?,
             leader_epoch: row.get(3)?,
@@ -99,25 +103,26 @@ pub(super) fn expire(
     lease: ShardLease,
     retention_ms: i64,
     limit: usize,
-) -> Result<Option<Vec<Arc<str>>>> {
+) -> Result<Option<Expired>> {
     if !holds(tx, id, lease)? {
         return Ok(None);
     }
     let limit = int(limit as u64)?;
-    tx.prepare_cached(
-        "DELETE FROM group_offset WHERE (group_key, topic, partition) IN (
+    let forgotten = tx
+        .prepare_cached(
+            "DELETE FROM group_offset WHERE (group_key, topic, partition) IN (
              SELECT o.group_key, o.topic, o.partition
              FROM consumer_group g JOIN group_offset o ON o.group_key = g.key
              WHERE g.shard = ?1
                  AND (NOT EXISTS (SELECT 1 FROM topic t WHERE t.key = o.topic)
                       OR (g.empty_since_ms <= ?2 AND o.committed_ms <= ?2))
              LIMIT ?3)",
-    )?
-    .execute(params![
-        lease.shard.0,
-        tx.now_ms.saturating_sub(retention_ms),
-        limit
-    ])?;
+        )?
+        .execute(params![
+            lease.shard.0,
+            tx.now_ms.saturating_sub(retention_ms),
+            limit
+        ])?;
     let mut statement = tx.prepare_cached(
         "SELECT g.id FROM consumer_group g
          WHERE g.shard = ?1 AND g.empty_since_ms IS NOT NULL
@@ -125,5 +130,36 @@ pub(super) fn expire(
          ORDER BY g.id LIMIT ?2",
     )?;
     let ids = statement.query_map(params![lease.shard.0, limit], |row| row.get(0))?;
-    Ok(Some(ids.collect::<rusqlite::Result<_>>()?))
+    Ok(Some(Expired {
+        more: int(forgotten as u64)? >= limit,
+        unused: ids.collect::<rusqlite::Result<_>>()?,
+    }))
+}
+
+pub(super) fn old(
+    tx: &Transaction<'_>,
+    shard: ShardId,
+    age_ms: i64,
+    after: Option<&OffsetOf>,
+    limit: usize,
+) -> Result<Vec<OffsetOf>> {
+    let (group, after) = after.map_or(("", BEFORE_ALL), |(group, partition)| (group, *partition));
+    let mut statement = tx.prepare_cached(
+        "SELECT o.topic, o.partition, g.id
+         FROM consumer_group g JOIN group_offset o ON o.group_key = g.key
+         WHERE g.shard = ?1 AND g.id >= ?2 AND g.empty_since_ms IS NULL
+             AND (g.id > ?2 OR (o.topic, o.partition) > (?3, ?4))
+             AND o.committed_ms <= ?5
+         ORDER BY g.id, o.topic, o.partition LIMIT ?6",
+    )?;
+    let from = params![
+        shard.0,
+        group,
+        after.topic.0,
+        after.partition,
+        tx.now_ms.saturating_sub(age_ms),
+        int(limit as u64)?
+    ];
+    let found = statement.query_map(from, |row| Ok((row.get(2)?, partition(row)?)))?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
 }

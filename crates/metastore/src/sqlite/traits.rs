@@ -1,7 +1,5 @@
 //! The traits, each method one call of the executor and one transaction.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use esker_model::{
     ClusterEpoch, ClusterId, IncarnationId, LogId, ObjectId, PartitionKey, SegmentId, ShardId, TopicUuid,
@@ -15,11 +13,11 @@ use super::{
 use crate::{
     ActiveProducer, Agents, AlterRefusal, Altered, ArchiveRequest, Archives, Catalog, Cluster, Clusters,
     CommitReply, CommitRequest, Commits, CommittedOffsets, ConfigChange, Coordinators,
-    CreatePartitionsRefusal, CreateTopicRefusal, Extent, GroupWrites, Groups, Head, Heartbeat, JobReport,
-    Jobs, KnownManifest, MergeCandidate, MergeDue, MergeRequest, Merges, NewPartitions, NewTopic,
-    OffsetsRequest, Plan, PlanRequest, Producers, Reads, References, Registered, Registration, Removals,
-    Result, RetainReply, RetainRequest, Retention, Settled, ShardLease, ShardOwner, StoredGroup, Sweeps,
-    TimeReply, TimeRequest, ToMerge, Topic, Topics, UpkeepStatus, WaitingSegment,
+    CreatePartitionsRefusal, CreateTopicRefusal, Expired, Extent, ForgetOffsets, GroupWrites, Groups, Head,
+    Heartbeat, JobReport, Jobs, KnownManifest, MergeCandidate, MergeDue, MergeRequest, Merges, NewPartitions,
+    NewTopic, OffsetOf, OffsetsRequest, Plan, PlanRequest, Producers, Reads, References, Registered,
+    Registration, Removals, Result, RetainReply, RetainRequest, Retention, Settled, ShardLease, ShardOwner,
+    StoredGroup, Sweeps, TimeReply, TimeRequest, ToMerge, Topic, Topics, UpkeepStatus, WaitingSegment,
 };
 
 impl SqliteMetastore {
@@ -477,11 +475,31 @@ impl Groups for SqliteMetastore {
         lease: ShardLease,
         retention_ms: i64,
         limit: usize,
-    ) -> Result<Option<Vec<Arc<str>>>> {
+    ) -> Result<Option<Expired>> {
         self.write("expire_offsets", move |tx| {
             groups::expire(tx, incarnation, lease, retention_ms, limit)
         })
         .await
+    }
+
+    async fn old_offsets(
+        &self,
+        shard: ShardId,
+        age_ms: i64,
+        after: Option<&OffsetOf>,
+        limit: usize,
+    ) -> Result<Vec<OffsetOf>> {
+        let after = after.cloned();
+        self.read("old_offsets", move |tx| {
+            groups::old(tx, shard, age_ms, after.as_ref(), limit)
+        })
+        .await
+    }
+
+    async fn forget_offsets(&self, forget: &ForgetOffsets) -> Result<bool> {
+        let forget = forget.clone();
+        self.write("forget_offsets", move |tx| group_writes::forget(tx, &forget))
+            .await
     }
 }
 

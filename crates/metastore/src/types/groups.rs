@@ -5,7 +5,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use esker_model::groups::shard_of;
 use esker_model::{IncarnationId, PartitionKey, ShardId};
+
+use crate::{MetastoreError, Result};
 
 /// Most changes that one [`crate::Groups::write_groups`] carries. More wait for the next call.
 pub const GROUP_CHANGES_MAX: usize = 2_000;
@@ -107,6 +110,47 @@ pub struct OffsetsRequest {
     pub group: Arc<str>,
     /// Of which partitions; `None`: of all.
     pub partitions: Option<Vec<PartitionKey>>,
+}
+
+/// What became of offsets whose time was over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// As many were found as the call could take: there may be more.
+    pub more: bool,
+    /// Groups without members for which no offset is kept, ascending.
+    pub unused: Vec<Arc<str>>,
+}
+
+/// Names a committed offset: whose it is, and of which partition.
+pub type OffsetOf = (Arc<str>, PartitionKey);
+
+/// Offsets to forget, if they are old.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForgetOffsets {
+    /// Who coordinates their groups.
+    pub incarnation: IncarnationId,
+    /// Of all their groups.
+    pub lease: ShardLease,
+    /// As [`GroupWrites::number`], of the same row of numbers.
+    pub number: u64,
+    /// How long ago they must have been committed.
+    pub age_ms: i64,
+    /// Which.
+    pub offsets: Vec<OffsetOf>,
+}
+
+impl ForgetOffsets {
+    /// Errors: `Corrupt` if a group is not of the lease's shard: no coordinator may say so.
+    pub(crate) fn check(&self) -> Result<()> {
+        let mut groups = self.offsets.iter().map(|(group, _)| group);
+        match groups.find(|group| shard_of(group) != self.lease.shard) {
+            None => Ok(()),
+            Some(group) => Err(MetastoreError::Corrupt(format!(
+                "{} says that group {group:?} is of shard {}",
+                self.incarnation, self.lease.shard.0
+            ))),
+        }
+    }
 }
 
 /// Offsets that were committed, ascending by partition; partitions without one are left out.

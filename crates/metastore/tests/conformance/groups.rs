@@ -88,10 +88,26 @@ impl Coordinator<'_> {
     }
 
     pub async fn expire(&self, group: &str, retention_ms: i64, limit: usize) -> Vec<Arc<str>> {
+        self.expired(group, retention_ms, limit).await.unused
+    }
+
+    pub async fn expired(&self, group: &str, retention_ms: i64, limit: usize) -> Expired {
         let lease = self.lease(group).await;
         let store = &self.world.store;
-        let without = store.expire_offsets(self.id, lease, retention_ms, limit).await;
-        without.unwrap().unwrap()
+        let expired = store.expire_offsets(self.id, lease, retention_ms, limit).await;
+        expired.unwrap().unwrap()
+    }
+
+    /// What is to be forgotten of one group, with the next number.
+    pub async fn forgetting(&self, group: &str, age_ms: i64, partitions: &[PartitionKey]) -> ForgetOffsets {
+        let offsets = partitions.iter().map(|partition| (group.into(), *partition));
+        ForgetOffsets {
+            incarnation: self.id,
+            lease: self.lease(group).await,
+            number: self.number.fetch_add(1, Ordering::Relaxed) + 1,
+            age_ms,
+            offsets: offsets.collect(),
+        }
     }
 }
 

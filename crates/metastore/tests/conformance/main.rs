@@ -277,7 +277,10 @@ conformance! {
         offsets_of_groups_without_members_expire,
         a_group_that_had_a_member_for_a_moment_is_empty_anew,
         offsets_of_deleted_topics_go,
-        groups_without_offsets_are_told;
+        groups_without_offsets_are_told,
+        old_offsets_of_groups_with_members_are_told,
+        named_offsets_are_forgotten_if_they_are_old,
+        only_who_holds_the_shard_forgets_offsets;
     group_numbers:
         a_late_write_changes_nothing,
         what_is_not_late_is_made,

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use esker_metastore::{
-    Agents, CommittedOffset, Coordinators, GroupChange, GroupWrites, Groups, OffsetsRequest, ShardLease,
-    StateChange,
+    Agents, CommittedOffset, Coordinators, Expired, GroupChange, GroupWrites, Groups, OffsetsRequest,
+    ShardLease, StateChange,
 };
 use esker_model::groups::shard_of;
 use esker_model::{IncarnationId, PartitionKey, ShardId, TopicKey};
@@ -367,7 +367,7 @@ pub(crate) async fn expiry_meets_write(mistake: Option<&Mistake>) -> Option<Vec<
         assert_eq!(written, Ok(vec![true]));
         world.release(pause).await;
         let told = end(expiring).await;
-        if told != Ok(Some(vec![])) || offset_of(&agent).await.is_none() {
+        if told != Ok(Some(Expired::default())) || offset_of(&agent).await.is_none() {
             wrong.push(format!("an offset in use expired: {told:?}"));
         }
     }

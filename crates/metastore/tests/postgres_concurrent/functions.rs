@@ -38,7 +38,8 @@ const WITH_PAUSES: &[(&str, &str)] = &[
     source!("claim_shards_v1"),
     source!("release_shards_v1"),
     source!("write_groups_v1"),
-    source!("expire_offsets_v1"),
+    source!("expire_offsets_v2"),
+    source!("forget_offsets_v1"),
 ];
 
 /// Differences from the functions as they are: here buckets are emptied while commits write into them, and the lock

@@ -242,6 +242,6 @@ planted!(a_deletion_that_is_not_alone, coordinating::deletion_meets_write, finds
 
 // What was old before somebody wrote to it.
 planted!(an_expiry_that_does_not_look_again, coordinating::expiry_meets_write, finds "in use expired",
-    in "expire_offsets_v1",
+    in "expire_offsets_v2",
     "            AND (NOT EXISTS (SELECT FROM topic t WHERE t.topic_id = q.topic_id AND t.state = 0)
                  OR (c.empty_since <= v_before AND o.committed_at <= v_before));" => ";");

@@ -67,6 +67,7 @@ async fn a_database_of_the_release_before_is_brought_up_to_date() {
          ALTER TABLE producer_partition DROP COLUMN from_zero;
          DROP FUNCTION catalog_v2, alter_configs_v2;
          DROP TABLE group_config, group_config_emptied;
+         DROP FUNCTION expire_offsets_v2, old_offsets_v1, forget_offsets_v1;
          DELETE FROM schema_migration WHERE version > 8",
     )
     .await;
@@ -92,6 +93,7 @@ async fn a_database_of_the_release_before_is_brought_up_to_date() {
         "from_zero",
         "stored_bytes",
         "group_configs",
+        "old_offsets",
     ];
     assert_eq!((report.from, report.applied), (8, applied));
     store.commit(commit(partition, 2)).await.unwrap();

@@ -1,7 +1,5 @@
 //! What a metastore can be asked, and what it answers, as data.
 
-use std::sync::Arc;
-
 use esker_metastore::*;
 use esker_model::{ClusterId, IncarnationId, LogId, ObjectId, PartitionKey, SegmentId, ShardId, TopicUuid};
 
@@ -59,6 +57,8 @@ pub enum Command {
     WriteGroups(GroupWrites),
     CommittedOffsets(Vec<OffsetsRequest>),
     ExpireOffsets(IncarnationId, ShardLease, i64),
+    OldOffsets(ShardId, i64, Option<OffsetOf>, usize),
+    ForgetOffsets(ForgetOffsets),
 }
 
 #[derive(Debug, PartialEq)]
@@ -113,7 +113,9 @@ pub enum Reply {
     LoadGroups(Result<Option<Vec<StoredGroup>>>),
     WriteGroups(Result<Vec<bool>>),
     CommittedOffsets(Result<Vec<CommittedOffsets>>),
-    ExpireOffsets(Result<Option<Vec<Arc<str>>>>),
+    ExpireOffsets(Result<Option<Expired>>),
+    OldOffsets(Result<Vec<OffsetOf>>),
+    ForgetOffsets(Result<bool>),
 }
 
 /// Bytes and segments: more than there are.
@@ -261,6 +263,10 @@ impl Command {
                     .expire_offsets(*id, *lease, *retention_ms, ALL as usize)
                     .await,
             ),
+            Self::OldOffsets(shard, age_ms, after, limit) => {
+                Reply::OldOffsets(store.old_offsets(*shard, *age_ms, after.as_ref(), *limit).await)
+            }
+            Self::ForgetOffsets(forget) => Reply::ForgetOffsets(store.forget_offsets(forget).await),
             other => unreachable!("{other:?} is run elsewhere"),
         }
     }

@@ -29,7 +29,7 @@ impl Grouping {
             let shards = GROUPS.into_iter().map(shard_of);
             return Command::ClaimShards(incarnation, shards.collect());
         }
-        match rng.below(20) {
+        match rng.below(23) {
             0..2 => {
                 let shards = (0..rng.below(5)).map(|_| shard_of(group(rng)));
                 Command::ClaimShards(incarnation, shards.collect())
@@ -49,8 +49,14 @@ impl Grouping {
             9..11 => {
                 let lease = self.lease(rng, group(rng));
                 let holder = self.holder(rng, lease.shard, incarnation);
-                Command::ExpireOffsets(holder, lease, if rng.below(3) == 0 { 0 } else { LONG_MS })
+                Command::ExpireOffsets(holder, lease, age(rng))
             }
+            11..13 => {
+                let after = (rng.below(2) == 0).then(|| (group(rng).into(), beside(rng, partition)));
+                let limit = if rng.below(3) == 0 { 1 } else { 100 };
+                Command::OldOffsets(shard_of(group(rng)), age(rng), after, limit)
+            }
+            13 => Command::ForgetOffsets(self.forgetting(rng, partition, incarnation)),
             _ => {
                 let mut writer = incarnation;
                 let changes: Vec<_> = (0..rng.below(8)).map(|_| self.change(rng, partition)).collect();
@@ -63,6 +69,25 @@ impl Grouping {
                     changes,
                 })
             }
+        }
+    }
+
+    fn forgetting(
+        &mut self,
+        rng: &SeededRng,
+        partition: PartitionKey,
+        incarnation: IncarnationId,
+    ) -> ForgetOffsets {
+        let name = group(rng);
+        let lease = self.lease(rng, name);
+        ForgetOffsets {
+            incarnation: self.holder(rng, lease.shard, incarnation),
+            lease,
+            number: self.number(rng),
+            age_ms: age(rng),
+            offsets: (0..rng.below(4))
+                .map(|_| (name.into(), beside(rng, partition)))
+                .collect(),
         }
     }
 
@@ -143,6 +168,11 @@ impl Grouping {
             self.owners = owners.iter().map(|owner| (owner.lease.shard, *owner)).collect();
         }
     }
+}
+
+/// Of everything, or of nothing.
+fn age(rng: &SeededRng) -> i64 {
+    if rng.below(3) == 0 { 0 } else { LONG_MS }
 }
 
 fn group(rng: &SeededRng) -> &'static str {

@@ -26,7 +26,7 @@ const STEPS: u64 = 250;
 const BUDGET: Duration = Duration::from_secs(7);
 
 /// What a run must have seen, so that it is known to test something.
-const EXPECTED: [&str; 44] = [
+const EXPECTED: [&str; 47] = [
     "Appended {",
     "Duplicate {",
     "OldDuplicate",
@@ -70,7 +70,10 @@ const EXPECTED: [&str; 44] = [
     "WriteGroups(Ok([true",
     "WriteGroups(Ok([false",
     "CommittedOffset {",
-    "ExpireOffsets(Ok(Some([\"",
+    "ExpireOffsets(Ok(Some(Expired { more: false, unused: [\"",
+    "OldOffsets(Ok([(",
+    "ForgetOffsets(Ok(true",
+    "ForgetOffsets(Ok(false",
 ];
 
 /// Likewise: a producer of a deleted topic went on in the one that was created under its name.

@@ -191,7 +191,7 @@ impl Groups for Reference {
         lease: ShardLease,
         retention_ms: i64,
         limit: usize,
-    ) -> Result<Option<Vec<Arc<str>>>> {
+    ) -> Result<Option<Expired>> {
         let before = self.now_ms() - retention_ms;
         let mut state = self.state();
         if !state.holds(incarnation, lease) {
@@ -215,6 +215,58 @@ impl Groups for Reference {
             }
         }
         without.truncate(limit);
-        Ok(Some(without))
+        Ok(Some(Expired {
+            more: left == 0,
+            unused: without,
+        }))
+    }
+
+    async fn old_offsets(
+        &self,
+        shard: ShardId,
+        age_ms: i64,
+        after: Option<&OffsetOf>,
+        limit: usize,
+    ) -> Result<Vec<OffsetOf>> {
+        let before = self.now_ms() - age_ms;
+        let state = self.state();
+        let groups = state.groups.iter();
+        let groups = groups.filter(|(id, row)| shard_of(id) == shard && row.empty_since_ms.is_none());
+        let all = groups.flat_map(|(id, row)| {
+            let old = row.offsets.iter().filter(|(_, (_, at))| *at <= before);
+            old.map(|(partition, _)| (Arc::clone(id), *partition))
+        });
+        let wanted = all.filter(|offset| after.is_none_or(|after| offset > after));
+        Ok(wanted.take(limit).collect())
+    }
+
+    async fn forget_offsets(&self, forget: &ForgetOffsets) -> Result<bool> {
+        let before = self.now_ms() - forget.age_ms;
+        let mut state = self.state();
+        let lease = forget.lease;
+        if forget
+            .offsets
+            .iter()
+            .any(|(group, _)| shard_of(group) != lease.shard)
+        {
+            return Err(MetastoreError::Corrupt("a group of another shard".to_owned()));
+        }
+        if i64::try_from(forget.number).is_err() {
+            return Err(MetastoreError::Corrupt("a number out of range".to_owned()));
+        }
+        state.check_fence(forget.incarnation)?;
+        let holds = state.holds(forget.incarnation, lease);
+        match state.shards.get_mut(&lease.shard) {
+            Some(row) if holds && row.written < forget.number => row.written = forget.number,
+            _ => return Ok(false),
+        }
+        for (group, partition) in &forget.offsets {
+            if let Some(row) = state.groups.get_mut(group)
+                && row.offsets.get(partition).is_some_and(|(_, at)| *at <= before)
+            {
+                row.offsets.remove(partition);
+            }
+        }
+        Ok(true)
     }
 }

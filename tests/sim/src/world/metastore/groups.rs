@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use esker_metastore::{
-    CommittedOffsets, Coordinators, GroupWrites, Groups, OffsetsRequest, Result, ShardLease, ShardOwner,
-    StoredGroup,
+    CommittedOffsets, Coordinators, Expired, ForgetOffsets, GroupWrites, Groups, OffsetOf, OffsetsRequest,
+    Result, ShardLease, ShardOwner, StoredGroup,
 };
 use esker_model::{IncarnationId, ShardId};
 
@@ -72,9 +72,31 @@ impl Groups for ProcessMetastore {
         lease: ShardLease,
         retention_ms: i64,
         limit: usize,
-    ) -> Result<Option<Vec<Arc<str>>>> {
+    ) -> Result<Option<Expired>> {
         self.call("expire_offsets", Kind::Writes, move |db| async move {
             db.expire_offsets(incarnation, lease, retention_ms, limit).await
+        })
+        .await
+    }
+
+    async fn old_offsets(
+        &self,
+        shard: ShardId,
+        age_ms: i64,
+        after: Option<&OffsetOf>,
+        limit: usize,
+    ) -> Result<Vec<OffsetOf>> {
+        let after = after.cloned();
+        self.call("old_offsets", Kind::Reads, move |db| async move {
+            db.old_offsets(shard, age_ms, after.as_ref(), limit).await
+        })
+        .await
+    }
+
+    async fn forget_offsets(&self, forget: &ForgetOffsets) -> Result<bool> {
+        let forget = forget.clone();
+        self.call("forget_offsets", Kind::Writes, move |db| async move {
+            db.forget_offsets(&forget).await
         })
         .await
     }
