@@ -1,5 +1,6 @@
-//! Forgets offsets that nobody will ask for: of groups that have been without members for `offsets.retention.minutes`, and
-//! of deleted topics. A group without members and offsets goes.
+//! Forgets offsets that nobody will ask for: of groups that have been without members for `offsets.retention.minutes`, of
+//! deleted topics, and ([`unread`]) of topics that a group with members does not read any more. A group without members and
+//! offsets goes.
 //!
 //! What holds: one statement takes [`LIMIT`] offsets at most. Where there may be more, a shard has another turn in the same
 //! look, after all others and a rest, [`TURNS_MAX`] times: what is left then waits for the next look.
@@ -10,27 +11,30 @@ use std::time::Duration;
 use esker_metastore::{MetastoreError, ShardLease};
 use tracing::{debug, warn};
 
-use super::Groups;
 use super::shard::Slot;
+use super::{Groups, unread};
 
 /// Between two looks at all shards: Kafka's `offsets.retention.check.interval.ms`.
 const LOOK_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Offsets forgotten, and groups told, by one statement.
-const LIMIT: usize = 1_000;
+pub(super) const LIMIT: usize = 1_000;
 
 /// Turns of one shard in one look: 200,000 offsets.
-const TURNS_MAX: usize = 200;
+pub(super) const TURNS_MAX: usize = 200;
 
 /// After a statement that found as much as it could take: the metastore has others to serve.
-const REST: Duration = Duration::from_millis(20);
+pub(super) const REST: Duration = Duration::from_millis(20);
 
 /// Looks until the incarnation ends.
 pub(super) async fn expire(groups: Arc<Groups>) {
+    let mut places = unread::Places::new();
     loop {
         let looked = async {
             tokio::time::sleep(LOOK_EVERY).await;
-            look(&groups).await
+            // The one does not wait for the other to succeed.
+            let expired = look(&groups).await;
+            expired.and(unread::look(&groups, &mut places).await)
         };
         tokio::select! {
             biased;

@@ -25,6 +25,7 @@ mod shard;
 mod stored;
 mod timer;
 mod topics;
+mod unread;
 mod writer;
 
 use std::borrow::Cow;
@@ -73,6 +74,8 @@ pub(crate) struct Groups {
     draining: AtomicBool,
     /// There is something to write.
     to_write: Notify,
+    /// Of which the writer is to forget some.
+    old_offsets: Mutex<Option<unread::Old>>,
     alarm: Alarm,
 }
 
@@ -109,6 +112,7 @@ impl Groups {
             bytes_max: on.bytes_max,
             draining: AtomicBool::new(false),
             to_write: Notify::new(),
+            old_offsets: Mutex::default(),
             alarm: Alarm::default(),
         });
         groups.catalog.on_groups({

@@ -15,7 +15,7 @@ use tracing::warn;
 
 use super::group::Group;
 use super::shard::{Pending, Slot, Waiter};
-use super::{Groups, stored};
+use super::{Groups, stored, unread};
 
 /// Between the beginnings of two writes.
 const WRITE_INTERVAL: Duration = Duration::from_millis(6);
@@ -51,6 +51,7 @@ pub(super) async fn write(groups: Arc<Groups>) {
             () = groups.to_write.notified() => {}
         }
         loop {
+            unread::forget(&groups).await;
             let began = groups.seams.clock.now();
             let round = gather(&groups, &mut from);
             if round.parts.is_empty() {

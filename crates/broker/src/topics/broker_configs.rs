@@ -219,7 +219,7 @@ fn of_groups(limits: &GroupLimits) -> impl Iterator<Item = Setting> {
         (
             "offsets.retention.minutes",
             (limits.offsets_retention.as_secs() / 60).to_string(),
-            "Committed offsets are forgotten when their group has had no members for so long.",
+            "Committed offsets are forgotten when their group has had no members, or has not read their topic, for so long.",
         ),
     ];
     settings.into_iter().map(|(name, value, documentation)| Setting {

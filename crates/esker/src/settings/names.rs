@@ -346,7 +346,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "offsets_retention_minutes",
         value: "MINUTES",
         heading: GROUPS,
-        help: "Committed offsets are forgotten when their group has had no members for so long",
+        help: "Committed offsets are forgotten when their group has had no members, or has not read their topic, for so long",
         dev: Value("10080"),
         agent: Value("10080"),
     },

@@ -202,6 +202,11 @@ impl ConsumerGroup {
         self.subscriptions.include(topic)
     }
 
+    /// Whether every expression was matched with topics: before, [`ConsumerGroup::is_subscribed`] has to read them.
+    pub fn has_matched(&self) -> bool {
+        self.subscriptions.have_matched()
+    }
+
     /// Sees to it that the group is woken by then.
     fn wake_by(&mut self, at: Option<Instant>) {
         if let Some(at) = at {

@@ -205,6 +205,13 @@ impl Subscriptions {
                 })
     }
 
+    /// Whether every expression was matched.
+    pub(super) fn have_matched(&self) -> bool {
+        self.expressions
+            .values()
+            .all(|expression| expression.topics.is_some())
+    }
+
     /// FNV-1a in 64 bits: it is kept, so it must not change between releases.
     fn hash(&self, topics: &dyn SubscribableTopics) -> i64 {
         let mut all = BTreeMap::new();

@@ -94,8 +94,9 @@ fn a_restored_group_has_no_new_epoch_for_the_same_topics() {
     let (group, members) = world.snapshot();
     world.group = ConsumerGroup::restore(group, members.clone(), world.now);
     // Also before the topics were looked at.
-    assert!(world.group.is_subscribed("a"));
+    assert!(world.group.is_subscribed("a") && !world.group.has_matched());
     assert!(world.send(keep_alive("m", 1)).1.is_empty());
+    assert!(world.group.has_matched());
     world.group = ConsumerGroup::restore(group, members, world.now);
     world.topics.set("c", 1);
     assert_eq!(world.beat(keep_alive("m", 1)).member_epoch, 2);
