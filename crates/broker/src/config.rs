@@ -106,6 +106,8 @@ pub struct ListenerConfig {
     pub name: String,
     /// Security protocol, e.g. `PLAINTEXT`.
     pub security_protocol: String,
+    /// Where it listens, HOST:PORT: for people who look at the configs of an agent.
+    pub bound: String,
     /// Host that clients are told.
     pub advertised_host: String,
     /// Port that clients are told.

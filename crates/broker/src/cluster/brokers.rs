@@ -180,6 +180,7 @@ mod tests {
         ListenerConfig {
             name: name.into(),
             security_protocol: "PLAINTEXT".into(),
+            bound: "0.0.0.0:9092".into(),
             advertised_host: "me".into(),
             advertised_port: 1,
             zone: None,

@@ -59,6 +59,12 @@ fn settings(broker: &Broker) -> Vec<Setting> {
             "The addresses that clients of each listener are told.",
         ),
         given(
+            "listeners",
+            listeners(|listener| format!("{}://{}", listener.name, listener.bound)),
+            Kind::List,
+            "The addresses that this agent listens on.",
+        ),
+        given(
             "listener.security.protocol.map",
             listeners(|listener| format!("{}:{}", listener.name, listener.security_protocol)),
             Kind::String,
@@ -142,6 +148,12 @@ fn settings(broker: &Broker) -> Vec<Setting> {
             PRODUCER_IDLE_MS.to_string(),
             Kind::Int,
             "Milliseconds for which a partition remembers a producer that sends nothing.",
+        ),
+        fixed(
+            "sasl.enabled.mechanisms",
+            String::new(),
+            Kind::List,
+            "The ways in which clients can say who they are: none yet.",
         ),
         fixed(
             "socket.request.max.bytes",

@@ -82,6 +82,7 @@ pub(crate) fn listener(name: &str, host: &str) -> Arc<ListenerConfig> {
     Arc::new(ListenerConfig {
         name: name.into(),
         security_protocol: "PLAINTEXT".into(),
+        bound: "0.0.0.0:9092".into(),
         advertised_host: host.into(),
         advertised_port: 9092,
         zone: None,

@@ -170,6 +170,7 @@ impl Agent {
         let listener = Arc::new(ListenerConfig {
             name: "PLAINTEXT".into(),
             security_protocol: "PLAINTEXT".into(),
+            bound: "0.0.0.0:9092".into(),
             advertised_host: "localhost".into(),
             advertised_port: 9092,
             zone: None,

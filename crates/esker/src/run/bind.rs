@@ -49,6 +49,7 @@ pub(super) async fn all(settings: &Settings, state: &Arc<State>) -> Outcome<Vec<
         let config = Arc::new(ListenerConfig {
             name: listener.name.clone(),
             security_protocol: listener.protocol.clone(),
+            bound: real.to_string(),
             advertised_host: advertised.host,
             advertised_port: port,
             zone: listener.zone.clone(),

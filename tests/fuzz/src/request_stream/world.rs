@@ -54,6 +54,7 @@ impl World {
         let listener = Arc::new(ListenerConfig {
             name: "PLAINTEXT".into(),
             security_protocol: "PLAINTEXT".into(),
+            bound: "0.0.0.0:9092".into(),
             advertised_host: "agent".into(),
             advertised_port: 9092,
             zone: Some("z".into()),

@@ -104,6 +104,7 @@ impl Agent {
             listener: Arc::new(ListenerConfig {
                 name: "PLAINTEXT".into(),
                 security_protocol: "PLAINTEXT".into(),
+                bound: "0.0.0.0:9092".into(),
                 advertised_host: plan.name.clone(),
                 advertised_port: 9092,
                 zone: None,

@@ -58,6 +58,7 @@ impl World {
         let listener = Arc::new(ListenerConfig {
             name: "PLAINTEXT".into(),
             security_protocol: "PLAINTEXT".into(),
+            bound: "0.0.0.0:9092".into(),
             advertised_host: name.into(),
             advertised_port: 9092,
             zone: None,

@@ -127,6 +127,8 @@ async fn an_agent_shows_what_is_true_for_it() {
         let shown = |name| find(result, name).value.as_deref();
         assert_eq!(shown("node.id"), Some(me.as_str()));
         assert_eq!(shown("advertised.listeners"), Some("PLAINTEXT://a:9092"));
+        assert_eq!(shown("listeners"), Some("PLAINTEXT://0.0.0.0:9092"));
+        assert_eq!(shown("sasl.enabled.mechanisms"), Some(""));
         assert_eq!(shown("broker.rack"), None);
         assert_eq!(shown("auto.create.topics.enable"), Some("false"));
         assert_eq!(shown("num.partitions"), Some("1"));
