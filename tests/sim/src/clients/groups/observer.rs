@@ -3,9 +3,11 @@
 //! - Within [`STABLE_MAX`] and the group's own times: its coordinator says that it is Stable; its members are those that are
 //!   there; each partition has one owner; and as many members own some as there are partitions for.
 //! - Within [`CAUGHT_UP_MAX`] of when the last record was written: what the group committed is the end of the log, in each
-//!   partition.
+//!   partition; and the group still is as it was. Its coordinator may have changed meanwhile, and say so for up to
+//!   [`SILENT_MAX`].
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +30,9 @@ const STABLE_MAX: Duration = Duration::from_secs(45);
 
 /// So long after the last record was written, and after the group was stable, the group has read it.
 pub const CAUGHT_UP_MAX: Duration = Duration::from_secs(30);
+
+/// A group that is given to another agent has no coordinator for a moment.
+const SILENT_MAX: Duration = Duration::from_secs(10);
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -84,10 +89,14 @@ async fn watch(ctx: &ClientContext, plan: &GroupPlan, board: &Board) -> Result<(
         }
         tokio::time::sleep(LOOK).await;
     }
-    observer
-        .is_stable(board)
-        .await
-        .map_err(|why| format!("not stable any more: {why}"))
+    let begun = Instant::now();
+    loop {
+        match observer.is_stable(board).await {
+            Ok(()) => return Ok(()),
+            Err(Doubt::NotSaid(_)) if begun.elapsed() <= SILENT_MAX => tokio::time::sleep(LOOK).await,
+            Err(why) => return Err(format!("not stable any more: {why}")),
+        }
+    }
 }
 
 struct Observer<'a> {
@@ -100,41 +109,66 @@ struct Observer<'a> {
     hosts: Vec<String>,
 }
 
-fn again(trouble: Trouble) -> String {
-    format!("the coordinator does not say: {trouble:?}")
+/// Why a group is not known to be as it must be.
+enum Doubt {
+    /// The coordinator does not say.
+    NotSaid(Trouble),
+    /// It is not.
+    Wrong(String),
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSaid(trouble) => write!(f, "the coordinator does not say: {trouble:?}"),
+            Self::Wrong(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<Trouble> for Doubt {
+    fn from(trouble: Trouble) -> Self {
+        Self::NotSaid(trouble)
+    }
+}
+
+impl From<String> for Doubt {
+    fn from(why: String) -> Self {
+        Self::Wrong(why)
+    }
 }
 
 impl Observer<'_> {
-    async fn is_stable(&mut self, board: &Board) -> Result<(), String> {
+    async fn is_stable(&mut self, board: &Board) -> Result<(), Doubt> {
         self.find().await?;
-        let (state, members) = self.describe().await.map_err(again)?;
+        let (state, members) = self.describe().await?;
         let there = board.members();
         if state != "Stable" || members != there || members.len() != self.plan.members.len() {
-            return Err(format!(
+            return Err(Doubt::Wrong(format!(
                 "it is {state} with {members:?}, and these are there: {there:?}"
-            ));
+            )));
         }
         let owned = board.owned();
         let mut all: BTreeSet<Partition> = BTreeSet::new();
         for partition in owned.iter().flatten() {
             if !all.insert(*partition) {
-                return Err(format!("{partition:?} is read twice: {owned:?}"));
+                return Err(Doubt::Wrong(format!("{partition:?} is read twice: {owned:?}")));
             }
         }
         if all.len() != self.places.len() {
-            return Err(format!(
+            return Err(Doubt::Wrong(format!(
                 "{} of {} partitions are read: {owned:?}",
                 all.len(),
                 self.places.len()
-            ));
+            )));
         }
         let readers = owned.iter().filter(|owned| !owned.is_empty()).count();
         let fair = self.places.len().min(self.plan.members.len());
         match readers == fair {
             true => Ok(()),
-            false => Err(format!(
+            false => Err(Doubt::Wrong(format!(
                 "{readers} instead of {fair} members read something: {owned:?}"
-            )),
+            ))),
         }
     }
 
@@ -196,7 +230,7 @@ impl Observer<'_> {
         }
     }
 
-    async fn is_caught_up(&mut self) -> Result<(), String> {
+    async fn is_caught_up(&mut self) -> Result<(), Doubt> {
         let asked = offsets::committed(
             self.ctx,
             &mut self.coordinator,
@@ -204,7 +238,7 @@ impl Observer<'_> {
             None,
             &self.places,
         );
-        let committed = asked.await.map_err(again)?;
+        let committed = asked.await?;
         for ((place, host), committed) in self.places.clone().iter().zip(self.hosts.clone()).zip(committed) {
             let places = std::slice::from_ref(place);
             let listed = log_ends::list(&self.cluster, &host, places, Query::Latest).await;
@@ -213,13 +247,15 @@ impl Observer<'_> {
                 other => {
                     // Somebody else may lead it now.
                     self.places.clear();
-                    return Err(format!("where {place:?} ends is not known: {other:?}"));
+                    return Err(Doubt::Wrong(format!(
+                        "where {place:?} ends is not known: {other:?}"
+                    )));
                 }
             };
             if committed != end {
-                return Err(format!(
+                return Err(Doubt::Wrong(format!(
                     "{committed} is committed of {place:?}, which ends at {end}"
-                ));
+                )));
             }
         }
         Ok(())
