@@ -166,6 +166,46 @@ async fn a_merged_segment_that_is_gone_stays_listed_and_merging_goes_on() {
     all_is_there(&late, &records).await;
 }
 
+/// The segment is tried with what waits behind it, without it, with it again: what waits is looked at every other time.
+#[tokio::test]
+async fn a_merged_segment_and_what_waits_behind_it_are_gone_and_merging_goes_on() {
+    let world = World::new();
+    let agent = merging(&world, "x", Duration::ZERO).await;
+    let mut client = agent.connect();
+    create_all(&mut client, FOR_EVER).await;
+    let mut records = Records::new();
+    produce(&mut client, 1, &mut records).await;
+    until_merged(&world).await;
+    agent.broker.drain().await;
+    let archiver = archiving(&world, "y", LONG).await;
+    let mut client = archiver.connect();
+    produce(&mut client, 1, &mut records).await;
+    until_archived(&world).await;
+    archiver.broker.drain().await;
+    for kind in ["merged", "archive"] {
+        for object in objects(&world, kind).await {
+            world.bucket.delete(&key_of(&object)).await.unwrap();
+        }
+    }
+    let agent = merging(&world, "z", Duration::ZERO).await;
+    let mut client = agent.connect();
+    produce(&mut client, 1, &mut records).await;
+    until_merged(&world).await;
+    assert_eq!(
+        agent.metrics.upkeep.archive.holes.get(),
+        every_partition().len() as u64
+    );
+    let mut reader = serving(&world, "late").await.connect();
+    for ((topic, partition), values) in &records {
+        for offset in [0, 1] {
+            assert_eq!(fetch(&mut reader, topic, *partition, offset).await, (2, vec![]));
+        }
+        let (error, found) = fetch(&mut reader, topic, *partition, 2).await;
+        assert_eq!(error, 0);
+        assert_eq!(found[0], (2, values[2].clone()));
+    }
+}
+
 /// The offset of the first record at or after a time (-3: of the largest), and its time.
 async fn offset_for(client: &mut Client, topic: &str, timestamp: i64) -> (i64, i64) {
     let part = ListOffsetsPartition::default()

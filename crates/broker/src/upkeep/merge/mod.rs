@@ -22,6 +22,7 @@ pub(in crate::upkeep) mod read;
 mod repack;
 mod rewrite;
 mod size;
+mod suspects;
 #[cfg(test)]
 mod tests;
 mod undecided;
@@ -45,8 +46,9 @@ use super::pace::Pace;
 use crate::config::MergeLimits;
 use put::{Offered, Put, put};
 use repack::Move;
-use rewrite::{Rewrite, Suspects};
+use rewrite::Rewrite;
 use size::Size;
+use suspects::Suspects;
 use undecided::Undecided;
 
 /// Partitions that one call replaces the manifests of: their heads are locked together for a moment.

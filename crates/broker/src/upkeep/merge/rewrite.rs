@@ -3,16 +3,14 @@
 //! `manifest without what is dead → segments that are written again → extents that wait → new manifest`
 //!
 //! What holds: where something cannot be read for now, the new manifest ends before it. Archived records that cannot be
-//! read at all are given up only when the metastore, asked again in a later round, still names the same object; then they
-//! are a hole. What a manifest lists already stays listed as it is if it cannot be read.
+//! read at all are given up only when the metastore, asked again in a later pass, still names the same object ([`Suspects`]);
+//! then they are a hole. What a manifest lists already stays listed as it is if it cannot be read.
 //! A manifest or a leaf that is gone or damaged is done without where all that it lists lies below the log start; the
 //! sweep finds the objects then. Otherwise its partition is left alone.
 
-use std::collections::BTreeSet;
-
 use esker_metastore::{Extent, ToMerge};
+use esker_model::SegmentId;
 use esker_model::planted::{Mistake, planted};
-use esker_model::{PartitionKey, SegmentId};
 use esker_storage::StoreError;
 use esker_storage::manifest::{Entry, ListedSegment, Manifest};
 use esker_storage::segment::InvalidRun;
@@ -20,6 +18,7 @@ use esker_storage::segment::InvalidRun;
 use super::build::{Builder, Built};
 use super::edit::Edit;
 use super::read::Chunks;
+use super::suspects::Suspects;
 use crate::config::MergeLimits;
 use crate::fetch::listed;
 use crate::manifests;
@@ -29,36 +28,6 @@ use crate::upkeep::archive::gather::NoBytes;
 /// A merged segment is not written again if its records would then span a larger part of the time that they are kept
 /// than one of so many: what is kept beyond its time is bounded by that.
 const RETENTION_PARTS: i64 = 8;
-
-/// Extents that could not be read in this pass and the one before: of which partition, where, in which object.
-#[derive(Default)]
-pub(super) struct Suspects {
-    before: BTreeSet<(PartitionKey, i64, SegmentId)>,
-    now: BTreeSet<(PartitionKey, i64, SegmentId)>,
-}
-
-impl Suspects {
-    /// Another pass begins.
-    pub(super) fn next_pass(&mut self) {
-        self.before = std::mem::take(&mut self.now);
-    }
-
-    /// Notes that an extent could not be read; returns whether it could not be read in the pass before either.
-    fn note(&mut self, partition: PartitionKey, extent: &Extent) -> bool {
-        let suspect = (partition, extent.base_offset, extent.segment);
-        self.now.insert(suspect);
-        self.before.contains(&suspect)
-    }
-
-    /// Whether some of a merged segment could not be read in the pass before.
-    fn has(&self, partition: PartitionKey, segment: &ListedSegment) -> bool {
-        let from = (partition, segment.base_offset, segment.id);
-        self.before
-            .range(from..)
-            .take_while(|(of, at, _)| *of == partition && *at < segment.end_offset())
-            .any(|(_, _, suspect)| *suspect == segment.id)
-    }
-}
 
 /// Whether an object is gone or damaged.
 fn is_lost(err: &StoreError) -> bool {
@@ -212,7 +181,10 @@ impl Rewrite {
                 Some(_) => chunks.batches(extent),
             };
             match read {
-                Ok(batches) => builder.push(extent, batches, from.log_start)?,
+                Ok(batches) => {
+                    suspects.was_read(from.partition, extent);
+                    builder.push(extent, batches, from.log_start)?;
+                }
                 Err(NoBytes::Never) if extent.chunk.is_none() => builder.push_hole(extent)?,
                 Err(NoBytes::Never) if suspects.note(from.partition, extent) && number >= again => {
                     builder.push_hole(extent)?;
