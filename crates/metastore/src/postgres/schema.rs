@@ -18,7 +18,7 @@ use crate::{MetastoreError, Result};
 /// The oldest schema that this program works with.
 pub const SCHEMA_NEEDED: i64 = 13;
 /// The newest schema that this program knows.
-pub const SCHEMA_KNOWN: i64 = 13;
+pub const SCHEMA_KNOWN: i64 = 14;
 
 /// Programs that migrate at the same time wait for each other on this advisory lock ("eskermig").
 const LOCK: i64 = 0x6573_6b65_726d_6967;
@@ -259,6 +259,14 @@ const MIGRATIONS: &[Migration] = &[
             function!("old_offsets_v1"),
             function!("forget_offsets_v1"),
         ],
+    },
+    Migration {
+        version: 14,
+        name: "alter_configs_by_index",
+        indexes: &[],
+        parts: &[include_str!(
+            "../../../../migrations/postgres/0009_alter_configs_by_index.sql"
+        )],
     },
 ];
 

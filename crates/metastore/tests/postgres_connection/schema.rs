@@ -94,6 +94,7 @@ async fn a_database_of_the_release_before_is_brought_up_to_date() {
         "stored_bytes",
         "group_configs",
         "old_offsets",
+        "alter_configs_by_index",
     ];
     assert_eq!((report.from, report.applied), (8, applied));
     store.commit(commit(partition, 2)).await.unwrap();
