@@ -3,7 +3,8 @@
 //! offsets goes.
 //!
 //! What holds: one statement takes [`LIMIT`] offsets at most. Where there may be more, a shard has another turn in the same
-//! look, after all others and a rest, [`TURNS_MAX`] times: what is left then waits for the next look.
+//! look, after all others and a rest, [`TURNS_MAX`] times: what is left then waits for the next look. A shard for which the
+//! metastore fails has no other turn in that look; the others go on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,14 +47,20 @@ pub(super) async fn expire(groups: Arc<Groups>) {
     }
 }
 
+/// The error is the first one.
 async fn look(groups: &Groups) -> Result<(), MetastoreError> {
     let mut leases = groups.leases();
+    let mut looked = Ok(());
     for _ in 0..TURNS_MAX {
         let mut unfinished = Vec::new();
         for lease in leases {
-            if expire_shard(groups, lease).await? {
-                unfinished.push(lease);
-                tokio::time::sleep(REST).await;
+            match expire_shard(groups, lease).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    unfinished.push(lease);
+                    tokio::time::sleep(REST).await;
+                }
+                Err(err) => looked = looked.and(Err(err)),
             }
         }
         if unfinished.is_empty() {
@@ -61,7 +68,7 @@ async fn look(groups: &Groups) -> Result<(), MetastoreError> {
         }
         leases = unfinished;
     }
-    Ok(())
+    looked
 }
 
 /// Returns whether there may be more to forget.

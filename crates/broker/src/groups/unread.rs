@@ -56,9 +56,10 @@ enum Reads {
     Subscriptions(Vec<Bytes>),
 }
 
-/// One look at all shards.
+/// One look at all shards. A shard for which the metastore fails has no other turn; the error is the first one.
 pub(super) async fn look(groups: &Groups, places: &mut Places) -> Result<(), MetastoreError> {
     let mut leases = groups.leases();
+    let mut looked = Ok(());
     places.retain(|shard, _| leases.iter().any(|lease| lease.shard == *shard));
     for _ in 0..TURNS_MAX {
         let mut unfinished = Vec::new();
@@ -70,7 +71,13 @@ pub(super) async fn look(groups: &Groups, places: &mut Places) -> Result<(), Met
                 after.as_ref(),
                 LIMIT,
             );
-            let offsets = old.await?;
+            let offsets = match old.await {
+                Ok(offsets) => offsets,
+                Err(err) => {
+                    looked = looked.and(Err(err));
+                    continue;
+                }
+            };
             if offsets.len() >= LIMIT
                 && let Some(last) = offsets.last()
             {
@@ -87,7 +94,7 @@ pub(super) async fn look(groups: &Groups, places: &mut Places) -> Result<(), Met
         }
         leases = unfinished;
     }
-    Ok(())
+    looked
 }
 
 /// Gives the writer what is old, and waits until it has seen to it.

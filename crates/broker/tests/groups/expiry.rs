@@ -121,6 +121,27 @@ async fn one_look_forgets_more_than_one_statement_takes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn shards_that_cannot_be_looked_at_do_not_keep_the_others_from_it() {
+    let world = World::new();
+    let agent = world.agent_with("a", soon_old).await;
+    let mut client = agent.connect();
+    client.create_topic("t", 1).await;
+    client.create_topic("gone", 1).await;
+    client.until_coordinated("g").await;
+    client.beat(&joins("g", "one")).await;
+    commit(&mut client, "g", (1, "one"), &["t", "gone"]).await;
+    client.until_coordinated("empty").await;
+    commit(&mut client, "empty", (-1, ""), &["t"]).await;
+    client.delete_topic("gone").await;
+    for call in ["expire_offsets", "old_offsets"] {
+        agent.faults.queue_upkeep(call, &[Fault::Unavailable]);
+    }
+    one_look(&agent).await;
+    assert_eq!(agent.faults.upkeep_left("old_offsets"), 0);
+    assert_eq!((kept(&world, "g").await, kept(&world, "empty").await), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_live_classic_group_loses_old_offsets_of_topics_that_it_does_not_read() {
     let world = World::new();
     let agent = world.agent_with("a", soon_old).await;
