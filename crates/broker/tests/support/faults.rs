@@ -43,6 +43,7 @@ pub struct Slow {
     pub catalog: Duration,
     pub heads: Duration,
     pub commits: Duration,
+    pub group_writes: Duration,
     /// Heartbeats get no connection at all.
     pub no_heartbeats: bool,
     /// Nor do upkeep and groups.
@@ -309,6 +310,7 @@ impl Groups for Faulty {
     }
 
     async fn write_groups(&self, writes: &GroupWrites) -> Result<Vec<bool>> {
+        self.take_time(|slow| slow.group_writes).await;
         self.writes.lock().push(writes.clone());
         if self.hold(writes) {
             return std::future::pending().await;

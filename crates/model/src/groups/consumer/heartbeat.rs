@@ -134,6 +134,13 @@ impl ConsumerGroup {
         (answer, changes.keep())
     }
 
+    /// The answer to a member's heartbeat goes out only now: its session begins anew, as the member counts from here.
+    pub fn answered(&mut self, now: Instant, member_id: &str) {
+        if let Some(member) = self.members.get_mut(member_id) {
+            member.heard = member.heard.max(now);
+        }
+    }
+
     /// A heartbeat that does not leave.
     fn stay(
         &mut self,

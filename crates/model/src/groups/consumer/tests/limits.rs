@@ -40,3 +40,16 @@ fn running_sessions_are_judged_by_the_timeout_of_the_moment() {
     world.group.look_again(world.now);
     assert_eq!(world.group.next_wake(), None);
 }
+
+#[test]
+fn a_session_begins_when_the_answer_goes_out() {
+    let mut world = World::new(&[("t", 1)]);
+    world.limits.consumer_session_timeout = 45 * SECOND;
+    world.beat(join("a", &["t"]));
+    world.now = world.now.plus(30 * SECOND);
+    world.group.answered(world.now, "a");
+    // Of somebody who left meanwhile.
+    world.group.answered(world.now, "b");
+    assert!(world.pass(44 * SECOND).is_empty());
+    assert_eq!(world.pass(SECOND).members, [(Arc::from("a"), false)]);
+}
