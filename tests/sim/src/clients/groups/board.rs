@@ -16,12 +16,14 @@ use crate::clients::ClientContext;
 pub struct Board {
     seats: Vec<Mutex<State>>,
     dismissed: AtomicBool,
+    orphaned: AtomicBool,
 }
 
 #[derive(Default, Debug)]
 struct State {
     member: Option<Member>,
     owned: BTreeSet<Partition>,
+    owes_join: bool,
 }
 
 impl Board {
@@ -29,6 +31,7 @@ impl Board {
         Arc::new(Self {
             seats: (0..seats).map(|_| Mutex::default()).collect(),
             dismissed: AtomicBool::new(false),
+            orphaned: AtomicBool::new(false),
         })
     }
 
@@ -52,6 +55,13 @@ impl Board {
             .iter()
             .filter_map(|seat| Some(seat.lock().member.as_ref()?.id.clone()));
         members.collect()
+    }
+
+    /// Whether partitions may be nobody's until the next rebalance: a static member gave some up for others, and its
+    /// process ended before it joined again, which would have handed them on. Its successor takes its place without a
+    /// rebalance and knows nothing of that. It is the same with Kafka.
+    pub(super) fn may_have_orphans(&self) -> bool {
+        self.orphaned.load(Ordering::Relaxed)
     }
 
     /// The members may go.
@@ -123,10 +133,21 @@ impl Seat {
         }
     }
 
+    /// Whether its member, a static one, has to join again so that others get what it gave up.
+    pub(super) fn owes_join(&self, owes: bool) {
+        self.with(|state| state.owes_join = owes);
+    }
+
     /// Nobody sits there.
     pub(super) fn vacate(&self, ctx: &ClientContext) {
         self.give_up(ctx);
-        self.with(|state| state.member = None);
+        let owed = self.with(|state| {
+            state.member = None;
+            std::mem::take(&mut state.owes_join)
+        });
+        if owed {
+            self.board.orphaned.store(true, Ordering::Relaxed);
+        }
     }
 
     /// It stops reading.

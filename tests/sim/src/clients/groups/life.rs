@@ -218,6 +218,7 @@ impl Process {
             self.seat.keep(&self.ctx, owned);
         }
         self.reader.assign(owned);
+        self.seat.owes_join(revoked && self.instance.is_some());
         revoked
     }
 
