@@ -83,7 +83,10 @@ async fn migrate(args: &MigrateArgs, metastore: &MetastoreUrl, url: &SecretUrl) 
         )
     }];
     if args.accept_past {
-        lines.push(format!("{metastore}: its past is accepted; agents write again"));
+        lines.push(format!(
+            "{metastore}: its past is accepted; agents write again. If topics were created in what was lost, restart \
+             the agents that ran then: they still show these topics"
+        ));
     }
     print_lines(&lines)
 }

@@ -47,7 +47,8 @@ const SKIPPED: i64 = 1 << 20;
 /// What is told apart is who registered before and who after it; those before did so by another server's clock, perhaps,
 /// which may have been ahead. Whoever registers until this one has caught up counts as from before: that keeps objects.
 ///
-/// What an agent knows of groups' configs may have been lost: it is told of all of them anew.
+/// What an agent knows of topics and of groups' configs may have been lost: it is told of all that there are anew. A topic
+/// whose creation was lost it still takes for one that exists, until it starts again.
 const ACCEPT: &str = "WITH accepted AS (
          UPDATE cluster c
          SET system_identifier = p.o_system, timeline = p.o_timeline,
@@ -56,7 +57,9 @@ const ACCEPT: &str = "WITH accepted AS (
          FROM past_v1() p
          WHERE c.system_identifier <> p.o_system OR c.timeline <> p.o_timeline
          RETURNING pg_get_serial_sequence('topic', 'topic_id')::regclass AS keys, c.catalog_version
-     ), anew AS (
+     ), topics AS (
+         UPDATE topic t SET version = a.catalog_version FROM accepted a
+     ), groups AS (
          UPDATE group_config_emptied e SET version = a.catalog_version FROM accepted a
      )
      SELECT setval(a.keys, nextval(a.keys) + $1) FROM accepted a";

@@ -75,10 +75,13 @@ async fn what_is_given_out_by_counting_is_not_given_out_again() {
         .unwrap();
     assert!((1 << 20..1 << 21).contains(&(other.key.0 - partition.topic.0)));
     assert!(other.version - version > 1 << 20);
-    // What an agent knows of groups' configs may be lost as well.
+    // What an agent knows of topics and of groups' configs may be lost as well: it is told of all there are, once.
     let catalog = store.catalog(version).await.unwrap();
     assert!(catalog.groups_anew);
-    assert!(!store.catalog(catalog.version).await.unwrap().groups_anew);
+    let told: Vec<_> = catalog.changed.iter().map(|topic| topic.key).collect();
+    assert_eq!(told, [partition.topic, other.key]);
+    let later = store.catalog(catalog.version).await.unwrap();
+    assert!(!later.groups_anew && later.changed.is_empty());
 }
 
 fn topic(uuid: u128, name: &str) -> NewTopic {
