@@ -43,6 +43,9 @@ use crate::topics::Catalog;
 /// The role that an agent needs for this work.
 pub(crate) const ROLE: &str = "upkeep";
 
+/// The longest rest after a round. One that took longer was not work all the time: the process was stopped in between.
+const ROUND_REST_MAX: Duration = Duration::from_secs(60);
+
 /// What the jobs work on.
 #[derive(Clone)]
 pub(crate) struct Upkeep {
@@ -127,9 +130,9 @@ impl Upkeep {
         }
     }
 
-    /// Leaves as much time as a round took that began then.
+    /// Leaves as much time as a round took that began then, and a minute at most.
     async fn rest(&self, began: Instant) {
         let took = self.seams.clock.now().since(began);
-        tokio::time::sleep(took).await;
+        tokio::time::sleep(took.min(ROUND_REST_MAX)).await;
     }
 }
