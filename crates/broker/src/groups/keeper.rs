@@ -165,20 +165,24 @@ fn heed(groups: &Arc<Groups>, owners: &[ShardOwner]) -> Vec<ShardLease> {
 
 /// Reads what is kept of a shard, and holds it from then on.
 async fn load(groups: Arc<Groups>, lease: ShardLease) {
-    match read(&groups, lease).await {
+    let read = read(&groups, lease).await;
+    let Some(mut slot) = groups.slot(lease.shard) else {
+        return;
+    };
+    // Given up meanwhile, and perhaps taken again.
+    if !matches!(*slot, Slot::Loading(loading) if loading == lease) {
+        return;
+    }
+    match read {
         Ok(Some(shard)) => {
-            if let Some(mut slot) = groups.slot(lease.shard)
-                && slot.lease() == Some(lease)
-            {
-                groups.heed(&shard);
-                *slot = Slot::Held(shard);
-            }
+            groups.heed(&shard);
+            *slot = Slot::Held(shard);
         }
-        Ok(None) => groups.drop_shard(lease),
+        Ok(None) => slot.drop_shard(),
         Err(err) => {
             warn!(%err, shard = %lease.shard, "cannot read the groups of a shard: trying again");
-            // The next look finds it not held, and has it read.
-            groups.drop_shard(lease);
+            // The next look gives it back, takes it under a new lease, and has it read.
+            slot.drop_shard();
         }
     }
 }
@@ -186,7 +190,7 @@ async fn load(groups: Arc<Groups>, lease: ShardLease) {
 async fn read(groups: &Groups, lease: ShardLease) -> Result<Option<Shard>, MetastoreError> {
     let mine = groups.member.incarnation();
     // What groups subscribe to is to be known before they are looked at.
-    groups.catalog.refresh().await?;
+    in_time(PATIENCE, groups.catalog.refresh()).await?;
     let mut found = Vec::new();
     loop {
         let after = found

@@ -28,8 +28,8 @@ const SHARD_GROUPS_MAX: usize = 20_000;
 pub(super) enum Slot {
     /// It does not.
     NotHeld,
-    /// It did, with this lease, which the metastore may still know as its own. Writes of then may still be under way: the
-    /// lease is not used again.
+    /// It did, or began to, with this lease, which the metastore may still know as its own. Writes and reads of then may
+    /// still be under way: the lease is not used again.
     Dropped(ShardLease),
     /// It took it, and reads what is kept of it.
     Loading(ShardLease),
@@ -51,8 +51,8 @@ impl Slot {
     pub(super) fn drop_shard(&mut self) {
         *self = match self {
             Self::Held(shard) => Self::Dropped(shard.lease),
-            Self::Dropped(lease) => Self::Dropped(*lease),
-            Self::NotHeld | Self::Loading(_) => Self::NotHeld,
+            Self::Dropped(lease) | Self::Loading(lease) => Self::Dropped(*lease),
+            Self::NotHeld => Self::NotHeld,
         };
     }
 }
