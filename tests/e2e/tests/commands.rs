@@ -11,11 +11,18 @@
     reason = "a failure here is a failed test"
 )]
 
-use std::process::Command;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::scope;
+use std::time::Duration;
 
 use esker_harness::agents::Cluster;
 use esker_harness::clients::{esker, must};
+use esker_harness::dirs::TestDir;
+use esker_harness::process::Process;
+use esker_harness::wait_until;
 
 /// Enough that every agent leads some.
 const PARTITIONS: &str = "24";
@@ -75,4 +82,76 @@ fn questions_are_answered_while_agents_die_and_freeze() {
     let outputs = all(&living, &questions);
     assert!(outputs[0].contains("topic t"), "{}", outputs[0]);
     cluster.agents[2].process().signal("CONT");
+}
+
+/// Sends a line to a partition now and then, whatever becomes of it.
+fn keeps_producing(bootstrap: &str, partition: u32, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        let line = format!("produce busy -p {partition}");
+        let mut command = asks(bootstrap, &line);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut producer = command.spawn().unwrap();
+        let mut input = producer.stdin.take().unwrap();
+        while !stop.load(Ordering::Relaxed) && writeln!(input, "something").is_ok() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        drop(input);
+        producer.wait().unwrap();
+    }
+}
+
+/// How far a consumer that prints JSON has read each partition.
+fn read_to(output: &str) -> BTreeMap<u64, u64> {
+    let mut read = BTreeMap::new();
+    for line in output.lines() {
+        let Ok(record) = serde_json::from_str::<serde_json::Value>(line) else {
+            continue;
+        };
+        let number = |name: &str| record[name].as_u64().unwrap();
+        read.insert(number("partition"), number("offset"));
+    }
+    read
+}
+
+#[test]
+fn consumers_read_every_partition_on_when_a_leader_dies_and_others_are_busy() {
+    const BUSY: u32 = 6;
+    let Some(mut cluster) = Cluster::shared("consumers", 3, &[]) else {
+        return;
+    };
+    let dir = TestDir::new("consumers-output");
+    let living = cluster.agents[0].bootstrap();
+    let create = format!("topic create busy --partitions {BUSY}");
+    must("create", &mut asks(&living, &create));
+    let stop = AtomicBool::new(false);
+    scope(|scope| {
+        for partition in 0..BUSY {
+            let (living, stop) = (&living, &stop);
+            scope.spawn(move || keeps_producing(living, partition, stop));
+        }
+        let consumers = ["consume busy --json", "consume busy --json -g g"].map(|line| {
+            let name = format!("consumer-{}", line.len());
+            let log = dir.join(&name);
+            (Process::start(&name, asks(&living, line), &log), log)
+        });
+        let reads = |beyond: u64| {
+            consumers.iter().all(|(_, log)| {
+                let read = read_to(&std::fs::read_to_string(log).unwrap());
+                read.len() == BUSY as usize && read.values().all(|offset| *offset >= beyond)
+            })
+        };
+        let begun = wait_until(Duration::from_secs(30), || reads(20));
+        cluster.agents[1].kill();
+        // Its partitions have another leader within 10 s, and far more than that is written meanwhile.
+        let went_on = begun && wait_until(Duration::from_secs(60), || reads(400));
+        stop.store(true, Ordering::Relaxed);
+        let read: Vec<_> = consumers
+            .iter()
+            .map(|(_, log)| read_to(&std::fs::read_to_string(log).unwrap()))
+            .collect();
+        assert!(went_on, "{begun} {read:?}");
+    });
 }

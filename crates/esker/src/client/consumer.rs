@@ -1,10 +1,14 @@
 //! Reading: records of some partitions. Which ones, and from where, others decide.
 //!
-//! [`Consumer::fetch`] asks all leaders side by side, once, and returns what came. Order is kept within a
-//! partition. A leader that cannot be reached, or that answers with a retriable code, is asked again with
-//! fresh metadata until the deadline; so is one that does not know a partition: see [`Consumer::has_unknown`].
+//! [`Consumer::fetch`] has every leader asked, each by itself, and returns what the next one of them answers: a leader that is
+//! slow, frozen or dead holds up its own partitions only. Order is kept within a partition.
+//!
+//! A leader that cannot be reached, or that answers with a retriable code, is asked again after a rest, and all leaders are
+//! looked up anew meanwhile. A partition that nobody gave anything of for as long as the deadline, not even that there is
+//! nothing new, is an error. What an answer says of a position that was asked for is heeded only while that still is the
+//! position: of two answers from a former leader and the new one, the first counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,8 +17,11 @@ use esker_protocol::ErrorCode;
 use esker_protocol::batch::{Batch, Batches};
 use esker_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use esker_protocol::messages::{BrokerId, FetchRequest, FetchResponse};
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 
-use super::cluster::topic_name;
+use super::cluster::{Topic, topic_name};
 use super::{ClientError, Cluster, Connection, Result, TopicPartition, is_retriable};
 
 /// How long the broker may wait for new records.
@@ -22,7 +29,9 @@ const FETCH_WAIT: Duration = Duration::from_millis(500);
 /// Most bytes of one response, and of one partition in it.
 const FETCH_BYTES: i32 = 16 * 1024 * 1024;
 const PARTITION_BYTES: i32 = 4 * 1024 * 1024;
+/// The rest of a leader that failed, which doubles each time up to a second; and between two looks for leaders.
 const BACKOFF: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
 /// Reads from some partitions.
 pub(crate) struct Consumer {
@@ -31,11 +40,46 @@ pub(crate) struct Consumer {
     /// Next offset by partition; a partition that is finished is taken out.
     positions: BTreeMap<TopicPartition, i64>,
     leaders: BTreeMap<TopicPartition, i32>,
+    /// To leaders that are not being asked.
     connections: BTreeMap<i32, Connection>,
-    failing_since: Option<Instant>,
-    backoff: Duration,
-    /// A partition was unknown to its leader in the last round.
-    unknown: bool,
+    /// Everything that is being asked: each leader once at a time, and the cluster for its leaders.
+    asks: FuturesUnordered<BoxFuture<'static, Answer>>,
+    asked: BTreeSet<i32>,
+    resting: BTreeMap<i32, Rest>,
+    /// Partitions of which nothing is given, and since when.
+    failing: BTreeMap<TopicPartition, Instant>,
+    /// Partitions that were unknown to their leaders when these were asked last.
+    unknown: BTreeSet<TopicPartition>,
+    look: Look,
+}
+
+/// A leader that failed is not asked before then.
+struct Rest {
+    until: Instant,
+    next: Duration,
+}
+
+/// Whether leaders are to be looked up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// They are known.
+    Done,
+    /// Not before then.
+    Wanted(Instant),
+    /// That is being asked.
+    UnderWay,
+}
+
+/// What was asked for: partitions, and the offsets to read from.
+type Places = BTreeMap<TopicPartition, i64>;
+
+enum Answer {
+    Fetched {
+        leader: i32,
+        places: Places,
+        answer: Result<(Connection, FetchResponse)>,
+    },
+    Leaders(Result<Vec<(String, Result<Topic>)>>, Cluster),
 }
 
 /// Whole batches of one partition, from a fetch.
@@ -60,25 +104,32 @@ impl Consumer {
             positions,
             leaders,
             connections: BTreeMap::new(),
-            failing_since: None,
-            backoff: BACKOFF,
-            unknown: false,
+            asks: FuturesUnordered::new(),
+            asked: BTreeSet::new(),
+            resting: BTreeMap::new(),
+            failing: BTreeMap::new(),
+            unknown: BTreeSet::new(),
+            look: Look::Done,
         }
     }
 
-    /// Whether the last fetch asked for a partition that its leader does not know: perhaps its topic is gone.
+    /// Whether a partition is not known to its leader: perhaps its topic is gone.
     pub(crate) fn has_unknown(&self) -> bool {
-        self.unknown
+        !self.unknown.is_empty()
     }
 
     /// Stops reading a topic.
     pub(crate) fn finish_topic(&mut self, topic: &str) {
         self.positions.retain(|(name, _), _| name != topic);
+        self.failing.retain(|(name, _), _| name != topic);
+        self.unknown.retain(|(name, _)| name != topic);
     }
 
     /// Stops reading a partition.
     pub(crate) fn finish(&mut self, partition: &TopicPartition) {
         self.positions.remove(partition);
+        self.failing.remove(partition);
+        self.unknown.remove(partition);
     }
 
     /// The next offset of a partition that is still read.
@@ -91,112 +142,187 @@ impl Consumer {
         self.positions.is_empty()
     }
 
-    /// Asks every leader once and returns what came; nothing if nothing is new.
+    /// Has every leader asked that is not being asked, and returns what came next: nothing if that is not new, or if
+    /// nothing came for a while. Nothing is lost when this is given up.
     pub(crate) async fn fetch(&mut self) -> Result<Vec<Fetched>> {
-        match self.round().await {
-            Ok(fetched) => {
-                self.failing_since = None;
-                self.backoff = BACKOFF;
-                Ok(fetched)
-            }
-            Err(error) if error.is_retriable() => {
-                let now = self.seams.clock.now();
-                let since = *self.failing_since.get_or_insert(now);
-                if now - since >= self.cluster.deadline() {
-                    return Err(error);
-                }
-                tokio::time::sleep(self.seams.rng.jitter(self.backoff)).await;
-                self.backoff = (self.backoff * 2).min(Duration::from_secs(1));
-                self.learn_leaders().await;
-                Ok(Vec::new())
-            }
-            Err(error) => Err(error),
+        let now = self.seams.clock.now();
+        self.ask(now);
+        self.look_for_leaders(now);
+        let wakes = self.resting.values().map(|rest| rest.until - now);
+        let until_wake = wakes.filter(|wait| !wait.is_zero()).min();
+        let mut fetched = Vec::new();
+        tokio::select! {
+            biased;
+            Some(answer) = self.asks.next() => self.heed(answer, &mut fetched)?,
+            () = tokio::time::sleep(until_wake.unwrap_or(FETCH_WAIT).min(FETCH_WAIT)) => {}
         }
+        while let Some(Some(answer)) = self.asks.next().now_or_never() {
+            self.heed(answer, &mut fetched)?;
+        }
+        Ok(fetched)
     }
 
-    /// Asks for the leaders again; what cannot be learned stays as it was.
-    async fn learn_leaders(&mut self) {
-        let mut names: Vec<_> = self.positions.keys().map(|(topic, _)| topic.clone()).collect();
-        names.dedup();
-        let share = self.cluster.share();
-        let Ok(topics) = self.cluster.look(Some(&names), share).await else {
-            return;
-        };
-        for topic in topics.into_iter().filter_map(|(_, topic)| topic.ok()) {
-            for partition in topic.partitions {
-                self.leaders
-                    .insert((topic.name.clone(), partition.index), partition.leader);
-            }
-        }
-    }
-
-    async fn round(&mut self) -> Result<Vec<Fetched>> {
-        self.unknown = false;
+    fn ask(&mut self, now: Instant) {
         let mut by_leader: BTreeMap<i32, Places> = BTreeMap::new();
         for (of, offset) in &self.positions {
             let leader = self.leaders.get(of).copied().unwrap_or(-1);
-            let topics = by_leader.entry(leader).or_default();
-            topics.entry(&of.0).or_default().push((of.1, *offset));
+            let rests = self.resting.get(&leader).is_some_and(|rest| rest.until > now);
+            if !rests && !self.asked.contains(&leader) {
+                by_leader.entry(leader).or_default().insert(of.clone(), *offset);
+            }
         }
-        // With several leaders, waiting at one would hold back what another has: each waits its part.
-        let wait = FETCH_WAIT / u32::try_from(by_leader.len().max(1)).unwrap_or(1);
-        let share = self.cluster.share();
-        let asks = by_leader.into_iter().map(|(leader, partitions)| {
+        let (share, deadline) = (self.cluster.share(), self.cluster.deadline());
+        for (leader, places) in by_leader {
+            self.asked.insert(leader);
             let kept = self.connections.remove(&leader);
-            let request = request(&partitions, wait);
-            let cluster = &self.cluster;
-            async move {
-                let mut connection = match kept {
-                    Some(connection) => connection,
-                    None => cluster.connect(leader).await?,
+            let address = self.cluster.address_of(leader).map(str::to_owned);
+            let request = request(&places);
+            self.asks.push(Box::pin(async move {
+                let answer = async {
+                    let mut connection = match (kept, address) {
+                        (Some(connection), _) => connection,
+                        (None, Some(address)) => Connection::open(&address, share, deadline).await?,
+                        (None, None) => return Err(Cluster::says_nothing_of(leader)),
+                    };
+                    let response = connection.call_within(&request, share + FETCH_WAIT).await?;
+                    Ok((connection, response))
                 };
-                let response = connection.call_within(&request, share + wait).await?;
-                Ok::<_, ClientError>((leader, connection, response))
-            }
-        });
-        let mut fetched = Vec::new();
-        let mut failed = None;
-        for answer in futures::future::join_all(asks).await {
-            match answer {
-                Ok((leader, connection, response)) => {
-                    self.connections.insert(leader, connection);
-                    if let Err(error) = self.take(&response, &mut fetched) {
-                        failed = Some(error);
-                    }
+                let answer = answer.await;
+                Answer::Fetched {
+                    leader,
+                    places,
+                    answer,
                 }
-                Err(error) => failed = Some(error),
-            }
-        }
-        match failed {
-            // What came is not lost: positions of what failed did not move.
-            Some(error) if fetched.is_empty() || !error.is_retriable() => Err(error),
-            _ => Ok(fetched),
+            }));
         }
     }
 
-    fn take(&mut self, response: &FetchResponse, fetched: &mut Vec<Fetched>) -> Result<()> {
+    /// Has the cluster asked for the leaders if that is due.
+    fn look_for_leaders(&mut self, now: Instant) {
+        if !matches!(self.look, Look::Wanted(at) if at <= now) {
+            return;
+        }
+        self.look = Look::UnderWay;
+        let mut names: Vec<_> = self.positions.keys().map(|(topic, _)| topic.clone()).collect();
+        names.dedup();
+        let (mut cluster, share) = (self.cluster.another(), self.cluster.share());
+        self.asks.push(Box::pin(async move {
+            let topics = cluster.look(Some(&names), share).await;
+            Answer::Leaders(topics, cluster)
+        }));
+    }
+
+    fn heed(&mut self, answer: Answer, fetched: &mut Vec<Fetched>) -> Result<()> {
+        match answer {
+            Answer::Fetched {
+                leader,
+                places,
+                answer,
+            } => {
+                self.asked.remove(&leader);
+                let taken = answer.and_then(|(connection, response)| {
+                    self.connections.insert(leader, connection);
+                    self.take(&places, &response, fetched)
+                });
+                let failed = match taken {
+                    Ok(failed) => failed,
+                    Err(error) => Some((error, places.into_keys().collect())),
+                };
+                match failed {
+                    None => drop(self.resting.remove(&leader)),
+                    Some((error, partitions)) => self.fail(leader, &partitions, error)?,
+                }
+            }
+            // What cannot be learned stays as it was: whoever still fails has it looked up again.
+            Answer::Leaders(topics, cluster) => {
+                self.look = Look::Done;
+                if let Ok(topics) = topics {
+                    self.cluster = cluster;
+                    self.learn(topics);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self, topics: Vec<(String, Result<Topic>)>) {
+        for topic in topics.into_iter().filter_map(|(_, topic)| topic.ok()) {
+            for partition in topic.partitions {
+                let of = (topic.name.clone(), partition.index);
+                self.leaders.insert(of, partition.leader);
+            }
+        }
+    }
+
+    /// A leader gave nothing of some partitions.
+    fn fail(&mut self, leader: i32, partitions: &[TopicPartition], error: ClientError) -> Result<()> {
+        if !error.is_retriable() {
+            return Err(error);
+        }
+        let now = self.seams.clock.now();
+        let rest = self.resting.entry(leader).or_insert(Rest {
+            until: now,
+            next: BACKOFF,
+        });
+        rest.until = now.plus(self.seams.rng.jitter(rest.next));
+        rest.next = (rest.next * 2).min(BACKOFF_MAX);
+        if self.look == Look::Done {
+            self.look = Look::Wanted(now.plus(BACKOFF / 2));
+        }
+        for of in partitions {
+            // Somebody else may lead it by now, and somebody else may have read it to its end.
+            if self.leaders.get(of).is_some_and(|known| *known != leader) || !self.positions.contains_key(of)
+            {
+                continue;
+            }
+            let since = *self.failing.entry(of.clone()).or_insert(now);
+            if now - since >= self.cluster.deadline() {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what a response gives. Answers: the partitions of which it gives nothing, and why, if there are any.
+    fn take(
+        &mut self,
+        places: &Places,
+        response: &FetchResponse,
+        fetched: &mut Vec<Fetched>,
+    ) -> Result<Option<(ClientError, Vec<TopicPartition>)>> {
         ClientError::check(response.error_code, || "cannot read".to_owned(), None)?;
-        let mut failed = None;
+        let mut failed: Option<(ClientError, Vec<TopicPartition>)> = None;
         let topics = response.responses.iter();
         for (topic, data) in topics.flat_map(|topic| topic.partitions.iter().map(move |data| (topic, data))) {
             let of = (topic.topic.to_string(), data.partition_index);
             let Some(position) = self.positions.get_mut(&of) else {
                 continue;
             };
+            if places.get(&of) != Some(position) {
+                continue;
+            }
             if data.error_code != ErrorCode::None.code() {
-                self.unknown |= data.error_code == ErrorCode::UnknownTopicOrPartition.code();
                 let what = || match ErrorCode::from_code(data.error_code) {
                     Some(ErrorCode::OffsetOutOfRange) => {
                         format!("cannot read {}/{} at offset {position}", of.0, of.1)
                     }
                     _ => format!("cannot read {}/{}", of.0, of.1),
                 };
-                let error = ClientError::check(data.error_code, what, None);
-                if !is_retriable(data.error_code) || failed.is_none() {
-                    failed = error.err();
+                ClientError::check(data.error_code, what, None).or_else(|error| {
+                    if !is_retriable(data.error_code) {
+                        return Err(error);
+                    }
+                    let (_, partitions) = failed.get_or_insert((error, Vec::new()));
+                    partitions.push(of.clone());
+                    Ok(())
+                })?;
+                if data.error_code == ErrorCode::UnknownTopicOrPartition.code() {
+                    self.unknown.insert(of);
                 }
                 continue;
             }
+            self.failing.remove(&of);
+            self.unknown.remove(&of);
             let batches = whole_batches(data.records.clone().unwrap_or_default())?;
             let from = *position;
             if let Some(last) = batches.last() {
@@ -204,7 +330,7 @@ impl Consumer {
                 fetched.push(Fetched { of, batches, from });
             }
         }
-        failed.map_or(Ok(()), Err)
+        Ok(failed)
     }
 }
 
@@ -227,24 +353,23 @@ fn whole_batches(records: Bytes) -> Result<Vec<Batch>> {
     Ok(batches)
 }
 
-/// Partitions and the offsets to read from, by topic.
-type Places<'a> = BTreeMap<&'a str, Vec<(i32, i64)>>;
-
-fn request(places: &Places<'_>, wait: Duration) -> FetchRequest {
-    let partition = |(partition, offset): &(i32, i64)| {
-        FetchPartition::default()
+fn request(places: &Places) -> FetchRequest {
+    let mut topics: BTreeMap<&str, Vec<FetchPartition>> = BTreeMap::new();
+    for ((topic, partition), offset) in places {
+        let partition = FetchPartition::default()
             .with_partition(*partition)
             .with_fetch_offset(*offset)
-            .with_partition_max_bytes(PARTITION_BYTES)
-    };
-    let topics = places.iter().map(|(topic, partitions)| {
+            .with_partition_max_bytes(PARTITION_BYTES);
+        topics.entry(topic).or_default().push(partition);
+    }
+    let topics = topics.into_iter().map(|(topic, partitions)| {
         FetchTopic::default()
             .with_topic(topic_name(topic))
-            .with_partitions(partitions.iter().map(partition).collect())
+            .with_partitions(partitions)
     });
     FetchRequest::default()
         .with_replica_id(BrokerId(-1))
-        .with_max_wait_ms(i32::try_from(wait.as_millis()).unwrap_or(i32::MAX))
+        .with_max_wait_ms(i32::try_from(FETCH_WAIT.as_millis()).unwrap_or(i32::MAX))
         .with_min_bytes(1)
         .with_max_bytes(FETCH_BYTES)
         .with_topics(topics.collect())
