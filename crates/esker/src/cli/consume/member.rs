@@ -158,6 +158,7 @@ impl Reading<'_> {
                 biased;
                 commit = self.member.disturbed() => {
                     if commit == Commit::Done {
+                        self.forget_replaced().await;
                         self.commit().await?;
                     }
                     return Ok(Next::Join);
@@ -230,6 +231,18 @@ impl Reading<'_> {
         Ok(Some(Next::Join))
     }
 
+    /// Forgets what was read of topics that are gone, or whose names others have by now: it says nothing of those.
+    async fn forget_replaced(&mut self) {
+        let Some(looked) = self.member.look().await else {
+            return;
+        };
+        for (topic, id) in &looked.topics {
+            if self.ids.get(topic).is_some_and(|read| Some(*read) != *id) {
+                self.printer.forget_topic(topic);
+            }
+        }
+    }
+
     /// Goes on without a topic that is gone.
     fn leave_out(&mut self, topic: &str) {
         self.printer.forget_topic(topic);
@@ -259,6 +272,7 @@ impl Reading<'_> {
 
     /// Commits and leaves; leaves even if it cannot commit.
     async fn end(&mut self) -> Outcome {
+        self.forget_replaced().await;
         let committed = self.commit().await.map(|_| ());
         let left = self.member.leave().await;
         committed?;

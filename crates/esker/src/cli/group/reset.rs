@@ -109,9 +109,15 @@ pub(super) async fn run(args: &Reset) -> Outcome {
             .map(|change| (change.of.clone(), change.after))
             .collect();
         let gone = offsets::commit(&mut cluster, &mut coordinator, None, &set).await?;
-        if let Some(topic) = gone.first() {
+        let gone: Vec<String> = gone.into_iter().collect();
+        let sentence = match gone.as_slice() {
+            [] => None,
+            [topic] => Some(format!("topic {topic} was")),
+            topics => Some(format!("topics {} were", topics.join(", "))),
+        };
+        if let Some(sentence) = sentence {
             return Err(Failure::Failed(format!(
-                "topic {topic} was deleted meanwhile: the offsets of the others are set"
+                "{sentence} deleted meanwhile: the offsets of the others are set"
             )));
         }
     }

@@ -84,7 +84,7 @@ impl Coordinator {
         build: impl Fn(i16) -> Result<R>,
         code: impl Fn(&R::Response) -> i16,
     ) -> Result<R::Response> {
-        let started = self.seams.clock.now();
+        let mut failing_since = None;
         let mut backoff = BACKOFF;
         loop {
             let error = match self.attempt(cluster, wait, &build).await {
@@ -101,7 +101,9 @@ impl Coordinator {
             };
             // That not even one broker answers is said at once, as by every other command, but to who was at work.
             let nobody = !self.found && matches!(error, ClientError::Connect { .. });
-            let late = self.seams.clock.now() - started >= cluster.deadline();
+            // Not from the beginning: an answer may take longer than that by intention.
+            let now = self.seams.clock.now();
+            let late = now - *failing_since.get_or_insert(now) >= cluster.deadline();
             if nobody || late || !error.is_retriable() {
                 return Err(error);
             }
