@@ -44,6 +44,7 @@ use tokio::sync::Notify;
 use crate::membership::Membership;
 use crate::metrics::GroupMetrics;
 use crate::topics::{Catalog, group_configs};
+use group::Group;
 use owners::Owners;
 use shard::{Shard, Slot};
 use timer::Alarm;
@@ -220,6 +221,19 @@ impl Groups {
                 Ok(result)
             }
         }
+    }
+
+    /// An answer goes out to a member that may have waited for it for long: it was not silent for as long.
+    fn answered(&self, group: &str, member_id: &str) {
+        // Who coordinates the group by now, if another one does, lets its sessions begin anew.
+        let _ = self.with_shard(group, |shard, now| {
+            match shard.group(group) {
+                Some(Group::Classic(group)) => group.answered(now, member_id),
+                Some(Group::Consumer(group)) => group.answered(now, member_id),
+                Some(Group::Gone) | None => {}
+            }
+            shard.touched(group);
+        });
     }
 
     /// Has done what a shard has to be done for.

@@ -78,7 +78,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    #[allow(clippy::disallowed_methods, reason = "the runtime's own time is what is measured")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the runtime's own time is what is measured"
+    )]
     async fn a_rest_is_as_long_as_the_step_and_never_long() {
         let clock = Arc::new(Told(Mutex::new(Instant(Duration::ZERO))));
         let mut pace = Pace {

@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use esker_broker::BrokerConfig;
-use esker_model::groups::GroupLimits;
 use esker_protocol::messages::ConsumerGroupDescribeRequest;
 
 use crate::calls::{assigned, coordinator, group_id, is_there, join_request, joins, text};
 use crate::support::World;
-use crate::support::faults::Slow;
 
 #[tokio::test(start_paused = true)]
 async fn partitions_move_when_their_owner_has_given_them_up() {
@@ -189,30 +186,4 @@ async fn a_member_without_an_expression_is_described_with_an_empty_one() {
             .collect();
         assert_eq!(regexes, [Some(""), Some("t.*")], "v{version}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_session_counts_from_an_answer_that_took_long() {
-    let world = World::new();
-    let settings = |config: BrokerConfig| {
-        let groups = GroupLimits {
-            consumer_session_timeout: Duration::from_secs(6),
-            ..config.groups.clone()
-        };
-        BrokerConfig { groups, ..config }
-    };
-    let agent = world.agent_with("a", settings).await;
-    let mut client = agent.connect();
-    client.create_topic("t", 1).await;
-    client.until_coordinated("g").await;
-    agent.faults.slow(Slow {
-        group_writes: Duration::from_secs(4),
-        ..Slow::default()
-    });
-    let joined = client.beat(&joins("g", "m")).await;
-    assert_eq!((joined.error_code, joined.member_epoch), (0, 1));
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(client.beat(&is_there("g", "m", 1, None)).await.error_code, 0);
-    tokio::time::sleep(Duration::from_secs(7)).await;
-    assert_eq!(client.beat(&is_there("g", "m", 1, None)).await.error_code, 25);
 }

@@ -18,5 +18,6 @@ mod consumer;
 mod counted;
 mod expiry;
 mod offsets;
+mod sessions;
 mod takeover;
 mod writes;

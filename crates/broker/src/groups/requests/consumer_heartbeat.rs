@@ -99,12 +99,7 @@ async fn hear(
     let waits = written.is_some();
     until_written(written).await?;
     if waits && let Ok(reply) = &outcome {
-        // Who was left waiting for long has not been silent for as long.
-        groups.with_shard(&id, |shard, now| {
-            if let Some(Group::Consumer(group)) = shard.group(&id) {
-                group.answered(now, &reply.member_id);
-            }
-        })?;
+        groups.answered(&id, &reply.member_id);
     }
     outcome.map_err(Refused::from)
 }

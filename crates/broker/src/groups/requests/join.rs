@@ -87,7 +87,10 @@ async fn join(
         Ok(shard.wait(&id, call, effects))
     })??;
     match answered.await {
-        Ok(Answer::Join(Ok(joined))) => Ok(joined),
+        Ok(Answer::Join(Ok(joined))) => {
+            groups.answered(&id, &joined.member_id);
+            Ok(joined)
+        }
         Ok(Answer::Join(Err(JoinRefused { error, member_id }))) => Err(Refused {
             error: errors::of_group(error),
             member_id: Some(member_id),

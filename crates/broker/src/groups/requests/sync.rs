@@ -52,6 +52,7 @@ async fn sync(
             .map(|one| (one.member_id.to_string(), one.assignment))
             .collect(),
     };
+    let member_id = sync.member_id.clone();
     let call = groups.next_call();
     let answered = groups.with_shard(&id, |shard, now| {
         let Some(Group::Classic(group)) = shard.group(&id) else {
@@ -61,7 +62,11 @@ async fn sync(
         Ok(shard.wait(&id, call, effects))
     })??;
     match answered.await {
-        Ok(Answer::Sync(synced)) => synced.map_err(errors::of_group),
+        Ok(Answer::Sync(Ok(synced))) => {
+            groups.answered(&id, &member_id);
+            Ok(synced)
+        }
+        Ok(Answer::Sync(Err(error))) => Err(errors::of_group(error)),
         Ok(Answer::Join(_)) | Err(_) => Err(ErrorCode::NotCoordinator),
     }
 }

@@ -215,6 +215,12 @@ impl ClassicGroup {
         self.leader.as_deref() == Some(member_id)
     }
 
+    /// The answer to a member's JoinGroup or SyncGroup goes out only now: its session begins anew, as the member counts
+    /// from here.
+    pub fn answered(&mut self, now: Instant, member_id: &str) {
+        self.touch(now, member_id);
+    }
+
     /// A member was heard of: its session begins anew. It rests while a call of the member waits; that of a new member
     /// is fixed until the member has its first generation.
     fn touch(&mut self, now: Instant, member_id: &str) {
