@@ -24,6 +24,7 @@ struct State {
     member: Option<Member>,
     owned: BTreeSet<Partition>,
     owes_join: bool,
+    leaves: bool,
 }
 
 impl Board {
@@ -48,12 +49,13 @@ impl Board {
         self.seats.iter().map(|seat| seat.lock().owned.clone()).collect()
     }
 
-    /// The members that sit there and were told what they own.
+    /// The members that sit there, were told what they own, and are not on their way out.
     pub(super) fn members(&self) -> BTreeSet<String> {
-        let members = self
-            .seats
-            .iter()
-            .filter_map(|seat| Some(seat.lock().member.as_ref()?.id.clone()));
+        let members = self.seats.iter().filter_map(|seat| {
+            let state = seat.lock();
+            let member = state.member.as_ref().filter(|_| !state.leaves)?;
+            Some(member.id.clone())
+        });
         members.collect()
     }
 
@@ -138,11 +140,17 @@ impl Seat {
         self.with(|state| state.owes_join = owes);
     }
 
+    /// It is going to leave, which takes its time.
+    pub(super) fn leaves(&self) {
+        self.with(|state| state.leaves = true);
+    }
+
     /// Nobody sits there.
     pub(super) fn vacate(&self, ctx: &ClientContext) {
         self.give_up(ctx);
         let owed = self.with(|state| {
             state.member = None;
+            state.leaves = false;
             std::mem::take(&mut state.owes_join)
         });
         if owed {

@@ -101,6 +101,7 @@ impl Working {
             let now = Instant::now();
             if *self.process.ctx.phase.borrow() == Phase::Load {
                 if fate.leaves.is_some_and(|at| at <= now) {
+                    self.process.seat.leaves();
                     self.leave().await;
                     return Ended::Left;
                 }
