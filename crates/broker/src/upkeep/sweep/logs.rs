@@ -2,7 +2,8 @@
 //!
 //! First everything is counted, partition by partition. Where there are as many objects as the metastore says there
 //! should be, all of them are needed; only where the numbers differ is the manifest read, and compared object by object.
-//! A reading that meets a merge counts wrong, and finds nothing.
+//! A reading that meets a merge counts wrong, and finds nothing. Where an object is missing from the bucket that is needed, an
+//! orphan of the same partition makes up for it in the count, and stays until another one lands, or the topic is deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
