@@ -53,7 +53,7 @@ pub(super) fn add(draw: &Draw, setup: &mut Setup, crowd: Crowd) {
         ]);
         let statics = speech != Speech::Consumer && draw.chance(35);
         let session = draw.ms(4_000, 12_000);
-        setup.groups.push(GroupPlan {
+        let mut plan = GroupPlan {
             name: format!("g{number}-{}", draw.between(0, 999)),
             speech,
             topics,
@@ -66,7 +66,10 @@ pub(super) fn add(draw: &Draw, setup: &mut Setup, crowd: Crowd) {
             poll: draw.ms(300, 2_000),
             commit: draw.ms(500, 4_000),
             lives_for: lively.then(|| draw.ms(6_000, 40_000)),
-        });
+        };
+        // Who hears with its next heartbeat only that it is to join again must still be in time.
+        plan.heartbeat = plan.heartbeat.min(plan.rebalance / 3);
+        setup.groups.push(plan);
     }
 }
 
