@@ -11,9 +11,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use esker_model::groups::shard_of;
-use esker_model::{PartitionKey, TopicKey};
+use esker_model::{IncarnationId, PartitionKey, TopicKey};
 
-use crate::{CommittedOffset, GroupChange, GroupWrites, MetastoreError, Result, ShardLease, StateChange};
+use crate::{
+    CommittedOffset, GroupChange, GroupWrites, MetastoreError, OffsetOf, Result, ShardLease, StateChange,
+};
 
 /// What becomes of one group. The parts are made in this order.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,17 +41,12 @@ pub(crate) struct Put {
 
 /// The rounds of a call, each ascending by group.
 ///
-/// Errors: `Corrupt` if a group is said to be of a shard that is not its own: no coordinator may say so.
+/// Errors: [`check_shard`]'s.
 pub(crate) fn rounds(writes: &GroupWrites) -> Result<Vec<Vec<Step>>> {
     // One group may come with several leases, of which one holds at most.
     let mut groups: BTreeMap<(&str, ShardLease), Vec<Step>> = BTreeMap::new();
     for change in &writes.changes {
-        if change.lease.shard != shard_of(&change.group) {
-            return Err(MetastoreError::Corrupt(format!(
-                "{} says that group {:?} is of shard {}",
-                writes.incarnation, change.group, change.lease.shard.0
-            )));
-        }
+        check_shard(writes.incarnation, change.lease, &change.group)?;
         let steps = groups.entry((&change.group, change.lease)).or_default();
         match steps.last_mut() {
             Some(last) if last.can_take(change) => last.take(change),
@@ -72,16 +69,30 @@ pub(crate) fn rounds(writes: &GroupWrites) -> Result<Vec<Vec<Step>>> {
     Ok(rounds)
 }
 
+/// Errors: `Corrupt` if a group is said to be of a shard that is not its own: no coordinator may say so.
+pub(crate) fn check_shard(who: IncarnationId, lease: ShardLease, group: &str) -> Result<()> {
+    if lease.shard == shard_of(group) {
+        return Ok(());
+    }
+    Err(MetastoreError::Corrupt(format!(
+        "{who} says that group {group:?} is of shard {}",
+        lease.shard.0
+    )))
+}
+
 /// The first id that comes behind one, by bytes; the first of all if there is none.
 pub(crate) fn id_from(after: Option<&str>) -> String {
     after.map_or_else(String::new, |after| format!("{after}\0"))
 }
 
-/// A partition before all that there are.
-pub(crate) const BEFORE_ALL: PartitionKey = PartitionKey {
-    topic: TopicKey(i32::MIN),
-    partition: i32::MIN,
-};
+/// From behind which group and partition on; from before all that there are.
+pub(crate) fn place(after: Option<&OffsetOf>) -> (&str, PartitionKey) {
+    let before_all = PartitionKey {
+        topic: TopicKey(i32::MIN),
+        partition: i32::MIN,
+    };
+    after.map_or(("", before_all), |(group, partition)| (group, *partition))
+}
 
 impl Step {
     fn new(change: &GroupChange) -> Self {

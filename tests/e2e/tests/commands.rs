@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::scope;
@@ -103,10 +104,10 @@ fn keeps_producing(bootstrap: &str, partition: u32, stop: &AtomicBool) {
     }
 }
 
-/// How far a consumer that prints JSON has read each partition.
-fn read_to(output: &str) -> BTreeMap<u64, u64> {
+/// How far a consumer that prints JSON into this file has read each partition.
+fn read_to(log: &Path) -> BTreeMap<u64, u64> {
     let mut read = BTreeMap::new();
-    for line in output.lines() {
+    for line in std::fs::read_to_string(log).unwrap().lines() {
         let Ok(record) = serde_json::from_str::<serde_json::Value>(line) else {
             continue;
         };
@@ -139,7 +140,7 @@ fn consumers_read_every_partition_on_when_a_leader_dies_and_others_are_busy() {
         });
         let reads = |beyond: u64| {
             consumers.iter().all(|(_, log)| {
-                let read = read_to(&std::fs::read_to_string(log).unwrap());
+                let read = read_to(log);
                 read.len() == BUSY as usize && read.values().all(|offset| *offset >= beyond)
             })
         };
@@ -148,10 +149,7 @@ fn consumers_read_every_partition_on_when_a_leader_dies_and_others_are_busy() {
         // Its partitions have another leader within 10 s, and far more than that is written meanwhile.
         let went_on = begun && wait_until(Duration::from_secs(60), || reads(400));
         stop.store(true, Ordering::Relaxed);
-        let read: Vec<_> = consumers
-            .iter()
-            .map(|(_, log)| read_to(&std::fs::read_to_string(log).unwrap()))
-            .collect();
+        let read = consumers.each_ref().map(|(_, log)| read_to(log));
         assert!(went_on, "{begun} {read:?}");
     });
 }

@@ -6,6 +6,7 @@
 //! look, after all others and a rest, [`TURNS_MAX`] times: what is left then waits for the next look. A shard for which the
 //! metastore fails has no other turn in that look; the others go on.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(10 * 60);
 pub(super) const LIMIT: usize = 1_000;
 
 /// Turns of one shard in one look: 200,000 offsets.
-pub(super) const TURNS_MAX: usize = 200;
+const TURNS_MAX: usize = 200;
 
 /// After a statement that found as much as it could take: the metastore has others to serve.
 pub(super) const REST: Duration = Duration::from_millis(20);
@@ -47,28 +48,56 @@ pub(super) async fn expire(groups: Arc<Groups>) {
     }
 }
 
-/// The error is the first one.
 async fn look(groups: &Groups) -> Result<(), MetastoreError> {
-    let mut leases = groups.leases();
-    let mut looked = Ok(());
-    for _ in 0..TURNS_MAX {
-        let mut unfinished = Vec::new();
-        for lease in leases {
-            match expire_shard(groups, lease).await {
-                Ok(false) => {}
-                Ok(true) => {
-                    unfinished.push(lease);
-                    tokio::time::sleep(REST).await;
-                }
-                Err(err) => looked = looked.and(Err(err)),
-            }
+    let mut turns = Turns::new(groups.leases());
+    while let Some(lease) = turns.next() {
+        let looked = expire_shard(groups, lease).await;
+        let rests = looked == Ok(true);
+        turns.had(lease, looked);
+        if rests {
+            tokio::time::sleep(REST).await;
         }
-        if unfinished.is_empty() {
-            break;
-        }
-        leases = unfinished;
     }
-    looked
+    turns.end()
+}
+
+/// Whose turn it is in one look.
+pub(super) struct Turns {
+    /// With how many it had before.
+    waiting: VecDeque<(ShardLease, usize)>,
+    turn: usize,
+    outcome: Result<(), MetastoreError>,
+}
+
+impl Turns {
+    pub(super) fn new(leases: Vec<ShardLease>) -> Self {
+        Self {
+            waiting: leases.into_iter().map(|lease| (lease, 0)).collect(),
+            turn: 0,
+            outcome: Ok(()),
+        }
+    }
+
+    pub(super) fn next(&mut self) -> Option<ShardLease> {
+        let (lease, turn) = self.waiting.pop_front()?;
+        self.turn = turn;
+        Some(lease)
+    }
+
+    /// The shard had its turn: whether there may be more, or why that is not known.
+    pub(super) fn had(&mut self, lease: ShardLease, looked: Result<bool, MetastoreError>) {
+        match looked {
+            Ok(true) if self.turn + 1 < TURNS_MAX => self.waiting.push_back((lease, self.turn + 1)),
+            Ok(_) => {}
+            Err(err) if self.outcome.is_ok() => self.outcome = Err(err),
+            Err(_) => {}
+        }
+    }
+
+    /// The first error, if there was any.
+    pub(super) fn end(self) -> Result<(), MetastoreError> {
+        self.outcome
+    }
 }
 
 /// Returns whether there may be more to forget.

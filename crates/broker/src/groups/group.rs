@@ -4,6 +4,9 @@ use esker_model::groups::classic::ClassicGroup;
 use esker_model::groups::consumer::ConsumerGroup;
 use esker_model::seams::Instant;
 
+/// What members that are consumers are, as classic ones say it: the protocol type.
+pub(super) const CONSUMER: &str = "consumer";
+
 /// A group.
 pub(super) enum Group {
     /// Its members speak the classic protocol, or it has none and only offsets.
@@ -101,7 +104,7 @@ impl Group {
     pub(super) fn protocol_type(&self) -> &str {
         match self {
             Self::Classic(group) => group.protocol_type().unwrap_or_default(),
-            Self::Consumer(_) => "consumer",
+            Self::Consumer(_) => CONSUMER,
             Self::Gone => "",
         }
     }

@@ -38,7 +38,7 @@ const SETTLED: Duration = Duration::from_secs(3);
 const LOAD_PAGE: usize = 500;
 
 /// No answer of the metastore for so long is none.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Since when each incarnation has been seen.
 type Seen = BTreeMap<IncarnationId, Instant>;

@@ -186,10 +186,9 @@ impl Groups {
                 Some(Slot::NotHeld | Slot::Dropped(_)) | None => {}
             }
             let holder = self.owners.holder(shard);
-            let is_held = holder.is_some_and(|holder| {
-                let mut others = live.iter().filter(|agent| agent.node_id != self.member.node_id());
-                others.any(|agent| agent.incarnation == holder)
-            });
+            // Not by this agent: its slot would say so.
+            let mut others = live.iter().filter(|agent| agent.node_id != self.member.node_id());
+            let is_held = others.any(|agent| Some(agent.incarnation) == holder);
             if !is_held && !nobody_can {
                 return Err(ErrorCode::CoordinatorNotAvailable);
             }

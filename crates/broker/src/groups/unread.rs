@@ -15,7 +15,6 @@
 //! On failure: nothing is repeated. The next look finds what is left.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use bytes::Bytes;
 use esker_metastore::{ForgetOffsets, MetastoreError, OffsetOf, ShardLease};
@@ -26,16 +25,11 @@ use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
 use super::Groups;
-use super::expire::{LIMIT, REST, TURNS_MAX};
-use super::group::Group;
+use super::expire::{LIMIT, REST, Turns};
+use super::group::{CONSUMER, Group};
+use super::keeper::PATIENCE;
 use super::shard::Slot;
 use crate::membership::in_time;
-
-/// What classic members of consumers say that they are.
-const CONSUMER: &str = "consumer";
-
-/// No answer of the metastore for so long is none.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where a look that had no turn left goes on with the next one, by shard.
 pub(super) type Places = BTreeMap<ShardId, OffsetOf>;
@@ -56,45 +50,35 @@ enum Reads {
     Subscriptions(Vec<Bytes>),
 }
 
-/// One look at all shards. A shard for which the metastore fails has no other turn; the error is the first one.
+/// One look at all shards.
 pub(super) async fn look(groups: &Groups, places: &mut Places) -> Result<(), MetastoreError> {
-    let mut leases = groups.leases();
-    let mut looked = Ok(());
+    let leases = groups.leases();
     places.retain(|shard, _| leases.iter().any(|lease| lease.shard == *shard));
-    for _ in 0..TURNS_MAX {
-        let mut unfinished = Vec::new();
-        for lease in leases {
-            let after = places.remove(&lease.shard);
-            let old = groups.metastore.old_offsets(
-                lease.shard,
-                groups.offsets_retention_ms(),
-                after.as_ref(),
-                LIMIT,
-            );
-            let offsets = match old.await {
-                Ok(offsets) => offsets,
-                Err(err) => {
-                    looked = looked.and(Err(err));
-                    continue;
-                }
-            };
-            if offsets.len() >= LIMIT
-                && let Some(last) = offsets.last()
-            {
-                places.insert(lease.shard, last.clone());
-                unfinished.push(lease);
-            }
-            if !offsets.is_empty() {
-                hand_over(groups, lease, offsets).await;
-                tokio::time::sleep(REST).await;
-            }
-        }
-        if unfinished.is_empty() {
-            break;
-        }
-        leases = unfinished;
+    let mut turns = Turns::new(leases);
+    while let Some(lease) = turns.next() {
+        let looked = look_at(groups, places, lease).await;
+        turns.had(lease, looked);
     }
-    looked
+    turns.end()
+}
+
+/// Returns whether there may be more.
+async fn look_at(groups: &Groups, places: &mut Places, lease: ShardLease) -> Result<bool, MetastoreError> {
+    let after = places.remove(&lease.shard);
+    let retention_ms = groups.offsets_retention_ms();
+    let old = groups
+        .metastore
+        .old_offsets(lease.shard, retention_ms, after.as_ref(), LIMIT);
+    let offsets = old.await?;
+    let more = offsets.len() >= LIMIT;
+    if let Some(last) = offsets.last() {
+        if more {
+            places.insert(lease.shard, last.clone());
+        }
+        hand_over(groups, lease, offsets).await;
+        tokio::time::sleep(REST).await;
+    }
+    Ok(more)
 }
 
 /// Gives the writer what is old, and waits until it has seen to it.

@@ -12,8 +12,19 @@ use esker_storage::manifest::Manifest;
 use esker_storage::metrics::Op;
 use uuid::Uuid;
 
-use crate::support::{Client, World, topic_name};
+use crate::support::{Agent, Client, World, topic_name};
 use crate::world::*;
+
+/// An agent that has merged so many batches of each partition, and what is in them.
+async fn merged(world: &World, batches: usize) -> (Agent, Records) {
+    let agent = merging(world, "x", Duration::ZERO).await;
+    let mut client = agent.connect();
+    create_all(&mut client, FOR_EVER).await;
+    let mut records = Records::new();
+    produce(&mut client, batches, &mut records).await;
+    until_merged(world).await;
+    (agent, records)
+}
 
 #[tokio::test]
 async fn records_are_the_same_after_merging_for_those_who_saw_them_and_those_who_come_later() {
@@ -80,12 +91,7 @@ async fn the_metastore_has_a_bounded_number_of_rows() {
 #[tokio::test]
 async fn what_a_manifest_lists_is_read_once_and_planned_once() {
     let world = World::new();
-    let agent = merging(&world, "x", Duration::ZERO).await;
-    let mut client = agent.connect();
-    create_all(&mut client, FOR_EVER).await;
-    let mut records = Records::new();
-    produce(&mut client, 10, &mut records).await;
-    until_merged(&world).await;
+    let (_agent, records) = merged(&world, 10).await;
     let late = serving(&world, "late").await;
     let before = late.requests.requests(Op::Get, "ok");
     for _ in 0..16 {
@@ -136,12 +142,7 @@ async fn archived_records_that_are_gone_become_a_hole_and_the_rest_goes_on() {
 #[tokio::test]
 async fn a_merged_segment_that_is_gone_stays_listed_and_merging_goes_on() {
     let world = World::new();
-    let agent = merging(&world, "x", Duration::ZERO).await;
-    let mut client = agent.connect();
-    create_all(&mut client, FOR_EVER).await;
-    let mut records = Records::new();
-    produce(&mut client, 1, &mut records).await;
-    until_merged(&world).await;
+    let (agent, mut records) = merged(&world, 1).await;
     let listed = plan(&world, partition(1, 0), 0).await.manifest.unwrap();
     let of_it = |object: &&ObjectId| object.log() == Some(listed.id.log);
     let merged = objects(&world, "merged").await;
@@ -170,12 +171,7 @@ async fn a_merged_segment_that_is_gone_stays_listed_and_merging_goes_on() {
 #[tokio::test]
 async fn a_merged_segment_and_what_waits_behind_it_are_gone_and_merging_goes_on() {
     let world = World::new();
-    let agent = merging(&world, "x", Duration::ZERO).await;
-    let mut client = agent.connect();
-    create_all(&mut client, FOR_EVER).await;
-    let mut records = Records::new();
-    produce(&mut client, 1, &mut records).await;
-    until_merged(&world).await;
+    let (agent, mut records) = merged(&world, 1).await;
     agent.broker.drain().await;
     let archiver = archiving(&world, "y", LONG).await;
     let mut client = archiver.connect();
@@ -224,12 +220,7 @@ async fn offset_for(client: &mut Client, topic: &str, timestamp: i64) -> (i64, i
 #[tokio::test]
 async fn records_are_found_by_time_in_manifests() {
     let world = World::new();
-    let agent = merging(&world, "x", Duration::ZERO).await;
-    let mut client = agent.connect();
-    create_all(&mut client, FOR_EVER).await;
-    let mut records = Records::new();
-    produce(&mut client, 5, &mut records).await;
-    until_merged(&world).await;
+    let (agent, mut records) = merged(&world, 5).await;
     agent.broker.drain().await;
     // Some that no manifest lists, younger ones.
     let late = serving(&world, "late").await;
@@ -425,12 +416,7 @@ async fn scatter(world: &World, partition: esker_model::PartitionKey) {
 #[tokio::test]
 async fn a_manifest_that_is_gone_is_done_without_when_nothing_that_it_lists_is_needed() {
     let world = World::new();
-    let agent = merging(&world, "x", Duration::ZERO).await;
-    let mut client = agent.connect();
-    create_all(&mut client, FOR_EVER).await;
-    let mut records = Records::new();
-    produce(&mut client, 2, &mut records).await;
-    until_merged(&world).await;
+    let (agent, mut records) = merged(&world, 2).await;
     agent.broker.drain().await;
     let key = partition(1, 0);
     let lost = plan(&world, key, 0).await.manifest.unwrap();

@@ -136,15 +136,10 @@ impl Cluster {
     pub(crate) async fn connect(&self, node: i32) -> Result<Connection> {
         match self.brokers.get(&node) {
             Some(address) => Connection::open(address, self.share(), self.deadline).await,
-            None => Err(Self::says_nothing_of(node)),
-        }
-    }
-
-    /// What there is to say of a broker that metadata does not name.
-    pub(super) fn says_nothing_of(node: i32) -> ClientError {
-        ClientError::Connect {
-            address: format!("broker {node}"),
-            reason: "the cluster does not say where it is".to_owned(),
+            None => Err(ClientError::Connect {
+                address: format!("broker {node}"),
+                reason: "the cluster does not say where it is".to_owned(),
+            }),
         }
     }
 

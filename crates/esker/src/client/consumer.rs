@@ -22,7 +22,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 
 use super::cluster::{Topic, topic_name};
-use super::{ClientError, Cluster, Connection, Result, TopicPartition, is_retriable};
+use super::{ClientError, Cluster, Connection, Result, TopicPartition};
 
 /// How long the broker may wait for new records.
 const FETCH_WAIT: Duration = Duration::from_millis(500);
@@ -171,23 +171,12 @@ impl Consumer {
                 by_leader.entry(leader).or_default().insert(of.clone(), *offset);
             }
         }
-        let (share, deadline) = (self.cluster.share(), self.cluster.deadline());
         for (leader, places) in by_leader {
             self.asked.insert(leader);
             let kept = self.connections.remove(&leader);
-            let address = self.cluster.address_of(leader).map(str::to_owned);
-            let request = request(&places);
+            let cluster = self.cluster.another();
             self.asks.push(Box::pin(async move {
-                let answer = async {
-                    let mut connection = match (kept, address) {
-                        (Some(connection), _) => connection,
-                        (None, Some(address)) => Connection::open(&address, share, deadline).await?,
-                        (None, None) => return Err(Cluster::says_nothing_of(leader)),
-                    };
-                    let response = connection.call_within(&request, share + FETCH_WAIT).await?;
-                    Ok((connection, response))
-                };
-                let answer = answer.await;
+                let answer = read(&cluster, leader, kept, &places).await;
                 Answer::Fetched {
                     leader,
                     places,
@@ -301,21 +290,18 @@ impl Consumer {
             if places.get(&of) != Some(position) {
                 continue;
             }
-            if data.error_code != ErrorCode::None.code() {
-                let what = || match ErrorCode::from_code(data.error_code) {
-                    Some(ErrorCode::OffsetOutOfRange) => {
-                        format!("cannot read {}/{} at offset {position}", of.0, of.1)
-                    }
-                    _ => format!("cannot read {}/{}", of.0, of.1),
-                };
-                ClientError::check(data.error_code, what, None).or_else(|error| {
-                    if !is_retriable(data.error_code) {
-                        return Err(error);
-                    }
-                    let (_, partitions) = failed.get_or_insert((error, Vec::new()));
-                    partitions.push(of.clone());
-                    Ok(())
-                })?;
+            let what = || match ErrorCode::from_code(data.error_code) {
+                Some(ErrorCode::OffsetOutOfRange) => {
+                    format!("cannot read {}/{} at offset {position}", of.0, of.1)
+                }
+                _ => format!("cannot read {}/{}", of.0, of.1),
+            };
+            if let Err(error) = ClientError::check(data.error_code, what, None) {
+                if !error.is_retriable() {
+                    return Err(error);
+                }
+                let (_, partitions) = failed.get_or_insert((error, Vec::new()));
+                partitions.push(of.clone());
                 if data.error_code == ErrorCode::UnknownTopicOrPartition.code() {
                     self.unknown.insert(of);
                 }
@@ -351,6 +337,22 @@ fn whole_batches(records: Bytes) -> Result<Vec<Batch>> {
         }
     }
     Ok(batches)
+}
+
+/// Asks a leader, over a connection that was kept or a new one.
+async fn read(
+    cluster: &Cluster,
+    leader: i32,
+    kept: Option<Connection>,
+    places: &Places,
+) -> Result<(Connection, FetchResponse)> {
+    let mut connection = match kept {
+        Some(connection) => connection,
+        None => cluster.connect(leader).await?,
+    };
+    let within = cluster.share() + FETCH_WAIT;
+    let response = connection.call_within(&request(places), within).await?;
+    Ok((connection, response))
 }
 
 fn request(places: &Places) -> FetchRequest {

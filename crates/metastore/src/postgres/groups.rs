@@ -17,7 +17,7 @@ use super::error::Effect;
 use super::group_layout::GroupLayout;
 use super::objects;
 use super::past::Past;
-use crate::group_rounds::{BEFORE_ALL, id_from, rounds};
+use crate::group_rounds::{id_from, place, rounds};
 use crate::{
     CommittedOffset, CommittedOffsets, Expired, ForgetOffsets, GroupWrites, Groups, MetastoreError, OffsetOf,
     OffsetsRequest, Result, ShardLease, StoredGroup,
@@ -155,7 +155,7 @@ impl Groups for PostgresMetastore {
         after: Option<&OffsetOf>,
         limit: usize,
     ) -> Result<Vec<OffsetOf>> {
-        let (group, after) = after.map_or(("", BEFORE_ALL), |(group, partition)| (group, *partition));
+        let (group, after) = place(after);
         let query = || {
             sqlx::query("SELECT * FROM old_offsets_v1($1, $2, $3, $4, $5, $6)")
                 .bind(shard.0)

@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::coordinators::holds;
 use super::database::Transaction;
 use super::values::int;
-use crate::group_rounds::{BEFORE_ALL, id_from};
+use crate::group_rounds::{id_from, place};
 use crate::{
     CommittedOffset, CommittedOffsets, Expired, OffsetOf, OffsetsRequest, Result, ShardLease, StoredGroup,
 };
@@ -143,7 +143,7 @@ pub(super) fn old(
     after: Option<&OffsetOf>,
     limit: usize,
 ) -> Result<Vec<OffsetOf>> {
-    let (group, after) = after.map_or(("", BEFORE_ALL), |(group, partition)| (group, *partition));
+    let (group, after) = place(after);
     let mut statement = tx.prepare_cached(
         "SELECT o.topic, o.partition, g.id
          FROM consumer_group g JOIN group_offset o ON o.group_key = g.key

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use esker_model::groups::shard_of;
 use esker_model::{IncarnationId, PartitionKey, ShardId};
 
-use crate::{MetastoreError, Result};
+use crate::Result;
+use crate::group_rounds::check_shard;
 
 /// Most changes that one [`crate::Groups::write_groups`] carries. More wait for the next call.
 pub const GROUP_CHANGES_MAX: usize = 2_000;
@@ -140,16 +140,10 @@ pub struct ForgetOffsets {
 }
 
 impl ForgetOffsets {
-    /// Errors: `Corrupt` if a group is not of the lease's shard: no coordinator may say so.
+    /// Errors: `Corrupt` if a group is not of the lease's shard.
     pub(crate) fn check(&self) -> Result<()> {
         let mut groups = self.offsets.iter().map(|(group, _)| group);
-        match groups.find(|group| shard_of(group) != self.lease.shard) {
-            None => Ok(()),
-            Some(group) => Err(MetastoreError::Corrupt(format!(
-                "{} says that group {group:?} is of shard {}",
-                self.incarnation, self.lease.shard.0
-            ))),
-        }
+        groups.try_for_each(|group| check_shard(self.incarnation, self.lease, group))
     }
 }
 

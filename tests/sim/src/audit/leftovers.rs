@@ -141,9 +141,9 @@ fn unknown(look: &Look<'_>, incarnations: &Incarnations<'_>, id: &ObjectId, held
         };
     }
     // Objects of one partition are counted: one too many is not seen where another one is missing.
-    let lost = look.world.lost_objects();
     let hides = |lost: &ObjectId| lost.log().is_some() && lost.log() == id.log();
-    (age_us > swept_us && !lost.iter().any(hides)).then(|| {
+    let is_hidden = || look.world.lost_objects().iter().any(hides);
+    (age_us > swept_us && !is_hidden()).then(|| {
         let age_s = age_us as f64 / 1e6;
         format!(
             "was not swept: nothing refers to it, its writer does not live, and it landed {age_s:.1} s ago"

@@ -15,12 +15,9 @@ use crate::Broker;
 use crate::authorizer::Operation;
 use crate::context::RequestContext;
 use crate::fetch::resolve::{Resolver, TopicRef};
-use crate::groups::group::Group;
+use crate::groups::group::{CONSUMER, Group};
 use crate::groups::requests::{allow, named};
 use crate::groups::shard::until_written;
-
-/// What classic members of consumers say that they are.
-const CONSUMER: &str = "consumer";
 
 /// Forgets offsets.
 pub(crate) async fn handle(

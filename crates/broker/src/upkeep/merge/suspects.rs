@@ -17,6 +17,10 @@ const REMEMBERED: u64 = 4;
 /// Of which partition, where, in which object.
 type Suspect = (PartitionKey, i64, SegmentId);
 
+fn suspect(partition: PartitionKey, extent: &Extent) -> Suspect {
+    (partition, extent.base_offset, extent.segment)
+}
+
 /// By when they could not be read last.
 #[derive(Default)]
 pub(super) struct Suspects {
@@ -34,17 +38,13 @@ impl Suspects {
 
     /// Notes that an extent could not be read; returns whether it could not be read in an earlier pass either.
     pub(super) fn note(&mut self, partition: PartitionKey, extent: &Extent) -> bool {
-        let suspect = (partition, extent.base_offset, extent.segment);
-        let before = self.noted.insert(suspect, self.pass);
+        let before = self.noted.insert(suspect(partition, extent), self.pass);
         before.is_some_and(|noted| noted < self.pass)
     }
 
     /// Notes that an extent was read.
     pub(super) fn was_read(&mut self, partition: PartitionKey, extent: &Extent) {
-        if !self.noted.is_empty() {
-            self.noted
-                .remove(&(partition, extent.base_offset, extent.segment));
-        }
+        self.noted.remove(&suspect(partition, extent));
     }
 
     /// Whether some of a merged segment could not be read in the pass before.
