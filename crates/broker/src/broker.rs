@@ -25,6 +25,7 @@ use crate::produce::{ProducePath, RecentSegments};
 use crate::producers::ProducerIds;
 use crate::throttled_log::ThrottledLog;
 use crate::topics::Catalog;
+use crate::trace::Tracer;
 use crate::upkeep::{self, Leftovers, Upkeep};
 
 pub use crate::membership::{StartError, StopReason};
@@ -44,6 +45,8 @@ pub struct Dependencies {
     pub authorizer: Arc<dyn Authorizer>,
     /// Counters.
     pub metrics: BrokerMetrics,
+    /// Requests that are traced.
+    pub tracer: Tracer,
 }
 
 /// One incarnation of an agent.
@@ -55,6 +58,7 @@ pub struct Broker {
     pub(crate) cache: Arc<dyn SegmentCache>,
     pub(crate) authorizer: Arc<dyn Authorizer>,
     pub(crate) metrics: BrokerMetrics,
+    pub(crate) tracer: Tracer,
     pub(crate) budget: Arc<Budget>,
     pub(crate) turns: Turns,
     pub(crate) catalog: Arc<Catalog>,
@@ -160,6 +164,7 @@ impl Broker {
             cache: on.cache,
             authorizer: on.authorizer,
             metrics: on.metrics,
+            tracer: on.tracer,
             readers: HistoryReaders::new(Readers::new(budget.history_cache_bytes)),
             budget,
             turns: Turns::default(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::ListenerConfig;
+use crate::trace::Trace;
 
 /// Who a connection speaks for. Everybody is `User:ANONYMOUS` until a listener authenticates.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,7 +36,7 @@ pub struct ConnectionContext {
 }
 
 /// What is known of a request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RequestContext {
     /// Its connection.
     pub connection: Arc<ConnectionContext>,
@@ -47,6 +48,8 @@ pub struct RequestContext {
     pub api_version: i16,
     /// Memory is charged for the request until it is answered: it should not wait for long while others want it.
     pub charged: bool,
+    /// Its trace, if it was chosen.
+    pub(crate) trace: Option<Arc<Trace>>,
 }
 
 /// The zone that a client id states: the value of `zone=` up to the next `,` or `;`.

@@ -19,7 +19,8 @@ use crate::connection::limits::{FREE_FRAME_BYTES, FREE_HEAP_BYTES, HEAP_CHARGES}
 use crate::connection::{Outcome, Pending, Reply};
 use crate::context::{ConnectionContext, RequestContext, zone_of_client_id};
 use crate::groups::{offsets, requests};
-use crate::metrics::{ApiLabels, RequestLabels};
+use crate::metrics::{ApiLabels, RequestLabels, TraceLabels};
+use crate::trace::{Note, Trace};
 use crate::{cluster, fetch, produce, producers, topics};
 
 /// A connection as its requests see it.
@@ -68,13 +69,21 @@ impl Session {
         } else {
             None
         };
-        let context = self.context(&header, heap.is_some() || frame_bytes > FREE_FRAME_BYTES);
+        let trace = self.trace(&header, began, frame_bytes);
+        let charged = heap.is_some() || frame_bytes > FREE_FRAME_BYTES;
+        let context = self.context(&header, charged, trace.clone());
         let answer = Answer {
             broker: Arc::clone(&self.broker),
             header,
             began,
+            trace: trace.clone(),
         };
-        match self.route(context, request, answer).await {
+        let pending = match trace {
+            None => self.route(context, request, answer).await,
+            // Apart, so that connections have no room for it.
+            Some(trace) => trace.within(Box::pin(self.route(context, request, answer))).await,
+        };
+        match pending {
             Pending::Now(Outcome::Reply(mut reply)) => {
                 reply.turn = turn;
                 // What is held for records does not cover what the answer has beside them.
@@ -102,7 +111,32 @@ impl Session {
         Ok(pool.reserve_at_most(heap * HEAP_CHARGES).await)
     }
 
-    fn context(&mut self, header: &RequestHeader, charged: bool) -> RequestContext {
+    /// The trace of a request, if it is chosen.
+    fn trace(&self, header: &RequestHeader, began: Instant, frame_bytes: usize) -> Option<Arc<Trace>> {
+        let trace = self.broker.tracer.begin(began)?;
+        let text = |text: &str| Note::Text(text.to_owned().into());
+        let mut notes = vec![
+            ("messaging.system", Note::Text("kafka".into())),
+            ("network.peer.address", text(&self.connection.peer)),
+            ("esker.api_version", Note::Number(i64::from(header.api_version))),
+            (
+                "esker.request_bytes",
+                Note::Number(i64::try_from(frame_bytes).unwrap_or(i64::MAX)),
+            ),
+        ];
+        if let Some(client_id) = header.client_id.as_deref() {
+            notes.push(("messaging.client.id", text(client_id)));
+        }
+        trace.name(versions::api_name(header.api_key).unwrap_or("unknown"), notes);
+        Some(trace)
+    }
+
+    fn context(
+        &mut self,
+        header: &RequestHeader,
+        charged: bool,
+        trace: Option<Arc<Trace>>,
+    ) -> RequestContext {
         let id = header.client_id.as_deref().unwrap_or("");
         let (client_id, zone) = match &self.client {
             Some((known, zone)) if &**known == id => (Arc::clone(known), zone.clone()),
@@ -121,6 +155,7 @@ impl Session {
             zone,
             api_version: header.api_version,
             charged,
+            trace,
         }
     }
 
@@ -227,6 +262,7 @@ struct Answer {
     broker: Arc<Broker>,
     header: RequestHeader,
     began: Instant,
+    trace: Option<Arc<Trace>>,
 }
 
 impl Answer {
@@ -270,10 +306,14 @@ impl Answer {
             })
             .inc();
         let took = self.broker.seams.clock.now() - self.began;
-        metrics
-            .request_seconds
-            .get_or_create(&ApiLabels { api })
-            .observe(took.as_secs_f64());
+        metrics.request_seconds.get_or_create(&ApiLabels { api }).observe(
+            took.as_secs_f64(),
+            self.trace.as_deref().map(TraceLabels::of),
+            None,
+        );
+        if let Some(trace) = &self.trace {
+            trace.answered(error.is_error().then(|| error.name()));
+        }
     }
 }
 

@@ -30,6 +30,7 @@ pub mod produce;
 pub mod producers;
 mod throttled_log;
 pub mod topics;
+pub mod trace;
 mod upkeep;
 
 pub use broker::{Broker, Dependencies, StartError, StopReason};

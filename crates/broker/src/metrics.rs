@@ -8,10 +8,13 @@ pub use upkeep::{ArchiveMetrics, MergeMetrics, RemoveMetrics, SweepMetrics, Upke
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+use crate::trace::Trace;
 
 /// Label of per-topic counters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -56,6 +59,24 @@ pub struct ApiLabels {
     pub api: &'static str,
 }
 
+/// Labels of an exemplar: one request of those in a bucket of a histogram, whose trace can be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TraceLabels {
+    /// Id of its trace, 32 hexadecimal digits.
+    pub trace_id: String,
+}
+
+impl TraceLabels {
+    pub(crate) fn of(trace: &Trace) -> Self {
+        Self {
+            trace_id: trace.id().to_string(),
+        }
+    }
+}
+
+/// A histogram whose buckets name a traced request, if there was one.
+pub type TracedHistogram = HistogramWithExemplars<TraceLabels>;
+
 /// Label of connections that were not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RefusedLabels {
@@ -95,11 +116,11 @@ pub struct BrokerMetrics {
     /// Requests answered.
     pub requests: Family<RequestLabels, Counter>,
     /// Time from a request's last byte to its reply.
-    pub request_seconds: Family<ApiLabels, Histogram>,
+    pub request_seconds: Family<ApiLabels, TracedHistogram>,
     /// Time of commit calls.
     pub commit_seconds: Histogram,
     /// Time from append to acknowledgement.
-    pub ack_seconds: Histogram,
+    pub ack_seconds: TracedHistogram,
     /// Bytes in the hot segment.
     pub hot_segment_bytes: Gauge,
     /// Bytes reserved.
@@ -118,11 +139,17 @@ pub struct BrokerMetrics {
     pub upkeep: UpkeepMetrics,
 }
 
+/// Upper bounds of the buckets of times, in seconds.
+const SECONDS: [f64; 18] = [
+    0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
+
 fn seconds() -> Histogram {
-    Histogram::new([
-        0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0,
-        30.0,
-    ])
+    Histogram::new(SECONDS)
+}
+
+fn traced_seconds() -> TracedHistogram {
+    TracedHistogram::new(SECONDS.into_iter())
 }
 
 impl Default for BrokerMetrics {
@@ -135,9 +162,9 @@ impl Default for BrokerMetrics {
             fetch_session_partitions: Gauge::default(),
             fetch_sessions_evicted: Counter::default(),
             requests: Family::default(),
-            request_seconds: Family::new_with_constructor(seconds),
+            request_seconds: Family::new_with_constructor(traced_seconds),
             commit_seconds: seconds(),
-            ack_seconds: seconds(),
+            ack_seconds: traced_seconds(),
             hot_segment_bytes: Gauge::default(),
             memory_bytes: Family::default(),
             connections: Gauge::default(),

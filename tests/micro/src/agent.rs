@@ -57,6 +57,7 @@ impl Agent {
                 cache: Arc::new(LruCache::new(CACHE_BYTES)),
                 authorizer: Arc::new(AllowAll),
                 metrics: BrokerMetrics::default(),
+                tracer: esker_broker::trace::Tracer::off(),
                 seams,
             };
             let config = BrokerConfig {

@@ -41,6 +41,7 @@ mod readers;
 pub(crate) mod resolve;
 mod sessions;
 mod share;
+mod stage;
 mod together;
 mod turns;
 mod wait;
@@ -71,6 +72,7 @@ use assemble::{Assembly, Limits, Served};
 use gather::Gathered;
 use plan::Wanted;
 use sessions::Report;
+use stage::Stage;
 
 /// Partitions that are planned, read or assembled in one go; then others have their turn: a request may name tens of
 /// thousands.
@@ -116,6 +118,7 @@ pub(crate) async fn handle(broker: &Broker, context: &RequestContext, request: F
             };
         }
     };
+    let mut stage = Stage::begin(broker, context);
     let charged = context.charged || charge.is_some();
     let wanted: Vec<Wanted> = asked
         .partitions
@@ -123,10 +126,12 @@ pub(crate) async fn handle(broker: &Broker, context: &RequestContext, request: F
         .filter_map(|partition| partition.wanted.ok())
         .collect();
     let mut found = find::find_or_wait(broker, &asked, &wanted, charged).await;
+    stage.ends("find records, or wait");
     turns::take(broker, &mut found);
     together::stay(broker, &asked, &wanted, &mut found).await;
     yield_after(wanted.len()).await;
     let Gathered { mut chains, hold } = gather::read_found(broker, &asked, &wanted, &mut found).await;
+    stage.ends("read");
     read_ahead::begin(broker, &wanted, &chains);
     let shares = gather::shares(&asked, &wanted, &found);
 
@@ -168,6 +173,7 @@ pub(crate) async fn handle(broker: &Broker, context: &RequestContext, request: F
         ..FetchResponseParts::empty(ErrorCode::None)
     };
     hints::hint_leaders(broker, context, &asked, &mut parts, &places);
+    stage.ends("assemble");
     FetchReply { parts, hold, charge }
 }
 

@@ -29,6 +29,7 @@ use crate::authorizer::{Operation, Resource};
 use crate::context::RequestContext;
 use crate::errors;
 use crate::topics::{Lookup, TopicState};
+use crate::trace::Trace;
 
 /// First version that names topics by id (KIP-516).
 const TOPIC_ID_VERSION: i16 = 13;
@@ -118,7 +119,7 @@ pub(crate) async fn accept(
             .with_topic_id(data.topic_id);
         topics.push((response, by_id, partitions));
     }
-    let verdicts = broker.produce.append(valid, now);
+    let verdicts = broker.produce.append(valid, now, context.trace.as_ref());
     PendingProduce {
         clock: Arc::clone(&broker.seams.clock),
         deadline,
@@ -187,7 +188,12 @@ impl super::ProducePath {
     }
 
     /// Appends batches in order.
-    fn append(&self, valid: Vec<ValidBatch>, now: Instant) -> Vec<oneshot::Receiver<Verdict>> {
+    fn append(
+        &self,
+        valid: Vec<ValidBatch>,
+        now: Instant,
+        trace: Option<&Arc<Trace>>,
+    ) -> Vec<oneshot::Receiver<Verdict>> {
         if valid.is_empty() {
             return Vec::new();
         }
@@ -199,7 +205,10 @@ impl super::ProducePath {
         });
         let verdicts = {
             let mut hot = stages.hot.lock();
-            let verdicts = valid.into_iter().map(|batch| hot.append(batch, now)).collect();
+            let verdicts = valid
+                .into_iter()
+                .map(|batch| hot.append(batch, now, trace.cloned()))
+                .collect();
             stages.metrics.hot_segment_bytes.set(hot.bytes() as i64);
             verdicts
         };

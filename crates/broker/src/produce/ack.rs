@@ -17,6 +17,7 @@ use super::Stages;
 use super::hot_segment::{Placed, Verdict};
 use super::seal::{SealedBatch, SealedRun, SealedSegment};
 use crate::errors;
+use crate::metrics::TraceLabels;
 
 /// Passes on what the metastore gave some segments. `heads` are those the commit left; empty if the reply
 /// was read back later: they may tell of later commits, of other agents too, so they are read before the
@@ -43,6 +44,7 @@ pub(super) async fn acknowledge(
     }
     publish(stages, &segments, &replies, &heads);
     for (segment, reply) in segments.into_iter().zip(replies) {
+        segment.traced.tell(stages.seams.clock.now(), &segment);
         for (run, pieces) in segment.runs.into_iter().zip(reply.runs) {
             let log_start = heads.get(&run.commit.partition).map_or(-1, |head| head.log_start);
             answer_run(stages, run, &pieces, log_start);
@@ -71,6 +73,7 @@ pub(super) fn promise(stages: &Stages, segments: &mut [SealedSegment]) {
 /// Answers all of a segment's batches with an error; what its producers sent behind them fails as well.
 pub(super) fn fail(stages: &Stages, segment: SealedSegment, error: ErrorCode) {
     stages.recent.remove(&segment.id);
+    segment.traced.tell(stages.seams.clock.now(), &segment);
     for run in segment.runs {
         fail_run(stages, run, error);
     }
@@ -204,7 +207,9 @@ fn resolve(stages: &Stages, answers: impl Iterator<Item = (SealedBatch, Verdict)
     let mut resolved = 0;
     for (batch, verdict) in answers {
         if verdict.is_ok() {
-            stages.metrics.ack_seconds.observe((now - batch.at).as_secs_f64());
+            let exemplar = batch.trace.as_deref().map(TraceLabels::of);
+            let took = (now - batch.at).as_secs_f64();
+            stages.metrics.ack_seconds.observe(took, exemplar, None);
         }
         // Nobody listens any more if the client went away or did not wait.
         let _ = batch.ticket.send(verdict);

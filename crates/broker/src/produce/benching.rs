@@ -64,7 +64,7 @@ pub fn take(broker: &Broker, batches: impl IntoIterator<Item = Validated>) -> Ta
     let now = broker.seams.clock.now();
     let mut hot = HotSegment::default();
     for Validated(batch) in batches {
-        drop(hot.append(batch, now));
+        drop(hot.append(batch, now, None));
     }
     Taken(hot.take(u64::MAX))
 }

@@ -19,6 +19,7 @@ use std::time::Duration;
 use esker_metastore::{CommitReply, CommitRequest, MetastoreError, SegmentCommit, Settled};
 use esker_model::limits::{COMMIT_RUNS_MAX, COMMIT_SEGMENTS_MAX, PRODUCE_AGE_MAX};
 use esker_model::planted::{Mistake, planted};
+use esker_model::seams::Instant;
 use esker_protocol::ErrorCode;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
@@ -58,7 +59,10 @@ pub(super) async fn run(stages: Arc<Stages>, mut queue: mpsc::Receiver<Sealing>)
                 segments
                     .iter()
                     .for_each(|segment| stages.receipts.landed(segment.id.seq));
-                commit(&stages, segments).await;
+                match segments.iter().find_map(|segment| segment.traced.first()) {
+                    None => commit(&stages, segments).await,
+                    Some(trace) => trace.within(Box::pin(commit(&stages, segments))).await,
+                }
             }
             Group::GaveUp(segment) => {
                 stages.receipts.lost(segment.id.seq);
@@ -132,9 +136,11 @@ async fn next_group(
         biased;
         _ = stages.member.until_stopped() => return None,
         // A task that vanished left the object's fate open.
-        uploaded = &mut waiting.front_mut()?.upload => uploaded.unwrap_or(Uploaded::GaveUp),
+        uploaded = &mut waiting.front_mut()?.upload => uploaded,
     };
-    let first = waiting.pop_front()?.segment;
+    let (uploaded, at) = uploaded.unwrap_or_else(|_| (Uploaded::GaveUp, stages.seams.clock.now()));
+    let mut first = waiting.pop_front()?.segment;
+    first.traced.uploaded(at);
     match uploaded {
         Uploaded::Done => {}
         Uploaded::GaveUp => return Some(Group::GaveUp(first)),
@@ -151,7 +157,7 @@ async fn next_group(
         }
         let Some(next) = waiting.front_mut() else { break };
         match next.upload.try_recv() {
-            Ok(Uploaded::Done) => {}
+            Ok((Uploaded::Done, at)) => next.segment.traced.uploaded(at),
             Ok(ended) => {
                 // It keeps its place: what it ended with is found again on the next turn.
                 next.upload = ended_already(ended);
@@ -166,7 +172,7 @@ async fn next_group(
     Some(Group::Uploaded(segments))
 }
 
-fn ended_already(ended: Uploaded) -> tokio::sync::oneshot::Receiver<Uploaded> {
+fn ended_already(ended: (Uploaded, Instant)) -> tokio::sync::oneshot::Receiver<(Uploaded, Instant)> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let _ = sender.send(ended);
     receiver
@@ -182,10 +188,14 @@ async fn commit(stages: &Stages, mut segments: Vec<SealedSegment>) {
         }
         let began = stages.seams.clock.now();
         let outcome = stages.metastore.commit(request(stages, &segments)).await;
+        let ended = stages.seams.clock.now();
         stages
             .metrics
             .commit_seconds
-            .observe((stages.seams.clock.now() - began).as_secs_f64());
+            .observe((ended - began).as_secs_f64());
+        for segment in &mut segments {
+            segment.traced.committed(began, ended);
+        }
         match outcome {
             Ok(CommitReply {
                 segments: replies,

@@ -101,7 +101,8 @@ fn between_flushes(flush_interval: Duration) -> Duration {
 /// A sealed segment on its way to the commit stage.
 pub(super) struct Sealing {
     pub segment: SealedSegment,
-    pub upload: oneshot::Receiver<Uploaded>,
+    /// How its upload ended, and when.
+    pub upload: oneshot::Receiver<(Uploaded, Instant)>,
 }
 
 /// Seals until the incarnation ends.
@@ -143,7 +144,10 @@ pub(super) async fn run(stages: Arc<Stages>, sealed: mpsc::Sender<Sealing>) {
         stages.metrics.segments.inc();
         let (done, upload) = oneshot::channel();
         let uploading = upload::upload(Arc::clone(&stages), segment.id, object, slot, done);
-        stages.seams.spawner.spawn("upload", Box::pin(uploading));
+        stages
+            .seams
+            .spawner
+            .spawn("upload", segment.traced.within(Box::pin(uploading)));
         place.send(Sealing { segment, upload });
     }
     seal::refuse_rest(&stages);

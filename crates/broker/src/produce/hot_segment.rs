@@ -14,6 +14,7 @@ use esker_protocol::ErrorCode;
 use tokio::sync::oneshot;
 
 use crate::topics::TopicState;
+use crate::trace::Trace;
 
 /// What a batch's producer is told.
 pub(super) type Verdict = Result<Placed, ErrorCode>;
@@ -71,6 +72,8 @@ pub(super) struct Appended {
     pub number: u64,
     /// When it arrived.
     pub at: Instant,
+    /// That of its request, if it is traced.
+    pub trace: Option<Arc<Trace>>,
     /// Resolves when its fate is known.
     pub ticket: oneshot::Sender<Verdict>,
 }
@@ -94,7 +97,12 @@ pub(super) struct Waiting {
 
 impl HotSegment {
     /// Appends a batch; the receiver hears its fate.
-    pub(super) fn append(&mut self, batch: ValidBatch, at: Instant) -> oneshot::Receiver<Verdict> {
+    pub(super) fn append(
+        &mut self,
+        batch: ValidBatch,
+        at: Instant,
+        trace: Option<Arc<Trace>>,
+    ) -> oneshot::Receiver<Verdict> {
         let (ticket, verdict) = oneshot::channel();
         self.bytes += batch.slices.bytes();
         self.last_number += 1;
@@ -103,6 +111,7 @@ impl HotSegment {
             batch,
             number: self.last_number,
             at,
+            trace,
             ticket,
         });
         verdict

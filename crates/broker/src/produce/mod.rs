@@ -25,6 +25,7 @@ mod hot_segment;
 mod receipts;
 mod recent;
 mod seal;
+mod traced;
 mod upload;
 mod validate;
 

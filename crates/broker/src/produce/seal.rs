@@ -16,9 +16,11 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use super::hot_segment::{Appended, BatchSlices, Verdict};
+use super::traced::Traced;
 use super::{Stages, ack};
 use crate::errors;
 use crate::topics::TopicState;
+use crate::trace::Trace;
 
 /// A segment on its way: everything but its bytes.
 pub(super) struct SealedSegment {
@@ -29,6 +31,8 @@ pub(super) struct SealedSegment {
     pub runs: Vec<SealedRun>,
     /// Number of the youngest batch in it.
     pub last_number: u64,
+    /// What its traced requests will be told.
+    pub traced: Traced,
 }
 
 /// A run and those who wait for it.
@@ -46,6 +50,8 @@ pub(super) struct SealedBatch {
     pub at: Instant,
     pub bytes: u32,
     pub append_time_ms: i64,
+    /// That of its request, if it is traced.
+    pub trace: Option<Arc<Trace>>,
     pub ticket: oneshot::Sender<Verdict>,
 }
 
@@ -66,6 +72,7 @@ impl SealedRun {
 pub(super) fn seal(stages: &Stages, seq: u64, taken: Vec<Appended>) -> Option<(SealedSegment, Sealed)> {
     let taken = without_old(stages, taken);
     let last_number = taken.iter().map(|appended| appended.number).max()?;
+    let traced = Traced::sealed(stages.seams.clock.now(), &taken);
     let id = SegmentId {
         kind: SegmentKind::Ingest,
         epoch: stages.member.epoch(),
@@ -98,6 +105,7 @@ pub(super) fn seal(stages: &Stages, seq: u64, taken: Vec<Appended>) -> Option<(S
         run_count: runs.len(),
         runs,
         last_number,
+        traced,
     };
     Some((segment, object))
 }
@@ -198,6 +206,7 @@ impl Group {
             batch,
             number,
             at,
+            trace,
             ticket,
         } in self.batches
         {
@@ -213,6 +222,7 @@ impl Group {
                 at,
                 bytes,
                 append_time_ms: batch.append_time_ms,
+                trace,
                 ticket,
             });
         }

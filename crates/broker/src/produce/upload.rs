@@ -8,6 +8,7 @@ use std::sync::Arc;
 use esker_model::SegmentId;
 use esker_model::limits::PRODUCE_AGE_MAX;
 use esker_model::planted::{Mistake, planted};
+use esker_model::seams::Instant;
 use esker_storage::StoreError;
 use esker_storage::keys;
 use esker_storage::segment::Sealed;
@@ -33,7 +34,7 @@ pub(super) async fn upload(
     id: SegmentId,
     object: Sealed,
     slot: OwnedSemaphorePermit,
-    done: oneshot::Sender<Uploaded>,
+    done: oneshot::Sender<(Uploaded, Instant)>,
 ) {
     let deadline = stages.seams.clock.now().plus(PRODUCE_AGE_MAX);
     let key = keys::object_key(&id);
@@ -55,5 +56,5 @@ pub(super) async fn upload(
     }
     drop(slot);
     // Nobody listens when the incarnation has ended.
-    let _ = done.send(uploaded);
+    let _ = done.send((uploaded, stages.seams.clock.now()));
 }

@@ -72,6 +72,7 @@ impl World {
             cache: Arc::new(LruCache::new(1 << 20)),
             authorizer,
             metrics: BrokerMetrics::default(),
+            tracer: esker_broker::trace::Tracer::off(),
         };
         let broker = Broker::start(config, on).await?;
         Ok(Agent { broker, listener })

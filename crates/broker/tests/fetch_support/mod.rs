@@ -94,6 +94,7 @@ impl Cluster {
             cache: Arc::new(HistoryApart::new(LruCache::new(recent), LruCache::new(history))),
             authorizer: Arc::new(AllowAll),
             metrics: metrics.clone(),
+            tracer: esker_broker::trace::Tracer::off(),
         };
         let config = BrokerConfig {
             node_name: name.into(),

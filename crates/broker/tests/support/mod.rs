@@ -22,6 +22,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use esker_broker::authorizer::AllowAll;
 use esker_broker::metrics::BrokerMetrics;
+use esker_broker::trace::Tracer;
 use esker_broker::{Broker, BrokerConfig, Dependencies, ListenerConfig};
 use esker_metastore::sqlite::SqliteMetastore;
 use esker_metastore::{Metastore, MetastoreMetrics};
@@ -54,6 +55,8 @@ pub struct World {
     objects: Arc<dyn ObjectStore>,
     /// The bucket as nobody in particular sees it.
     pub bucket: Bucket,
+    /// What agents trace.
+    pub tracer: Tracer,
 }
 
 /// One agent.
@@ -91,6 +94,7 @@ impl World {
             objects,
             metastore: Arc::new(metastore),
             seams,
+            tracer: Tracer::off(),
         }
     }
 
@@ -137,6 +141,7 @@ impl World {
             cache: Arc::clone(&cache) as _,
             authorizer: Arc::new(AllowAll),
             metrics: metrics.clone(),
+            tracer: self.tracer.clone(),
         };
         Agent {
             broker: Broker::start(config, on).await.unwrap(),

@@ -51,6 +51,7 @@ pub(super) async fn start_broker(spawner: Arc<dyn Spawner>, listener: Arc<Listen
         cache: Arc::new(LruCache::new(1 << 22)),
         authorizer: Arc::new(Guardian),
         metrics: BrokerMetrics::default(),
+        tracer: esker_broker::trace::Tracer::off(),
     };
     Broker::start(config, on).await.unwrap()
 }

@@ -343,6 +343,7 @@ impl Agent {
             cache: Arc::new(LruCache::new(self.cache_bytes())),
             authorizer: Arc::new(AllowAll),
             metrics: BrokerMetrics::default(),
+            tracer: esker_broker::trace::Tracer::off(),
         }
     }
 

@@ -75,6 +75,7 @@ impl World {
             cache: Arc::new(LruCache::new(1 << 26)),
             authorizer: Arc::new(AllowAll),
             metrics: BrokerMetrics::default(),
+            tracer: esker_broker::trace::Tracer::off(),
         };
         let door = AgentDoor {
             broker: Broker::start(config, on).await.unwrap(),
