@@ -93,6 +93,7 @@ impl Broker {
             on.bucket.clone(),
             Arc::clone(&catalog),
             &on.seams,
+            &on.metrics,
         )
         .await?;
         let budget = Arc::new(Budget::new(config.memory_bytes));
@@ -123,6 +124,7 @@ impl Broker {
                 catalog: Arc::clone(&catalog),
                 seams: on.seams.clone(),
                 metrics: on.metrics.upkeep.clone(),
+                topics: on.metrics.topics.clone(),
                 interval: config.archive_interval,
                 grace: config.archive_grace,
                 sweep_interval: config.sweep_interval,

@@ -11,7 +11,7 @@
 //! while somebody waits, because what was in use a moment ago is kept for readers by now.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -168,6 +168,11 @@ impl Begun {
         self.steps.iter().map(Pool::bytes).sum()
     }
 
+    /// How often somebody had to wait for one of the steps.
+    pub fn waited(&self) -> u64 {
+        self.steps.iter().map(Pool::waited).sum()
+    }
+
     /// Bytes reserved now.
     pub fn used(&self) -> u64 {
         self.steps.iter().map(Pool::used).sum()
@@ -185,6 +190,7 @@ pub struct Pool {
     bytes: u64,
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
+    waited: AtomicU64,
     wanted: Notify,
     yield_memory: OnceLock<Yield>,
 }
@@ -238,6 +244,7 @@ impl Pool {
             bytes,
             free: Arc::new(Semaphore::new(bytes as usize)),
             waiting: AtomicUsize::new(0),
+            waited: AtomicU64::new(0),
             wanted: Notify::new(),
             yield_memory: OnceLock::new(),
         }
@@ -253,6 +260,11 @@ impl Pool {
         self.bytes.saturating_sub(self.free.available_permits() as u64)
     }
 
+    /// How often somebody had to wait for memory of this share.
+    pub fn waited(&self) -> u64 {
+        self.waited.load(Ordering::Relaxed)
+    }
+
     /// Names who can free memory of this share when somebody would have to wait for that many bytes.
     pub fn on_pressure(&self, yield_memory: impl Fn(u64) + Send + Sync + 'static) {
         let _ = self.yield_memory.set(Box::new(yield_memory));
@@ -265,6 +277,7 @@ impl Pool {
             return Ok(reservation);
         }
         let _waiting = Waiting::new(&self.waiting);
+        self.waited.fetch_add(1, Ordering::Relaxed);
         self.wanted.notify_waiters();
         let mut turn = pin!(Arc::clone(&self.free).acquire_many_owned(permits));
         let acquired = loop {

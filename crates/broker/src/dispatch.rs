@@ -19,7 +19,7 @@ use crate::connection::limits::{FREE_FRAME_BYTES, FREE_HEAP_BYTES, HEAP_CHARGES}
 use crate::connection::{Outcome, Pending, Reply};
 use crate::context::{ConnectionContext, RequestContext, zone_of_client_id};
 use crate::groups::{offsets, requests};
-use crate::metrics::{ApiLabels, RequestLabels, TraceLabels};
+use crate::metrics::{ApiLabels, RequestLabels, TraceLabels, ZoneLabels};
 use crate::trace::{Note, Trace};
 use crate::{cluster, fetch, produce, producers, topics};
 
@@ -75,6 +75,7 @@ impl Session {
         let answer = Answer {
             broker: Arc::clone(&self.broker),
             header,
+            request_bytes: frame_bytes,
             began,
             trace: trace.clone(),
         };
@@ -109,6 +110,13 @@ impl Session {
         let pool = &self.broker.budget.decoded;
         pool.fits(heap)?;
         Ok(pool.reserve_at_most(heap * HEAP_CHARGES).await)
+    }
+
+    /// Counts bytes of records by where the client is.
+    fn count_zone(&self, direction: &'static str, client: Option<&str>, bytes: usize) {
+        let labels = ZoneLabels::of(direction, client, self.broker.config.zone.as_deref());
+        let counter = self.broker.metrics.zone_bytes.get_or_create(&labels);
+        counter.inc_by(bytes as u64);
     }
 
     /// The trace of a request, if it is chosen.
@@ -177,6 +185,7 @@ impl Session {
         }
         match request {
             Request::Produce(request) => {
+                self.count_zone("in", context.zone.as_deref(), answer.request_bytes);
                 let acks = request.acks;
                 let taken = produce::accept(broker, &context, request).await;
                 if acks == 0 {
@@ -185,10 +194,14 @@ impl Session {
                 Pending::Later(Box::pin(async move { answer.encode(&taken.answer().await) }))
             }
             Request::Fetch(request) => {
+                let rack = (!request.rack_id.is_empty()).then(|| request.rack_id.clone());
                 let reply = fetch::handle(broker, &context, request).await;
                 let error = reply.first_error();
                 let (parts, hold, _charge) = reply.into_parts();
-                Pending::Now(answer.finish(parts.encode(&answer.header), error, hold))
+                let encoded = parts.encode(&answer.header);
+                let bytes = encoded.iter().flatten().map(Bytes::len).sum();
+                self.count_zone("out", context.zone.as_deref().or(rack.as_deref()), bytes);
+                Pending::Now(answer.finish(encoded, error, hold))
             }
             Request::ListOffsets(request) => answer_with!(fetch::list_offsets::handle, request),
             Request::OffsetForLeaderEpoch(request) => answer_with!(fetch::leader_epoch::handle, request),
@@ -261,6 +274,8 @@ fn lists_all(request: &Request) -> bool {
 struct Answer {
     broker: Arc<Broker>,
     header: RequestHeader,
+    /// Bytes of its frame.
+    request_bytes: usize,
     began: Instant,
     trace: Option<Arc<Trace>>,
 }

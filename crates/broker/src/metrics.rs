@@ -1,10 +1,12 @@
 //! What an agent counts. Names are part of the interface; times are in seconds, sizes in bytes.
 
 mod groups;
+mod topics;
 mod upkeep;
 
 pub use groups::{GroupLabels, GroupMetrics, ProtocolLabels};
-pub use upkeep::{ArchiveMetrics, MergeMetrics, RemoveMetrics, SweepMetrics, UpkeepMetrics};
+pub use topics::{FetchLabels, OTHER_TOPICS, TOPICS_MAX_DEFAULT, TopicLabels, TopicMeter, TopicMeters};
+pub use upkeep::{ArchiveMetrics, JobLabels, MergeMetrics, RemoveMetrics, SweepMetrics, UpkeepMetrics};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -15,25 +17,6 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::trace::Trace;
-
-/// Label of per-topic counters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct TopicLabels {
-    /// Topic name.
-    pub topic: String,
-}
-
-/// Where fetched bytes come from.
-const FETCH_SOURCES: [&str; 4] = ["memory", "cache", "peer", "store"];
-
-/// Labels of fetched bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct FetchLabels {
-    /// Topic name.
-    pub topic: String,
-    /// One of `memory`, `cache`, `peer` and `store`.
-    pub source: &'static str,
-}
 
 /// Label of Fetch requests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -91,6 +74,45 @@ pub struct ClosedLabels {
     pub reason: &'static str,
 }
 
+/// Label of reads of `cluster.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SeenLabels {
+    /// One of [`SEEN`].
+    pub outcome: &'static str,
+}
+
+/// What a read of `cluster.json` shows: our cluster and epoch, a later epoch, another cluster or an earlier epoch or no file,
+/// or nothing, because the bucket did not answer.
+pub(crate) const SEEN: [&str; 4] = ["ours", "higher_epoch", "foreign", "nothing"];
+
+fn seen_at_start() -> Family<SeenLabels, Counter> {
+    let reads = Family::default();
+    for outcome in SEEN {
+        drop(reads.get_or_create(&SeenLabels { outcome }));
+    }
+    reads
+}
+
+/// Labels of bytes that may cross a zone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ZoneLabels {
+    /// `in` or `out`.
+    pub direction: &'static str,
+    /// `same`, `other`, or `unknown` if the client or the agent says none.
+    pub zone: &'static str,
+}
+
+impl ZoneLabels {
+    pub(crate) fn of(direction: &'static str, client: Option<&str>, agent: Option<&str>) -> Self {
+        let zone = match (client, agent) {
+            (Some(client), Some(agent)) if client == agent => "same",
+            (Some(_), Some(_)) => "other",
+            _ => "unknown",
+        };
+        Self { direction, zone }
+    }
+}
+
 /// Label of memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct MemoryLabels {
@@ -101,10 +123,8 @@ pub struct MemoryLabels {
 /// The counters of one process. Cheap to clone; clones count together.
 #[derive(Clone)]
 pub struct BrokerMetrics {
-    /// Bytes of record batches acknowledged, per topic.
-    pub produce_bytes: Family<TopicLabels, Counter>,
-    /// Bytes of record batches sent to consumers, per topic and source.
-    pub fetch_bytes: Family<FetchLabels, Counter>,
+    /// What is counted for each topic.
+    pub topics: TopicMeters,
     /// Fetch requests, by what they had to do with sessions.
     pub fetches: Family<SessionLabels, Counter>,
     /// Fetch sessions.
@@ -133,6 +153,12 @@ pub struct BrokerMetrics {
     pub connections_closed: Family<ClosedLabels, Counter>,
     /// Segments sealed.
     pub segments: Counter,
+    /// Bytes of the batches in each.
+    pub segment_bytes: Histogram,
+    /// Reads of `cluster.json`, by what they showed.
+    pub epoch_reads: Family<SeenLabels, Counter>,
+    /// Bytes of records from and to clients, by where they are.
+    pub zone_bytes: Family<ZoneLabels, Counter>,
     /// Groups.
     pub groups: GroupMetrics,
     /// Background work.
@@ -155,8 +181,7 @@ fn traced_seconds() -> TracedHistogram {
 impl Default for BrokerMetrics {
     fn default() -> Self {
         Self {
-            produce_bytes: Family::default(),
-            fetch_bytes: Family::default(),
+            topics: TopicMeters::new(TOPICS_MAX_DEFAULT),
             fetches: Family::default(),
             fetch_sessions: Gauge::default(),
             fetch_session_partitions: Gauge::default(),
@@ -171,6 +196,9 @@ impl Default for BrokerMetrics {
             connections_refused: Family::default(),
             connections_closed: Family::default(),
             segments: Counter::default(),
+            segment_bytes: Histogram::new((0..13).map(|power| 16_384.0 * f64::from(1 << power))),
+            epoch_reads: seen_at_start(),
+            zone_bytes: Family::default(),
             groups: GroupMetrics::default(),
             upkeep: UpkeepMetrics::default(),
         }
@@ -178,31 +206,17 @@ impl Default for BrokerMetrics {
 }
 
 impl BrokerMetrics {
-    /// Ends the counters of a topic that does not exist any more.
-    pub(crate) fn forget_topic(&self, topic: &str) {
-        self.produce_bytes.remove(&TopicLabels {
-            topic: topic.to_owned(),
-        });
-        for source in FETCH_SOURCES {
-            self.fetch_bytes.remove(&FetchLabels {
-                topic: topic.to_owned(),
-                source,
-            });
+    /// With labels for so many topics.
+    pub fn with_topics_max(topics_max: usize) -> Self {
+        Self {
+            topics: TopicMeters::new(topics_max),
+            ..Self::default()
         }
     }
 
     /// Makes the counters visible under their public names.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "esker_produce_bytes",
-            "Bytes of record batches acknowledged",
-            self.produce_bytes.clone(),
-        );
-        registry.register(
-            "esker_fetch_bytes",
-            "Bytes of record batches sent to consumers",
-            self.fetch_bytes.clone(),
-        );
+        self.topics.register(registry);
         registry.register(
             "esker_fetches",
             "Fetch requests, by what they had to do with sessions",
@@ -269,6 +283,21 @@ impl BrokerMetrics {
             self.connections_closed.clone(),
         );
         registry.register("esker_segments", "Segments sealed", self.segments.clone());
+        registry.register(
+            "esker_segment_bytes",
+            "Bytes of the record batches of each segment",
+            self.segment_bytes.clone(),
+        );
+        registry.register(
+            "esker_epoch_reads",
+            "Reads of cluster.json, by what they showed",
+            self.epoch_reads.clone(),
+        );
+        registry.register(
+            "esker_zone_bytes",
+            "Bytes of records from clients (in) and to them (out), by whether their zone is the agent's",
+            self.zone_bytes.clone(),
+        );
         self.groups.register(registry);
         self.upkeep.register(registry);
     }

@@ -11,6 +11,8 @@ pub struct MemoryUse {
     pub used: u64,
     /// Bytes of the whole share.
     pub max: u64,
+    /// How often somebody had to wait for some of it.
+    pub waited: u64,
 }
 
 impl Broker {
@@ -37,24 +39,28 @@ impl Broker {
             r#use,
             used: pool.used(),
             max: pool.bytes(),
+            waited: pool.waited(),
         };
         [
             MemoryUse {
                 r#use: "control",
                 used: budget.control.used() + budget.control_begun.used(),
                 max: budget.control.bytes() + budget.control_begun.bytes(),
+                waited: budget.control.waited() + budget.control_begun.waited(),
             },
             pool("decoded", &budget.decoded),
             MemoryUse {
                 r#use: "produce",
                 used: budget.produce.used() + budget.produce_begun.used() + budget.trickle.used(),
                 max: budget.produce.bytes() + budget.produce_begun.bytes() + budget.trickle.bytes(),
+                waited: budget.produce.waited() + budget.produce_begun.waited(),
             },
             pool("fetch", &budget.fetch),
             MemoryUse {
                 r#use: "cache",
                 used: self.cache.weight(),
                 max: budget.cache_bytes,
+                waited: 0,
             },
         ]
     }

@@ -32,7 +32,7 @@ pub(crate) fn start(format: LogFormat, mode: Mode) {
         .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).init(),
     }
     if let Some(error) = wrong {
         tracing::warn!(%error, "RUST_LOG does not read: logging as if it were not set");

@@ -12,9 +12,11 @@ mod http;
 mod inspect;
 mod logging;
 mod migrate;
+mod openmetrics;
 mod plain;
 mod run;
 mod settings;
+mod telemetry;
 mod upkeep;
 
 use std::process::ExitCode;

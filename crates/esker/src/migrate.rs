@@ -60,9 +60,9 @@ pub(crate) fn run(args: &MigrateArgs) -> Outcome {
 
 async fn migrate(args: &MigrateArgs, metastore: &MetastoreUrl, url: &SecretUrl) -> Outcome {
     let failed = |error| Failure::Failed(sentence_of(metastore, &error));
-    let report = postgres::migrate(url.expose()).await.map_err(failed)?;
+    let report = postgres::migrate(url.address()).await.map_err(failed)?;
     if args.accept_past {
-        postgres::accept_past(url.expose()).await.map_err(failed)?;
+        postgres::accept_past(url.address()).await.map_err(failed)?;
     }
     if args.json {
         return print_json(&json!({

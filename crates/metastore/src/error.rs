@@ -63,6 +63,22 @@ pub enum MetastoreError {
 }
 
 impl MetastoreError {
+    /// Its kind, as a label.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::UnknownOutcome(_) => "unknown_outcome",
+            Self::Fenced => "fenced",
+            Self::WrongEpoch { .. } => "wrong_epoch",
+            Self::AlreadySettled => "already_settled",
+            Self::DifferentPast { .. } => "different_past",
+            Self::NotMigrated { .. } => "not_migrated",
+            Self::TooNew { .. } => "too_new",
+            Self::Misconfigured(_) => "misconfigured",
+            Self::Corrupt(_) => "corrupt",
+        }
+    }
+
     /// Whether the same call may succeed later without anybody doing anything.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::UnknownOutcome(_))

@@ -53,7 +53,6 @@ use esker_protocol::messages::FetchRequest;
 use crate::Broker;
 use crate::budget::Reservation;
 use crate::context::RequestContext;
-use crate::metrics::FetchLabels;
 
 pub use asked::RESPONSE_BYTES_MAX;
 pub(crate) use damaged::Damaged;
@@ -157,7 +156,7 @@ pub(crate) async fn handle(broker: &Broker, context: &RequestContext, request: F
                             share,
                         };
                         let (part, served) = assembly.partition(partition.index, found, limits, read);
-                        count(broker, &asked, partition.topic, &served);
+                        count(&asked, partition.topic, &served);
                         part
                     }
                 }
@@ -192,15 +191,11 @@ fn gone(error: ErrorCode, by_id: bool) -> ErrorCode {
     }
 }
 
-fn count(broker: &Broker, asked: &Asked, topic: usize, served: &Served) {
+fn count(asked: &Asked, topic: usize, served: &Served) {
     let Some(state) = &asked.topics[topic].state else {
         return;
     };
     for (source, bytes) in served {
-        let labels = FetchLabels {
-            topic: state.topic.name.clone(),
-            source: source.label(),
-        };
-        broker.metrics.fetch_bytes.get_or_create(&labels).inc_by(*bytes);
+        state.meter.fetched(source.label(), *bytes);
     }
 }

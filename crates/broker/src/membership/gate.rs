@@ -14,9 +14,12 @@ use esker_model::seams::{Clock, Instant, Seams, Signal};
 use esker_model::{ClusterEpoch, ClusterId};
 use esker_storage::bucket::Bucket;
 use esker_storage::cluster_file::{self, ClusterFile};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use tracing::{error, warn};
 
 use super::{Membership, StopReason};
+use crate::metrics::{SEEN, SeenLabels};
 
 /// How long one read of `cluster.json` may take; then the next one begins.
 const READ_PATIENCE: Duration = EPOCH_READ_INTERVAL;
@@ -72,7 +75,13 @@ impl EpochGate {
 }
 
 /// Reads `cluster.json` every few seconds until the incarnation ends.
-pub(super) async fn watch_epoch(gate: Arc<EpochGate>, member: Arc<Membership>, bucket: Bucket, seams: Seams) {
+pub(super) async fn watch_epoch(
+    gate: Arc<EpochGate>,
+    member: Arc<Membership>,
+    bucket: Bucket,
+    seams: Seams,
+    reads: Family<SeenLabels, Counter>,
+) {
     let ours: ClusterEpoch = member.epoch();
     let mut failing = false;
     loop {
@@ -88,6 +97,10 @@ pub(super) async fn watch_epoch(gate: Arc<EpochGate>, member: Arc<Membership>, b
             Ok(Err(err)) => Seen::Nothing(err.to_string()),
             Err(_) => Seen::Nothing("the bucket did not answer in time".to_owned()),
         };
+        let labels = SeenLabels {
+            outcome: seen.label(),
+        };
+        reads.get_or_create(&labels).inc();
         match seen {
             Seen::Ours => {
                 gate.confirm(began);
@@ -149,6 +162,18 @@ pub(super) enum Seen {
     Foreign(String),
     /// No news.
     Nothing(String),
+}
+
+impl Seen {
+    fn label(&self) -> &'static str {
+        let [ours, higher, foreign, nothing] = SEEN;
+        match self {
+            Self::Ours => ours,
+            Self::HigherEpoch(_) => higher,
+            Self::Foreign(_) => foreign,
+            Self::Nothing(_) => nothing,
+        }
+    }
 }
 
 pub(super) fn judge(file: Option<&ClusterFile>, ours: ClusterEpoch, cluster: &ClusterId) -> Seen {

@@ -19,6 +19,7 @@ use tracing::info;
 use super::{EpochGate, Membership, StopReason, gate, heartbeat};
 use crate::config::BrokerConfig;
 use crate::groups::GROUPS_COORDINATED;
+use crate::metrics::BrokerMetrics;
 use crate::topics::Catalog;
 
 /// Who this incarnation is.
@@ -66,6 +67,7 @@ pub async fn join(
     bucket: Bucket,
     catalog: Arc<Catalog>,
     seams: &Seams,
+    metrics: &BrokerMetrics,
 ) -> Result<(Arc<Membership>, Arc<EpochGate>), StartError> {
     let (file, confirmed) = prove_identity(config, metastore.as_ref(), &bucket, seams).await?;
     let incarnation = IncarnationId(seams.rng.uuid());
@@ -109,7 +111,13 @@ pub async fn join(
         member.stop(StopReason::Fenced);
         return Err(err.into());
     }
-    let watch = gate::watch_epoch(Arc::clone(&gate), Arc::clone(&member), bucket, seams.clone());
+    let watch = gate::watch_epoch(
+        Arc::clone(&gate),
+        Arc::clone(&member),
+        bucket,
+        seams.clone(),
+        metrics.epoch_reads.clone(),
+    );
     seams.spawner.spawn("epoch", Box::pin(watch));
     Ok((member, gate))
 }

@@ -1,6 +1,8 @@
 //! What background work counts.
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
@@ -132,9 +134,18 @@ pub struct SweepMetrics {
     pub failures: Counter,
 }
 
+/// Label of jobs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct JobLabels {
+    /// Its name.
+    pub job: &'static str,
+}
+
 /// The counters of all upkeep. Cheap to clone; clones count together.
 #[derive(Clone, Default)]
 pub struct UpkeepMetrics {
+    /// 1 for each job that this agent does, 0 for those that others do.
+    pub held: Family<JobLabels, Gauge>,
     /// Archiving.
     pub archive: ArchiveMetrics,
     /// Merging.
@@ -148,6 +159,11 @@ pub struct UpkeepMetrics {
 impl UpkeepMetrics {
     /// Makes the counters visible under their public names.
     pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "esker_job_held",
+            "1 if this agent does the job, 0 if another does or nobody",
+            self.held.clone(),
+        );
         self.archive.register(registry);
         let (merge, remove, sweep) = (&self.merge, &self.remove, &self.sweep);
         let counters = [

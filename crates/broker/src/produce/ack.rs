@@ -198,7 +198,7 @@ fn answer_run(stages: &Stages, run: SealedRun, pieces: &[Piece], log_start: i64)
             offset += i64::from(records[index]);
         }
     }
-    run.topic.produced.inc_by(appended_bytes);
+    run.topic.meter.produced(appended_bytes);
     resolve(stages, run.batches.into_iter().zip(verdicts));
 }
 

@@ -11,7 +11,6 @@ use esker_model::sequence::{Outcome, Piece};
 use esker_protocol::ErrorCode;
 use esker_protocol::limits::DECOMPRESSED_BYTES_MAX;
 use esker_storage::segment::Sealed;
-use prometheus_client::metrics::counter::Counter;
 
 use super::hot_segment::{Appended, HotSegment, ValidBatch};
 use super::seal::{self, SealedSegment};
@@ -27,8 +26,8 @@ const API_VERSION: i16 = 12;
 pub fn topic_state(topic: Topic) -> Arc<TopicState> {
     Arc::new(TopicState {
         config: TopicConfig::of(&topic.configs),
+        meter: TopicMeters::new(1).of(&topic.name),
         topic,
-        produced: Counter::default(),
     })
 }
 

@@ -142,6 +142,7 @@ pub(super) async fn run(stages: Arc<Stages>, sealed: mpsc::Sender<Sealing>) {
         }
         budget.sealed(bytes);
         stages.metrics.segments.inc();
+        stages.metrics.segment_bytes.observe(bytes as f64);
         let (done, upload) = oneshot::channel();
         let uploading = upload::upload(Arc::clone(&stages), segment.id, object, slot, done);
         stages

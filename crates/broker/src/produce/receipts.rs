@@ -93,6 +93,7 @@ mod tests {
     use esker_model::{ClusterEpoch, IncarnationId, SegmentId, SegmentKind};
     use uuid::Uuid;
 
+    use super::super::traced::Traced;
     use super::*;
 
     fn commit(receipts: &PendingReceipts, seq: u64) {
@@ -108,6 +109,7 @@ mod tests {
             run_count: 0,
             runs: Vec::new(),
             last_number: 0,
+            traced: Traced::sealed(esker_model::seams::Instant(std::time::Duration::ZERO), &[]),
         };
         receipts.committed(
             &segment,

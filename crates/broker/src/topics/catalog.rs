@@ -20,13 +20,12 @@ use esker_metastore::{GroupConfigs, Metastore, MetastoreError, Topic};
 use esker_model::collections::FixedMap;
 use esker_model::{PartitionKey, TopicKey, TopicUuid};
 use parking_lot::RwLock;
-use prometheus_client::metrics::counter::Counter;
 use tokio::sync::Mutex;
 use tokio::time::Sleep;
 
 use super::configs::TopicConfig;
 use super::group_configs::GroupState;
-use crate::metrics::{BrokerMetrics, TopicLabels};
+use crate::metrics::{BrokerMetrics, TopicMeter};
 
 /// Shortest time between two questions that misses cause.
 pub(crate) const MISS_INTERVAL: Duration = Duration::from_millis(20);
@@ -37,8 +36,8 @@ pub struct TopicState {
     pub topic: Topic,
     /// What its configs mean.
     pub config: TopicConfig,
-    /// Its counter of produced bytes.
-    pub produced: Counter,
+    /// What is counted for it.
+    pub meter: Arc<TopicMeter>,
 }
 
 impl TopicState {
@@ -227,7 +226,7 @@ impl Catalog {
             };
             // Another topic may have the name by now.
             if !known.by_name.contains_key(&state.topic.name) {
-                self.metrics.forget_topic(&state.topic.name);
+                self.metrics.topics.forget(&state.topic.name);
             }
             gone.push(state.topic.key);
         }
@@ -246,13 +245,9 @@ impl Catalog {
     }
 
     fn state(&self, topic: Topic) -> Arc<TopicState> {
-        let labels = TopicLabels {
-            topic: topic.name.clone(),
-        };
-        let produced = self.metrics.produce_bytes.get_or_create(&labels).clone();
         Arc::new(TopicState {
             config: TopicConfig::of(&topic.configs),
-            produced,
+            meter: self.metrics.topics.of(&topic.name),
             topic,
         })
     }

@@ -61,7 +61,7 @@ pub(crate) async fn handle(
         .flat_map(|(state, indexes)| indexes.iter().filter_map(|index| state.partition(*index)))
         .collect();
     let directory = DescribeLogDirsResult::default().with_log_dir(DIRECTORY);
-    let directory = match stored_bytes::of(broker, &partitions).await {
+    let directory = match stored_bytes::of(broker.metastore.as_ref(), &partitions).await {
         Ok(sizes) => directory.with_topics(described(&listed, sizes)),
         Err(err) => {
             warn!(%err, "the sizes of partitions could not be asked");

@@ -32,7 +32,7 @@ pub(crate) mod names;
 pub(crate) mod reassignments;
 mod repeat;
 mod resources;
-mod stored_bytes;
+pub(crate) mod stored_bytes;
 
 pub(crate) use catalog::Lookup;
 pub use catalog::{Catalog, TopicState};

@@ -5,10 +5,8 @@
 //! have more. A partition with more extents outside its manifest than its share of them has no size. Bytes below the log
 //! start count until they are dropped.
 
-use esker_metastore::MetastoreError;
+use esker_metastore::{Metastore, MetastoreError};
 use esker_model::PartitionKey;
-
-use crate::Broker;
 
 /// Extents of each partition that are looked at in any case.
 const EXTENTS_MIN: usize = 512;
@@ -23,11 +21,11 @@ const _: () = assert!(EXTENTS_MIN <= EXTENTS_AT_ONCE);
 
 /// The sizes of partitions in bytes, in their order; `None` where it cannot be told: the partition is gone, it has too
 /// many extents, or these are just being rearranged.
-pub(super) async fn of(
-    broker: &Broker,
+pub(crate) async fn of(
+    metastore: &dyn Metastore,
     partitions: &[PartitionKey],
 ) -> Result<Vec<Option<u64>>, MetastoreError> {
-    let mut sizes = ask(broker, partitions, EXTENTS_MIN).await?;
+    let mut sizes = ask(metastore, partitions, EXTENTS_MIN).await?;
     let (places, again): (Vec<usize>, Vec<PartitionKey>) = sizes
         .iter()
         .zip(partitions)
@@ -37,7 +35,7 @@ pub(super) async fn of(
         .unzip();
     let share = share(again.len());
     if share > EXTENTS_MIN {
-        let more = ask(broker, &again, share).await?;
+        let more = ask(metastore, &again, share).await?;
         for (place, size) in places.into_iter().zip(more) {
             if let Some(slot) = sizes.get_mut(place) {
                 *slot = size;
@@ -55,13 +53,13 @@ fn share(partitions: usize) -> usize {
 }
 
 async fn ask(
-    broker: &Broker,
+    metastore: &dyn Metastore,
     partitions: &[PartitionKey],
     extents_max: usize,
 ) -> Result<Vec<Option<u64>>, MetastoreError> {
     let mut sizes = Vec::with_capacity(partitions.len());
     for part in partitions.chunks(EXTENTS_AT_ONCE / extents_max) {
-        sizes.extend(broker.metastore.stored_bytes(part, extents_max).await?);
+        sizes.extend(metastore.stored_bytes(part, extents_max).await?);
     }
     Ok(sizes)
 }

@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 
 use super::Upkeep;
 use super::trouble::Trouble;
+use crate::metrics::JobLabels;
 
 /// How long a job is left to the agent that took it.
 const LEASE: Duration = Duration::from_secs(60);
@@ -60,6 +61,13 @@ impl Lease {
         matches!(self.claim(Duration::ZERO).await, Claim::Ours)
     }
 
+    /// Shows whether this agent does the job.
+    fn held(&self, ours: bool) {
+        let labels = JobLabels { job: self.name };
+        let held = self.upkeep.metrics.held.get_or_create(&labels);
+        held.set(i64::from(ours));
+    }
+
     /// Takes the lease, unless all was done less than `rests` ago.
     async fn claim(&self, rests: Duration) -> Claim {
         let Upkeep {
@@ -81,6 +89,7 @@ impl Lease {
                 if self.trouble.lock().is_over() {
                     info!(job = self.name, "the job's lease can be asked for again");
                 }
+                self.held(ours);
                 if ours { Claim::Ours } else { Claim::Elsewhere }
             }
             Err(err) => {
@@ -93,6 +102,13 @@ impl Lease {
                 Claim::Unknown
             }
         }
+    }
+}
+
+impl Drop for Lease {
+    /// The incarnation has ended.
+    fn drop(&mut self) {
+        self.held(false);
     }
 }
 
@@ -109,6 +125,7 @@ pub(super) async fn run<W: Work>(upkeep: Upkeep, mut work: W) {
         name: W::NAME,
         trouble: Mutex::default(),
     };
+    lease.held(false);
     let mut told = JobReport::new();
     while upkeep.pause(work.every()).await {
         match lease.claim(work.rests()).await {

@@ -11,6 +11,7 @@
 mod archive;
 mod job;
 mod leftovers;
+mod measure;
 mod merge;
 mod objects;
 mod pace;
@@ -35,7 +36,7 @@ pub(crate) use self::leftovers::Leftovers;
 pub(crate) use self::objects::Seqs;
 use crate::config::MergeLimits;
 use crate::membership::{EpochGate, Membership};
-use crate::metrics::UpkeepMetrics;
+use crate::metrics::{TopicMeters, UpkeepMetrics};
 use crate::produce::RecentSegments;
 use crate::throttled_log::ThrottledLog;
 use crate::topics::Catalog;
@@ -58,6 +59,7 @@ pub(crate) struct Upkeep {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) seams: Seams,
     pub(crate) metrics: UpkeepMetrics,
+    pub(crate) topics: TopicMeters,
     /// Ingest segments older than this are archived.
     pub(crate) interval: Duration,
     /// How long what is not needed stays in the bucket.
@@ -97,6 +99,8 @@ impl Upkeep {
         spawner.spawn("retain", Box::pin(job::run(self.clone(), retain)));
         let remove = remove::Remove::new(self.clone());
         spawner.spawn("remove", Box::pin(job::run(self.clone(), remove)));
+        let measure = measure::Measure::new(self.clone());
+        spawner.spawn("measure", Box::pin(job::run(self.clone(), measure)));
         let sweep = sweep::Sweep::new(self.clone());
         spawner.spawn("sweep", Box::pin(job::run(self, sweep)));
     }

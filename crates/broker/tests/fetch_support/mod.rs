@@ -24,7 +24,7 @@ use bytes::Bytes;
 use esker_broker::authorizer::AllowAll;
 use esker_broker::budget::Budget;
 use esker_broker::fetch::HistoryApart;
-use esker_broker::metrics::{BrokerMetrics, FetchLabels};
+use esker_broker::metrics::BrokerMetrics;
 use esker_broker::{Broker, BrokerConfig, Dependencies, ListenerConfig};
 use esker_metastore::sqlite::SqliteMetastore;
 use esker_metastore::{
@@ -159,11 +159,7 @@ impl Cluster {
 impl Agent {
     /// Bytes sent to consumers of a topic from a source.
     pub fn fetched(&self, topic: &str, source: &'static str) -> u64 {
-        let labels = FetchLabels {
-            topic: topic.into(),
-            source,
-        };
-        self.metrics.fetch_bytes.get_or_create(&labels).get()
+        self.metrics.topics.fetched(topic, source)
     }
 
     pub fn client(&self) -> Client {

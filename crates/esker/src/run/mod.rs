@@ -19,6 +19,8 @@ mod stores;
 use std::sync::Arc;
 
 use esker_model::seams::{Clock, Seams, SystemClock};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use crate::failure::{Failure, Outcome};
 use crate::logging;
@@ -54,11 +56,46 @@ async fn run(settings: Settings) -> Outcome {
     let seams = Seams::real();
     let began = SystemClock::new();
     let signals = signals::listen(&seams)?;
-    let state = Arc::new(State::new(&settings, seams.clone()));
+    let state = Arc::new(State::new(&settings, seams.clone())?);
     // A directory belongs to one process: that is said before the ports, which the other process has too.
     let opened = stores::open_at_once(&settings, &state)?;
     let bound = bind::all(&settings, &state).await?;
     health::start(&state);
     let announce = |state: &State| announce::ready(&settings, state, began.now().0);
-    life::run(&settings, &state, opened, bound, signals, announce).await
+    let telemetry = tell(&state);
+    let outcome = life::run(&settings, &state, opened, bound, signals, announce).await;
+    telemetry.end().await;
+    outcome
+}
+
+/// What is sent to a collector while the process lives.
+struct Telling {
+    ended: CancellationToken,
+    done: Option<oneshot::Receiver<()>>,
+}
+
+fn tell(state: &Arc<State>) -> Telling {
+    let ended = CancellationToken::new();
+    let done = state.otlp().map(|otlp| {
+        let (told, done) = oneshot::channel();
+        let (state, ended) = (Arc::clone(state), ended.clone());
+        let spawner = Arc::clone(&state.seams().spawner);
+        let telling = async move {
+            otlp.run(state, ended).await;
+            let _ = told.send(());
+        };
+        spawner.spawn("otlp", Box::pin(telling));
+        done
+    });
+    Telling { ended, done }
+}
+
+impl Telling {
+    /// Sends what is left; bounded by how long the last requests may take.
+    async fn end(self) {
+        self.ended.cancel();
+        if let Some(done) = self.done {
+            let _ = done.await;
+        }
+    }
 }

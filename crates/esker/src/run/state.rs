@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use esker_broker::metrics::{BrokerMetrics, MemoryLabels};
+use esker_broker::trace::Tracer;
 use esker_broker::{Broker, ListenerConfig};
 use esker_metastore::{Metastore, MetastoreMetrics};
 use esker_model::seams::Seams;
@@ -14,12 +15,18 @@ use prometheus_client::registry::Registry;
 
 use super::connections::Connections;
 use super::health::TICK;
+use crate::failure::Outcome;
 use crate::settings::Settings;
 use crate::settings::address::Address;
+use crate::telemetry::otlp::{Otlp, OtlpMetrics};
+use crate::telemetry::{AgentMetrics, ProcessMetrics};
 
 /// Without a tick for so long, the process makes no progress.
 const STUCK: Duration = Duration::from_secs(15);
 const _: () = assert!(TICK.as_secs() * 5 <= STUCK.as_secs());
+
+/// How often labels of metrics are given to the topics that move most bytes, in milliseconds.
+const RANK_MS: u64 = 60_000;
 
 /// Whether a store answers, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +60,10 @@ pub(crate) struct State {
     ticked: AtomicU64,
     connections: Arc<Connections>,
     registry: Registry,
+    agent_metrics: AgentMetrics,
+    process_metrics: ProcessMetrics,
+    otlp: Option<Arc<Otlp>>,
+    ranked: AtomicU64,
     broker_metrics: BrokerMetrics,
     metastore_metrics: MetastoreMetrics,
     store_metrics: StoreMetrics,
@@ -60,9 +71,9 @@ pub(crate) struct State {
 
 impl State {
     /// A process that has done nothing yet.
-    pub(super) fn new(settings: &Settings, seams: Seams) -> Self {
+    pub(super) fn new(settings: &Settings, seams: Seams) -> Outcome<Self> {
         let (broker, metastore, store) = (
-            BrokerMetrics::default(),
+            BrokerMetrics::with_topics_max(settings.telemetry.topics_max),
             MetastoreMetrics::default(),
             StoreMetrics::default(),
         );
@@ -75,8 +86,20 @@ impl State {
         broker.register(&mut registry);
         metastore.register(&mut registry);
         store.register(&mut registry);
+        let (agent, process) = (AgentMetrics::default(), ProcessMetrics::default());
+        let started_ms = seams.clock.wall_ms();
+        agent.register(&mut registry);
+        process.register(&mut registry, started_ms);
+        let otlp = match &settings.telemetry.otel_endpoint {
+            None => None,
+            Some(endpoint) => {
+                let metrics = OtlpMetrics::default();
+                metrics.register(&mut registry);
+                Some(Arc::new(Otlp::new(endpoint, metrics)?))
+            }
+        };
         let state = Self {
-            started_ms: seams.clock.wall_ms(),
+            started_ms,
             seams,
             settings: settings.clone(),
             known: RwLock::new(Known::default()),
@@ -85,12 +108,16 @@ impl State {
             ticked: AtomicU64::new(0),
             connections: Arc::new(Connections::new(settings)),
             registry,
+            agent_metrics: agent,
+            process_metrics: process,
+            otlp,
+            ranked: AtomicU64::new(0),
             broker_metrics: broker,
             metastore_metrics: metastore,
             store_metrics: store,
         };
         state.tick();
-        state
+        Ok(state)
     }
 
     fn read<T>(&self, read: impl FnOnce(&Known) -> T) -> T {
@@ -123,6 +150,19 @@ impl State {
 
     pub(super) fn store_metrics(&self) -> StoreMetrics {
         self.store_metrics.clone()
+    }
+
+    /// Where traces and metrics are sent, if anywhere.
+    pub(super) fn otlp(&self) -> Option<Arc<Otlp>> {
+        self.otlp.clone()
+    }
+
+    /// Chooses the requests that are traced.
+    pub(super) fn tracer(&self) -> Tracer {
+        let ratio = self.settings.telemetry.sample_ratio;
+        self.otlp
+            .as_ref()
+            .map_or_else(Tracer::off, |otlp| otlp.tracer(ratio, &self.seams))
     }
 
     /// How many connections may be open.
@@ -217,6 +257,10 @@ impl State {
     pub(super) fn tick(&self) {
         let now = u64::try_from(self.seams.clock.now().0.as_millis()).unwrap_or(u64::MAX);
         self.ticked.store(now, Ordering::Relaxed);
+        if now.saturating_sub(self.ranked.load(Ordering::Relaxed)) >= RANK_MS {
+            self.ranked.store(now, Ordering::Relaxed);
+            self.broker_metrics.topics.rank();
+        }
         let Some(broker) = self.broker() else { return };
         let at = self.seams.clock.wall_ms();
         let (metastore, bucket) = (broker.membership().is_current(), broker.gate_is_open());
@@ -247,6 +291,8 @@ impl State {
                 self.broker_metrics.memory_bytes.get_or_create(&labels).set(used);
             }
         }
+        self.agent_metrics.look(self);
+        self.process_metrics.look();
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)

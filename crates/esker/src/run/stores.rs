@@ -77,7 +77,7 @@ pub(crate) fn open_bucket_to_read(url: &SecretUrl, seams: &Seams) -> Outcome<Buc
 pub(crate) fn postgres_config(url: &SecretUrl, metrics: MetastoreMetrics) -> PostgresConfig {
     PostgresConfig {
         metrics,
-        ..PostgresConfig::new(url.expose())
+        ..PostgresConfig::new(url.address())
     }
 }
 
@@ -97,6 +97,7 @@ pub(super) async fn connect(settings: &Settings, state: &State, opened: Opened) 
         cache: Arc::new(cache(settings.memory_bytes)),
         authorizer: Arc::new(AllowAll),
         metrics: state.broker_metrics(),
+        tracer: state.tracer(),
     })
 }
 
@@ -121,7 +122,7 @@ async fn connect_postgres(
             }
             // One process that needs nothing else also migrates by itself.
             Err(MetastoreError::NotMigrated { .. }) if settings.mode == Mode::Dev => {
-                match postgres::migrate(url.expose()).await {
+                match postgres::migrate(url.address()).await {
                     Ok(_) => continue,
                     Err(error) => error,
                 }

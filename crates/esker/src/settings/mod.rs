@@ -15,6 +15,7 @@ mod names;
 pub(crate) mod secret;
 pub(crate) mod size;
 mod suggest;
+mod telemetry;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub(crate) use error::SettingsError;
 pub(crate) use layers::Layers;
 pub(crate) use listeners::Listener;
 pub(crate) use names::{Fallback, Mode, SETTINGS, Setting};
+pub(crate) use telemetry::Telemetry;
 
 /// Longest `flush_interval_ms` and `shutdown_grace_seconds`.
 const FLUSH_INTERVAL_MS_MAX: u64 = 60_000;
@@ -100,6 +102,7 @@ pub(crate) struct Settings {
     pub(crate) num_partitions: i32,
     pub(crate) shutdown_grace: Duration,
     pub(crate) groups: GroupLimits,
+    pub(crate) telemetry: Telemetry,
 }
 
 impl Settings {
@@ -153,6 +156,7 @@ impl Settings {
             memory_bytes,
             auto_create_topics: layers.parse("auto_create_topics", boolean)?.unwrap_or_default(),
             groups: groups::resolve(layers)?,
+            telemetry: telemetry::resolve(layers)?,
             num_partitions: layers.parse("num_partitions", partitions)?.unwrap_or(1),
             shutdown_grace: Duration::from_secs(
                 layers
@@ -167,8 +171,15 @@ impl Settings {
 
 /// The metastore alone: all that `esker migrate` needs.
 pub(crate) fn metastore(layers: &Layers) -> Result<MetastoreUrl, SettingsError> {
+    let password_file = layers.parse("metastore_password_file", directory)?;
     if let Some(metastore) = layers.parse("metastore_url", metastore_url)? {
-        return Ok(metastore);
+        return match (metastore, password_file) {
+            (MetastoreUrl::Postgres(url), Some(file)) => url
+                .with_password_file(file)
+                .map(MetastoreUrl::Postgres)
+                .map_err(SettingsError::Conflict),
+            (metastore, _) => Ok(metastore),
+        };
     }
     match layers.parse("data_dir", directory)? {
         Some(directory) => Ok(MetastoreUrl::Sqlite(directory.join("metastore.sqlite"))),

@@ -1,25 +1,54 @@
 //! URLs that may hold a password. They print without it.
 
 use std::fmt;
+use std::path::PathBuf;
+
+use esker_metastore::postgres::Address;
 
 /// A URL whose password is for the one who connects, not for logs.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct SecretUrl(String);
+pub(crate) struct SecretUrl {
+    url: String,
+    /// Where its password is, if it has none itself.
+    password_file: Option<PathBuf>,
+}
 
 impl SecretUrl {
     /// Wraps a URL.
     pub(crate) fn new(url: impl Into<String>) -> Self {
-        Self(url.into())
+        Self {
+            url: url.into(),
+            password_file: None,
+        }
+    }
+
+    /// With a file that holds its password. The error says what is wrong with that.
+    pub(crate) fn with_password_file(self, file: PathBuf) -> Result<Self, String> {
+        if !self.secrets().is_empty() {
+            return Err("metastore_url holds a password, and metastore_password_file is set as well: give the password in one place".to_owned());
+        }
+        Ok(Self {
+            password_file: Some(file),
+            ..self
+        })
+    }
+
+    /// A database's URL, and where its password is.
+    pub(crate) fn address(&self) -> Address {
+        Address {
+            url: self.url.clone(),
+            password_file: self.password_file.clone(),
+        }
     }
 
     /// The URL with its password: only to connect with.
     pub(crate) fn expose(&self) -> &str {
-        &self.0
+        &self.url
     }
 
     /// `text` without this URL's password, should it hold it.
     pub(crate) fn scrub(&self, text: &str) -> String {
-        let text = text.replace(&self.0, &self.to_string());
+        let text = text.replace(&self.url, &self.to_string());
         let secrets = self.secrets();
         let longest_first = {
             let mut secrets = secrets;
@@ -39,7 +68,7 @@ impl SecretUrl {
         if let Some((_, password)) = self.userinfo().and_then(|(_, info)| info.split_once(':')) {
             secrets.push(password);
         }
-        for parameter in self.0.split_once('?').map_or("", |(_, query)| query).split('&') {
+        for parameter in self.url.split_once('?').map_or("", |(_, query)| query).split('&') {
             if let Some((name, value)) = parameter.split_once('=')
                 && name.to_ascii_lowercase().contains("password")
             {
@@ -51,8 +80,8 @@ impl SecretUrl {
 
     /// Position and text of what stands between `//` and the last `@` of the authority.
     fn userinfo(&self) -> Option<(usize, &str)> {
-        let start = self.0.find("://")? + 3;
-        let rest = &self.0[start..];
+        let start = self.url.find("://")? + 3;
+        let rest = &self.url[start..];
         // A password may hold a slash that its writer forgot to encode; host names hold no `@`.
         let end = rest.rfind('@')?;
         Some((start, &rest[..end]))
@@ -62,15 +91,15 @@ impl SecretUrl {
 impl fmt::Display for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (head, query) = self
-            .0
+            .url
             .split_once('?')
-            .map_or((self.0.as_str(), None), |(h, q)| (h, Some(q)));
+            .map_or((self.url.as_str(), None), |(h, q)| (h, Some(q)));
         match self.userinfo() {
             Some((start, info)) => {
                 let user = info.split(':').next().unwrap_or_default();
                 let after = start + info.len();
-                let tail = self.0.get(after..head.len().max(after)).unwrap_or_default();
-                write!(f, "{}{user}{tail}", &self.0[..start])?;
+                let tail = self.url.get(after..head.len().max(after)).unwrap_or_default();
+                write!(f, "{}{user}{tail}", &self.url[..start])?;
             }
             None => f.write_str(head)?,
         }

@@ -12,6 +12,7 @@
 //!   delay neither a commit nor a heartbeat.
 //! - Writes are refused with `DifferentPast` by a server that may have lost commits, see [`accept_past`].
 
+mod address;
 mod agents;
 mod archive;
 mod clusters;
@@ -47,6 +48,7 @@ pub use past::accept_past;
 pub use schema::{MigrationReport, SCHEMA_KNOWN, SCHEMA_NEEDED, migrate, schema_version};
 
 use crate::{MetastoreMetrics, Result};
+pub use address::Address;
 use past::Past;
 use pool::Pool;
 use session::Session;
@@ -60,8 +62,8 @@ const CONNECTIONS_MEMBERSHIP: usize = 1;
 /// Where the database is and how much of it one agent uses.
 #[derive(Clone)]
 pub struct PostgresConfig {
-    /// `postgres://user:password@host:port/database?options`.
-    pub url: String,
+    /// Where it is.
+    pub address: Address,
     /// Counts statements.
     pub metrics: MetastoreMetrics,
     /// Most connections of this agent, at least 4: three of them are kept for commits and heartbeats.
@@ -76,9 +78,9 @@ pub struct PostgresConfig {
 
 impl PostgresConfig {
     /// The defaults for a database.
-    pub fn new(url: impl Into<String>) -> Self {
+    pub fn new(address: impl Into<Address>) -> Self {
         Self {
-            url: url.into(),
+            address: address.into(),
             metrics: MetastoreMetrics::default(),
             connections_max: 12,
             connect_timeout: Duration::from_secs(5),
@@ -101,8 +103,8 @@ impl PostgresMetastore {
     /// Connects and checks the schema. `Unavailable` if the database does not answer (try again),
     /// `Misconfigured` if it never will, `NotMigrated` and `TooNew` if the schema does not fit.
     pub async fn connect(config: PostgresConfig) -> Result<Self> {
-        let options = session::connect_options(&config)?;
-        let pool = |size| Pool::new(options.clone(), size, config.connect_timeout);
+        let target = session::target(&config)?;
+        let pool = |size| Pool::new(target.clone(), size, config.connect_timeout);
         let general = config
             .connections_max
             .saturating_sub(CONNECTIONS_COMMIT + CONNECTIONS_MEMBERSHIP);

@@ -15,7 +15,7 @@ use sqlx::postgres::PgRow;
 use super::error::Effect;
 use super::pool::Pool;
 use super::session::{self, PgQuery, Session};
-use super::{PostgresConfig, PostgresMetastore, schema};
+use super::{Address, PostgresConfig, PostgresMetastore, schema};
 use crate::{MetastoreError, Result};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -125,10 +125,10 @@ impl PostgresMetastore {
 /// Declares that the server's log heads may be built upon, after a failover or a recovery: an operator's
 /// (or the reconciliation's) decision. Writes go on afterwards; agents that expect another system
 /// identifier have to be started anew.
-pub async fn accept_past(url: &str) -> Result<()> {
-    let config = PostgresConfig::new(url);
-    let options = session::connect_options(&config)?;
-    let pool = Pool::new(options, 1, config.connect_timeout);
+pub async fn accept_past(address: impl Into<Address>) -> Result<()> {
+    let config = PostgresConfig::new(address);
+    let target = session::target(&config)?;
+    let pool = Pool::new(target, 1, config.connect_timeout);
     let session = Session::new(&config);
     schema::check(&session, &pool).await?;
     let query = || sqlx::query(ACCEPT).bind(SKIPPED);

@@ -9,12 +9,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use esker_model::seams::{Clock, Instant, SystemClock};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use super::error;
+use super::address::Target;
 use crate::{MetastoreError, Result};
 
 /// A connection that was idle for longer is probed before it is used.
@@ -23,7 +23,7 @@ const IDLE_UNPROBED: Duration = Duration::from_secs(2);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) struct Pool {
-    options: PgConnectOptions,
+    target: Target,
     connect_timeout: Duration,
     permits: Semaphore,
     idle: Mutex<Vec<Idle>>,
@@ -43,9 +43,9 @@ pub(super) struct Lease<'a> {
 }
 
 impl Pool {
-    pub(super) fn new(options: PgConnectOptions, size: usize, connect_timeout: Duration) -> Self {
+    pub(super) fn new(target: Target, size: usize, connect_timeout: Duration) -> Self {
         Self {
-            options,
+            target,
             connect_timeout,
             permits: Semaphore::new(size),
             idle: Mutex::new(Vec::with_capacity(size)),
@@ -96,13 +96,12 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<PgConnection> {
-        match timeout(self.connect_timeout, self.options.connect()).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(source)) => Err(error::of_connect(&source, &self.options)),
+        match timeout(self.connect_timeout, self.target.connect()).await {
+            Ok(connected) => connected,
             Err(_) => Err(MetastoreError::Unavailable(format!(
                 "Postgres at {}:{} did not accept a connection within {:?}",
-                self.options.get_host(),
-                self.options.get_port(),
+                self.target.options.get_host(),
+                self.target.options.get_port(),
                 self.connect_timeout
             ))),
         }

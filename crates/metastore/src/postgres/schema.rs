@@ -8,11 +8,12 @@
 use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
-use sqlx::{ConnectOptions, Connection, Row};
+use sqlx::{Connection, Row};
 
+use super::address::{Address, Target};
 use super::error::{self, Effect};
 use super::pool::Pool;
-use super::session::{self, Session};
+use super::session::Session;
 use crate::{MetastoreError, Result};
 
 /// The oldest schema that this program works with.
@@ -288,8 +289,8 @@ pub struct MigrationReport {
 }
 
 /// Brings a database's schema up to date. `TooNew` if it is beyond what this program knows.
-pub async fn migrate(url: &str) -> Result<MigrationReport> {
-    let mut connection = connect(url).await?;
+pub async fn migrate(address: impl Into<Address>) -> Result<MigrationReport> {
+    let mut connection = connect(&address.into()).await?;
     execute(&mut connection, "SET statement_timeout = 0".to_owned()).await?;
     lock(&mut connection).await?;
     // A waiting DDL statement blocks whoever comes after it: better to fail and be repeated.
@@ -335,19 +336,16 @@ async fn lock(connection: &mut PgConnection) -> Result<()> {
 }
 
 /// The version of a database's schema; 0 if it has none.
-pub async fn schema_version(url: &str) -> Result<i64> {
-    let mut connection = connect(url).await?;
+pub async fn schema_version(address: impl Into<Address>) -> Result<i64> {
+    let mut connection = connect(&address.into()).await?;
     let version = version(&mut connection).await?;
     let _ = connection.close().await;
     Ok(version)
 }
 
-async fn connect(url: &str) -> Result<PgConnection> {
-    let options = session::parse_url(url)?.application_name("esker migrate");
-    options
-        .connect()
-        .await
-        .map_err(|source| error::of_connect(&source, &options))
+async fn connect(address: &Address) -> Result<PgConnection> {
+    let target = Target::of(address, |options| options.application_name("esker migrate"))?;
+    target.connect().await
 }
 
 async fn apply(connection: &mut PgConnection, migration: &Migration) -> Result<()> {

@@ -3,12 +3,14 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use esker_model::seams::{Clock, SystemClock};
 use sqlx::Postgres;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::Query;
 use tokio::time::{sleep, timeout};
 
 use super::PostgresConfig;
+use super::address::Target;
 use super::error::{self, Effect};
 use super::pool::Pool;
 use crate::{MetastoreError, MetastoreMetrics, Result};
@@ -26,14 +28,14 @@ pub(super) type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
 
 pub(super) struct Session {
     metrics: MetastoreMetrics,
+    clock: SystemClock,
     answer_timeout: Duration,
 }
 
 /// What every session of an agent is set to.
-pub(super) fn connect_options(config: &PostgresConfig) -> Result<PgConnectOptions> {
-    let options = parse_url(&config.url)?;
+pub(super) fn target(config: &PostgresConfig) -> Result<Target> {
     let ms = |duration: Duration| duration.as_millis().to_string();
-    Ok(options.application_name("esker").options([
+    let settings = [
         // A commit that is answered must survive a crash of the server, whatever the database's default.
         ("synchronous_commit", "on".to_owned()),
         ("default_transaction_isolation", "read committed".to_owned()),
@@ -45,7 +47,10 @@ pub(super) fn connect_options(config: &PostgresConfig) -> Result<PgConnectOption
             "idle_in_transaction_session_timeout",
             ms(IDLE_IN_TRANSACTION_TIMEOUT),
         ),
-    ]))
+    ];
+    Target::of(&config.address, |options| {
+        options.application_name("esker").options(settings)
+    })
 }
 
 /// Reads a URL. The reason of a failure does not repeat the URL: it may hold a password.
@@ -69,12 +74,26 @@ impl Session {
     pub(super) fn new(config: &PostgresConfig) -> Self {
         Self {
             metrics: config.metrics.clone(),
+            clock: SystemClock::new(),
             answer_timeout: config.statement_timeout + ANSWER_GRACE,
         }
     }
 
     /// Sends a statement and returns its rows. `method` is what the statement is counted as.
     pub(super) async fn rows<'q>(
+        &self,
+        pool: &Pool,
+        method: &'static str,
+        effect: Effect,
+        query: impl Fn() -> PgQuery<'q> + Send + Sync,
+    ) -> Result<Vec<PgRow>> {
+        let began = self.clock.now();
+        let result = self.attempts(pool, method, effect, query).await;
+        self.metrics.ended(method, &result, self.clock.now() - began);
+        result
+    }
+
+    async fn attempts<'q>(
         &self,
         pool: &Pool,
         method: &'static str,

@@ -64,6 +64,7 @@ use executor::Executor;
 pub struct SqliteMetastore {
     executor: Executor,
     metrics: MetastoreMetrics,
+    clock: Arc<dyn Clock>,
 }
 
 impl SqliteMetastore {
@@ -75,10 +76,11 @@ impl SqliteMetastore {
     /// Errors: `Misconfigured` if another process uses the directory, if it cannot be written or if
     /// `path` is no database of ours; `TooNew` if a newer program wrote it; `Corrupt` if it is damaged.
     pub fn open(path: &Path, clock: Arc<dyn Clock>, metrics: MetastoreMetrics) -> Result<Self> {
-        let (database, lock) = open::open_file(path, clock)?;
+        let (database, lock) = open::open_file(path, Arc::clone(&clock))?;
         Ok(Self {
             executor: Executor::thread(database, Some(lock))?,
             metrics,
+            clock,
         })
     }
 
@@ -89,16 +91,18 @@ impl SqliteMetastore {
     /// `Corrupt` as their names say.
     pub fn open_to_read(path: &Path, clock: Arc<dyn Clock>, metrics: MetastoreMetrics) -> Result<Self> {
         Ok(Self {
-            executor: Executor::thread(open::open_to_read(path, clock)?, None)?,
+            executor: Executor::thread(open::open_to_read(path, Arc::clone(&clock))?, None)?,
             metrics,
+            clock,
         })
     }
 
     /// A database in memory, which lives as long as the metastore. Calls never wait.
     pub fn in_memory(clock: Arc<dyn Clock>, metrics: MetastoreMetrics) -> Result<Self> {
         Ok(Self {
-            executor: Executor::inline(open::open_memory(clock)?),
+            executor: Executor::inline(open::open_memory(Arc::clone(&clock))?),
             metrics,
+            clock,
         })
     }
 }

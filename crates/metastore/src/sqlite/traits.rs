@@ -27,9 +27,13 @@ impl SqliteMetastore {
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.metrics.count(method);
-        self.executor
+        let began = self.clock.now();
+        let result = self
+            .executor
             .run(move |database: &mut Database| database.write(work))
-            .await
+            .await;
+        self.metrics.ended(method, &result, self.clock.now() - began);
+        result
     }
 
     async fn read<T: Send + 'static>(
@@ -38,9 +42,13 @@ impl SqliteMetastore {
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.metrics.count(method);
-        self.executor
+        let began = self.clock.now();
+        let result = self
+            .executor
             .run(move |database: &mut Database| database.read(work))
-            .await
+            .await;
+        self.metrics.ended(method, &result, self.clock.now() - began);
+        result
     }
 }
 

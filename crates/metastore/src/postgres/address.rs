@@ -1,0 +1,81 @@
+//! Where a database is, and who says the password.
+
+use std::path::PathBuf;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Error};
+
+use super::error;
+use super::session::parse_url;
+use crate::{MetastoreError, Result};
+
+/// Where a database is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// `postgres://user:password@host:port/database?options`.
+    pub url: String,
+    /// A file with the password, which the URL does not have then. It is read for each new connection: a password that was
+    /// changed, in the database and in the file, needs no restart.
+    pub password_file: Option<PathBuf>,
+}
+
+impl From<&str> for Address {
+    fn from(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            password_file: None,
+        }
+    }
+}
+
+impl From<&String> for Address {
+    fn from(url: &String) -> Self {
+        Self::from(url.as_str())
+    }
+}
+
+impl From<String> for Address {
+    fn from(url: String) -> Self {
+        Self::from(url.as_str())
+    }
+}
+
+/// An address that was read, with what sessions are set to.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) options: PgConnectOptions,
+    password_file: Option<PathBuf>,
+}
+
+impl Target {
+    /// Reads an address. `Misconfigured` if it cannot be read.
+    pub(super) fn of(
+        address: &Address,
+        set: impl FnOnce(PgConnectOptions) -> PgConnectOptions,
+    ) -> Result<Self> {
+        Ok(Self {
+            options: set(parse_url(&address.url)?),
+            password_file: address.password_file.clone(),
+        })
+    }
+
+    /// Opens a connection. `Unavailable` if the server does not take it now, else `Misconfigured`.
+    pub(super) async fn connect(&self) -> Result<PgConnection> {
+        let connected: std::result::Result<PgConnection, Error> = match &self.password_file {
+            None => self.options.connect().await,
+            Some(file) => {
+                let password = tokio::fs::read_to_string(file).await.map_err(|err| {
+                    let file = file.display();
+                    MetastoreError::Misconfigured(format!(
+                        "the file {file} with the metastore's password cannot be read ({err}): correct \
+                         metastore_password_file"
+                    ))
+                })?;
+                // Editors and `echo` end a file with a line break; no password does.
+                let password = password.trim_end_matches(['\r', '\n']);
+                self.options.clone().password(password).connect().await
+            }
+        };
+        connected.map_err(|source| error::of_connect(&source, &self.options))
+    }
+}
