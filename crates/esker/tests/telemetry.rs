@@ -321,7 +321,7 @@ fn few_topics_have_metrics_of_their_own() {
         "esker_dependency_up{dependency=\"bucket\"} 1",
         "esker_live_agents 1",
         "esker_agent_info{node_name=\"dev\",",
-        "esker_job_held{job=\"archive\"} ",
+        "esker_upkeep_held{work=\"archive\"} ",
         "esker_memory_max_bytes{use=\"produce\"} ",
         "esker_metastore_seconds_count ",
         "esker_epoch_reads_total{outcome=\"foreign\"} 0",
