@@ -19,7 +19,7 @@ ALLOCATOR := background_thread:true,dirty_decay_ms:60000,muzzy_decay_ms:0,oversi
 A ?=
 B ?=
 
-.PHONY: help run install stores setup test lint e2e crash drivers matrix sim sim-planted sim-nightly chaos fuzz attack bench bench-compare micro micro-counts
+.PHONY: help run install stores setup test lint e2e crash drivers matrix sim sim-planted sim-nightly upgrade chaos fuzz attack bench bench-compare micro micro-counts
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ e2e: ## stock clients against an optimised build, on SQLite and on Postgres with
 
 crash: ## kill -9 in a loop under idempotent producers; takes long
 	@exec scripts/test crash
+
+upgrade: ## agents of the release before beside those of this one, with clients on
+	@exec scripts/test upgrade
 
 sim: ## simulate whole clusters: SEEDS=n, or SEED=n to replay one (ARGS="--log --history" tells more, ARGS=--groups adds groups)
 	@$(ENV) cargo build --profile sim -p esker-sim; exec "$$CARGO_TARGET_DIR/sim/esker-sim" $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) $(if $(FROM),--from $(FROM))) $(ARGS)
