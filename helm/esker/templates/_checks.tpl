@@ -1,0 +1,2 @@
+{{- define "esker.checkBefore" -}}{{- end -}}
+{{- define "esker.checkAfter" -}}{{- end -}}
