@@ -5,7 +5,8 @@ agent's environment, which Kubernetes fills in when a pod starts, and with an ag
 
 {{- define "esker.externalHost" -}}
 {{- $external := .Values.external -}}
-{{- default (ternary "{hostIP}" "" (eq $external.type "NodePort")) $external.host -}}
+{{- $node := ternary "[{hostIP}]" "{hostIP}" (hasPrefix "[" .Values.listeners.bindAddress) -}}
+{{- default (ternary $node "" (eq $external.type "NodePort")) $external.host -}}
 {{- end -}}
 
 {{- /* Takes root, set, text and what stands for the pod, its ordinal, its node and the node's address. */ -}}
