@@ -4,6 +4,7 @@ Programs are found by the variables that scripts/setup writes (ESKER_TEST_HELM, 
 here talks to a cluster: Helm is told which Kubernetes it renders for.
 """
 
+import functools
 import os
 import pathlib
 import re
@@ -59,8 +60,14 @@ def render_text(files=(), values=None, operator=False, release=RELEASE, chart=CH
         arguments += ["--values", str(file)]
     for version in OPERATOR if operator else []:
         arguments += ["--api-versions", version]
+    return template(tuple(arguments), yaml.safe_dump(values or {}))
+
+
+# Many tests look at the same release; the chart in this repository does not change while they run.
+@functools.cache
+def template(arguments, values):
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as over:
-        yaml.safe_dump(values or {}, over)
+        over.write(values)
         over.flush()
         done = helm(*arguments, "--values", over.name)
     if done.returncode != 0:

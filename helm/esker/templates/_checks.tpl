@@ -234,7 +234,8 @@ A message is one sentence: the value, what is wrong, what to do.
 {{- $parts := dict "" 1 "k" 1000 "m" 1000000 "g" 1000000000 "t" 1000000000000 "ki" 1024 "mi" 1048576 "gi" 1073741824 "ti" 1099511627776 -}}
 {{- $number := regexFind "^[0-9.]+" . -}}
 {{- $unit := trimPrefix $number . | trim | lower | trimSuffix "b" -}}
-{{- if not (hasKey $parts $unit) -}}
+{{- /* Kubernetes' m is a thousandth, and no byte has those. */ -}}
+{{- if or (not (hasKey $parts $unit)) (hasSuffix "m" .) -}}
 {{- fail (printf "%s is no amount of memory: write 1GiB or 512MiB, and 2Gi for Kubernetes" .) -}}
 {{- end -}}
 {{- printf "%.0f" (mulf (float64 $number) (float64 (get $parts $unit))) -}}
