@@ -45,6 +45,13 @@ class Operator(unittest.TestCase):
         self.assertIn(spec["endpoints"][0]["port"], [p["name"] for p in found[0]["spec"]["ports"]])
         self.assertEqual(spec["endpoints"][0]["path"], "/metrics")
 
+    def test_each_release_is_a_job_of_its_own(self):
+        def job(release):
+            (endpoint,) = render(operator=True, release=release).kind("ServiceMonitor")[0]["spec"]["endpoints"]
+            return [r["replacement"] for r in endpoint["relabelings"] if r["targetLabel"] == "job"]
+
+        self.assertEqual([job("esker"), job("other")], [["streaming/esker"], ["streaming/other-esker"]])
+
     def test_rules_are_those_of_the_file_with_links_to_runbooks(self):
         base = "https://git.example.com/esker/"
         values = {"monitoring": {"prometheusRule": {"labels": {"release": "x"}, "runbookBase": base}}}
