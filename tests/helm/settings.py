@@ -25,7 +25,6 @@ TYPES = {
     "MINUTES": WHOLE,
     "SIZE": {"type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9_]+ ?([kKmMgGtT]?[iI]?[bB]?)$"},
     "RATIO": {"type": "number", "minimum": 0, "maximum": 1},
-    "0..1": {"type": "number", "minimum": 0, "maximum": 1},
 }
 TEXT_WORDS = {"URL", "DIRECTORY", "FILE", "PATH", "NAME", "ID", "ZONE", "HOST:PORT"}
 ANY = {"type": ["string", "number", "boolean"]}

@@ -1,20 +1,15 @@
 """What is written by scripts/chart is what scripts/chart would write."""
 
+import re
+import shlex
 import unittest
+
+import yaml
 
 import readme
 import settings
 import snapshots
-from chart import CHART, ROOT, program
-
-# Settings that the chart knows although the program may not yet: none may stay here for long.
-ANNOUNCED = {
-    "otel_endpoint",
-    "otel_traces_sample_ratio",
-    "metrics_topics_max",
-    "metastore_password_file",
-    "prices_file",
-}
+from chart import CHART, KUBERNETES, ROOT, helm, program, render
 
 
 class Readme(unittest.TestCase):
@@ -25,9 +20,19 @@ class Readme(unittest.TestCase):
         with self.assertRaisesRegex(readme.Undocumented, "image.tag has no comment"):
             readme.table("image:\n  # Its name.\n  repository: x\n  tag: y\n")
 
-    def test_links_lead_somewhere(self):
-        import re
+    def test_its_commands_and_examples_are_taken_by_the_chart(self):
+        text = readme.README.read_text()
+        (command,) = re.findall(r"^helm install ((?:.*\\\n)*.*)$", text, re.MULTILINE)
+        release, folder, *options = shlex.split(command.replace("\\\n", " "))
+        self.assertEqual(ROOT / folder, CHART)
+        done = helm("template", release, str(CHART), "--kube-version", KUBERNETES, *options)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        examples = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+        self.assertTrue(examples)
+        for example in examples:
+            render(example)
 
+    def test_links_lead_somewhere(self):
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", readme.README.read_text()):
             if "://" not in target:
                 self.assertTrue((CHART / target).exists(), f"README.md of the chart links to {target}")
@@ -40,7 +45,7 @@ class Settings(unittest.TestCase):
         known = settings.of_schema()
         missing = set(of_program) - set(known)
         self.assertFalse(missing, "the chart does not know these settings: run `scripts/chart settings`")
-        gone = set(known) - set(of_program) - ANNOUNCED
+        gone = set(known) - set(of_program)
         self.assertFalse(gone, "the program does not know these settings: run `scripts/chart settings`")
         for name, schema in of_program.items():
             self.assertEqual(known[name], schema, f"{name}: run `scripts/chart settings`")
@@ -53,7 +58,7 @@ class Settings(unittest.TestCase):
             "      --max-connections <COUNT>  Most\n"
             "      --auto-create-topics [<BOOL>]  Create\n"
             "      --log-format <text|json>\n          Form\n"
-            "      --sample <0..1>  Share\n"
+            "      --sample <RATIO>  Share\n"
         )
         self.assertEqual(
             settings.of_help(help_text),
@@ -87,9 +92,5 @@ class Snapshots(unittest.TestCase):
 
 class Version(unittest.TestCase):
     def test_is_that_of_the_program(self):
-        import tomllib
-
-        import yaml
-
-        workspace = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
-        self.assertEqual(yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"], workspace)
+        of_workspace = re.search(r'^\[workspace\.package\]\nversion = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
+        self.assertEqual(yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"], of_workspace[1])
