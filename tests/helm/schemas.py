@@ -1,8 +1,8 @@
 """Fetches the schemas that rendered objects must meet into a directory: `schemas.py DIRECTORY`. Used by scripts/setup.
 
 Kubernetes' own come with a package on PyPI that holds them release by release, those of Prometheus' operator with
-its Go module, as custom resource definitions. Both become one file per kind, named as kubeconform looks for them
-(`statefulset-apps-v1.json`), and refuse fields that do not exist.
+its Go module, as custom resource definitions. Each becomes a file named as kubeconform looks for it
+(`1.34.0/statefulset-apps-v1.json`, `operator/servicemonitor-monitoring-v1.json`), and refuses fields that do not exist.
 """
 
 import json
@@ -14,7 +14,8 @@ import zipfile
 
 import yaml
 
-KUBERNETES = "1.34.0"
+# The oldest that Chart.yaml takes, and the one that the chart is tried on.
+KUBERNETES = ["1.30.0", "1.34.0"]
 PACKAGE = "kubernetes-validate==1.37.0"
 OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 KINDS = ["servicemonitors", "prometheusrules"]
@@ -26,14 +27,21 @@ def kubernetes(target):
         subprocess.run([*pip, "download", "--no-deps", "--dest", folder, PACKAGE], check=True)
         (wheel,) = pathlib.Path(folder).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
-            names = [n for n in archive.namelist() if f"/v{KUBERNETES}-local-strict/" in n and n.endswith(".json")]
-            if not names:
-                raise SystemExit(f"{PACKAGE} holds no schemas of Kubernetes {KUBERNETES}")
-            for name in names:
-                # The package gives them addresses on a host; here each refers to the file beside it.
-                schema = json.loads(archive.read(name).decode().replace('"/api/_definitions.json#', '"_definitions.json#'))
-                schema.pop("$id", None)
-                (target / pathlib.PurePosixPath(name).name).write_text(json.dumps(schema))
+            for version in KUBERNETES:
+                unpack(archive, version, target / version)
+
+
+def unpack(archive, version, target):
+    names = [n for n in archive.namelist() if f"/v{version}-local-strict/" in n and n.endswith(".json")]
+    if not names:
+        raise SystemExit(f"{PACKAGE} holds no schemas of Kubernetes {version}")
+    target.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        # The package gives them addresses on a host; here each refers to the file beside it.
+        text = archive.read(name).decode().replace('"/api/_definitions.json#', '"_definitions.json#')
+        schema = json.loads(text)
+        schema.pop("$id", None)
+        (target / pathlib.PurePosixPath(name).name).write_text(json.dumps(schema))
 
 
 def operator(target):
@@ -42,6 +50,7 @@ def operator(target):
         done = subprocess.run(
             ["go", "mod", "download", "-json", OPERATOR], cwd=folder, stdout=subprocess.PIPE, text=True, check=True
         )
+    target.mkdir(parents=True, exist_ok=True)
     module = pathlib.Path(json.loads(done.stdout)["Dir"])
     for kind in KINDS:
         file = module / "example" / "prometheus-operator-crd" / f"monitoring.coreos.com_{kind}.yaml"
@@ -69,6 +78,5 @@ def closed(schema):
 
 if __name__ == "__main__":
     directory = pathlib.Path(sys.argv[1])
-    directory.mkdir(parents=True, exist_ok=True)
     kubernetes(directory)
-    operator(directory)
+    operator(directory / "operator")

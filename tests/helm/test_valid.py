@@ -1,24 +1,24 @@
 """Whatever the chart makes of its cases is what Helm calls clean and what Kubernetes' own schemas allow."""
 
 import subprocess
-import tempfile
 import unittest
 
 import yaml
 
+import schemas
 from chart import CHART, KUBERNETES, helm, program, render_text
 from snapshots import CASES
 
 
-def conforms(text):
+def conforms(text, kubernetes=KUBERNETES):
     """Findings of kubeconform, empty if there are none."""
-    schemas = program("ESKER_TEST_KUBERNETES_SCHEMAS")
+    folder_of_all = program("ESKER_TEST_KUBERNETES_SCHEMAS")
+    locations = [f"-schema-location={folder_of_all}/{folder}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json" for folder in (kubernetes, "operator")]
     done = subprocess.run(
         [
             program("ESKER_TEST_KUBECONFORM"),
             "-strict",
-            "-schema-location",
-            schemas + "/{{.ResourceKind}}{{.KindSuffix}}.json",
+            *locations,
             "-",
         ],
         input=text,
@@ -37,11 +37,17 @@ class Valid(unittest.TestCase):
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_objects_meet_the_schemas_of_kubernetes(self):
-        with tempfile.TemporaryFile("w+") as everything:
-            for case in CASES:
-                everything.write(f"---\n{render_text(files=[case], operator=True)}\n")
-            everything.seek(0)
-            self.assertEqual(conforms(everything.read()), "")
+        everything = "\n---\n".join(render_text(files=[case], operator=True) for case in CASES)
+        for kubernetes in schemas.KUBERNETES:
+            self.assertEqual(conforms(everything, kubernetes), "", kubernetes)
+
+    def test_the_oldest_of_them_is_the_oldest_that_the_chart_takes(self):
+        said = yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"]
+        self.assertEqual(said, f">={schemas.KUBERNETES[0]}-0")
+        self.assertEqual(schemas.KUBERNETES[-1], KUBERNETES)
+
+    def test_a_chart_above_may_hand_down_values_for_all(self):
+        render_text(files=CASES[:1], values={"global": {"anything": 1}})
 
     def test_the_schemas_refuse_what_is_wrong(self):
         objects = list(yaml.safe_load_all(render_text(files=CASES[:1], operator=True)))
