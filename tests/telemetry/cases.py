@@ -6,6 +6,7 @@ A file holds for each alert a list of cases that fire and of cases in which it i
       fires:
         - when: what is going on, in words
           series: {"up{@a}": "1x5 0x15"}     one value a minute, in promtool's notation
+          pending: 7m                        only if it fires and has a `for`: a time at which that is not over yet
           at: 10m                            or a list of times, at each of which it holds
           labels: {job: esker}               all labels of the alert but its name and severity
           summary: Agent a does not answer   exactly, so that its template is tested too
@@ -71,11 +72,19 @@ def promtool_tests(rule_file, alert, kinds):
             labels = {**case["labels"], "severity": alert["labels"]["severity"]}
             expected = [{"exp_labels": labels, "exp_annotations": {"summary": case["summary"]}}]
         times = case["at"] if isinstance(case["at"], list) else [case["at"]]
-        tests.append({
+        test = {
             "interval": "1m",
             "input_series": [{"series": of_agent(series), "values": values} for series, values in case["series"].items()],
             "alert_rule_test": [{"eval_time": at, "alertname": alert["alert"], "exp_alerts": expected} for at in times],
-        })
+        }
+        if "pending" in case:
+            test["alert_rule_test"].append({"eval_time": case["pending"], "alertname": alert["alert"], "exp_alerts": []})
+            test["promql_expr_test"] = [{
+                "expr": f'count(ALERTS{{alertname="{alert["alert"]}", alertstate="pending"}})',
+                "eval_time": case["pending"],
+                "exp_samples": [{"labels": "{}", "value": 1}],
+            }]
+        tests.append(test)
     return {"rule_files": [str(rule_file)], "evaluation_interval": "1m", "tests": tests}
 
 

@@ -46,6 +46,8 @@ class Alerts(unittest.TestCase):
         for name, kinds in of_alerts.items():
             self.assertEqual(set(kinds), {"fires", "silent"}, name)
             self.assertTrue(kinds["fires"] and kinds["silent"], name)
+            for case in kinds["fires"]:
+                self.assertEqual("pending" in case, "for" in alerts[name], f"{name}: {case['when']}")
 
     def test_each_says_what_it_is_and_where_to_read(self):
         for name, alert in cases.alerts(cases.rules()).items():
