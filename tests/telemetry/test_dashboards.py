@@ -7,6 +7,7 @@ import unittest
 import cases
 import dashboards
 import queries
+import series
 
 
 class Dashboards(unittest.TestCase):
@@ -44,6 +45,21 @@ class Dashboards(unittest.TestCase):
         in_rules = " ".join(rule["expr"] for group in cases.rules()["groups"] for rule in group["rules"])
         unread = {name for name in recorded - read if name not in in_rules}
         self.assertFalse(unread, "recorded for nobody")
+
+    def test_they_and_the_rules_read_what_agents_have(self):
+        exprs = {str(query): query.expr for query in queries.all_queries()}
+        for group in cases.rules()["groups"]:
+            exprs.update({rule.get("alert") or f"{rule['record']} {rule.get('labels')}": rule["expr"] for rule in group["rules"]})
+        for name, expr in exprs.items():
+            self.assertFalse(series.read_by(expr) - set(series.by_series()), name)
+
+    def test_a_page_of_metrics_is_compared_with_the_list(self):
+        page = '# TYPE esker_ready counter\nesker_ready_total{zone="a"} 1\n# TYPE esker_new gauge\nesker_new 1\n# EOF\n'
+        wrong = series.differences(page)
+        self.assertIn("esker_ready is a counter, not a gauge", wrong)
+        self.assertIn("esker_ready has the labels ['zone'], not []", wrong)
+        self.assertIn("the agent has esker_new, and series.yaml does not", wrong)
+        self.assertIn("series.yaml has esker_segments, and the agent does not", wrong)
 
     def test_a_source_with_a_typo_is_refused(self):
         panel = {"title": "t", "kind": "stat", "size": "4x4", "description": "d", "queries": [{"expr": "up"}]}
