@@ -13,6 +13,7 @@ mod inspect;
 mod logging;
 mod migrate;
 mod plain;
+mod prices;
 mod run;
 mod settings;
 mod upkeep;
