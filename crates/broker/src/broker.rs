@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use esker_metastore::Metastore;
+use esker_model::limits::HEARTBEAT_INTERVAL;
 use esker_model::seams::Seams;
 use esker_storage::bucket::Bucket;
 use esker_storage::cache::SegmentCache;
@@ -29,6 +30,13 @@ use crate::trace::Tracer;
 use crate::upkeep::{self, Leftovers, Upkeep};
 
 pub use crate::membership::{StartError, StopReason};
+
+/// How long the metastore may take to write down that this agent leaves.
+const ANNOUNCE_MAX: Duration = Duration::from_secs(2);
+/// After so long every other agent has had a heartbeat, and knows.
+const HEARD_OF: Duration = Duration::from_millis(HEARTBEAT_INTERVAL.as_millis() as u64 * 3 / 2);
+/// For so long clients are sent to other agents before their connections are closed: longer than a Fetch waits, as a rule.
+const SENT_AWAY: Duration = Duration::from_secs(1);
 
 /// What a broker is built on.
 #[derive(Clone)]
@@ -198,9 +206,38 @@ impl Broker {
         self.member.until_stopped().await
     }
 
-    /// Ends in good order: seals, uploads, commits and acknowledges what was taken, then leaves. Bounded
-    /// by the grace of the configuration; what could not be acknowledged by then gets a retriable error.
+    /// Has the other agents name this one to no client any more, and waits until they know. Returns for how long clients
+    /// should find this agent, to be sent to the others; nobody is told, and nothing waited for, if there are none.
+    async fn announce_leave(&self) -> Duration {
+        if !self.member.others_serve() {
+            return Duration::ZERO;
+        }
+        let patience = self.config.shutdown_grace / 4;
+        let telling = self.metastore.announce_leave(self.member.incarnation());
+        match tokio::time::timeout(patience.min(ANNOUNCE_MAX), telling).await {
+            Ok(Ok(())) => {}
+            Ok(Err(err)) => {
+                tracing::warn!(%err, "cannot tell the other agents that this one leaves: clients find out by themselves");
+                return Duration::ZERO;
+            }
+            Err(_) => {
+                tracing::warn!(
+                    "the metastore takes too long: clients find out by themselves that this agent leaves"
+                );
+                return Duration::ZERO;
+            }
+        }
+        tokio::time::sleep(patience.min(HEARD_OF)).await;
+        self.member.leaves();
+        patience.min(SENT_AWAY)
+    }
+
+    /// Ends in good order: has the others name this agent no more, sends clients to them, seals, uploads, commits and
+    /// acknowledges what was taken, then leaves. Bounded by the grace of the configuration; what could not be acknowledged
+    /// by then gets a retriable error.
     pub async fn drain(&self) {
+        let moves = self.announce_leave().await;
+        let sent_away = self.seams.clock.now().plus(moves);
         if tokio::time::timeout(self.config.shutdown_grace, self.produce.drain())
             .await
             .is_err()
@@ -209,6 +246,8 @@ impl Broker {
         }
         // Whoever takes them over finds everything written.
         self.groups.drain().await;
+        // Who asks meanwhile is told where to go; who waits for records asks again within that time.
+        tokio::time::sleep(sent_away - self.seams.clock.now()).await;
         if let Err(err) = self.metastore.leave(self.member.incarnation()).await {
             tracing::warn!(%err, "could not sign off; other agents will notice");
         }

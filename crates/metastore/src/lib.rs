@@ -174,6 +174,10 @@ pub trait Agents: Send + Sync {
         liveness_ms: i64,
     ) -> Result<Vec<IncarnationId>>;
 
+    /// Takes its roles from an incarnation that is about to leave: whoever hears of it from now on names it to no client.
+    /// It lives on and may do all that it did; nothing happens to one that does not live. Repeating it is harmless.
+    async fn announce_leave(&self, incarnation: IncarnationId) -> Result<()>;
+
     /// Ends a registration in good order: the incarnation can never commit again.
     async fn leave(&self, incarnation: IncarnationId) -> Result<()>;
 }

@@ -208,6 +208,9 @@ impl Asked {
             // We have no followers.
             return Err(ErrorCode::NotLeaderOrFollower);
         }
+        if broker.member.is_leaving() {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
         let partition = resolver.partition(topic, index).await?;
         check_leader_epoch(broker, ask.leader_epoch)?;
         let bytes_max = u64::try_from(ask.bytes_max).map_err(|_| ErrorCode::InvalidRequest)?;

@@ -18,6 +18,7 @@ mod start;
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use esker_metastore::Agent;
@@ -25,6 +26,8 @@ use esker_model::limits::{HEARTBEAT_INTERVAL, LIVENESS_TIMEOUT};
 use esker_model::seams::{Clock, Signal};
 use esker_model::{ClusterEpoch, ClusterId, IncarnationId, NodeId};
 use parking_lot::RwLock;
+
+use crate::config::serves;
 
 pub(crate) use gate::shows_our_cluster;
 pub use gate::{EpochGate, GateClosed};
@@ -58,6 +61,8 @@ pub struct Membership {
     live: RwLock<Arc<Vec<Agent>>>,
     /// Of the last heartbeat that succeeded.
     time: RwLock<MetastoreTime>,
+    /// Clients are sent elsewhere.
+    leaving: AtomicBool,
     stopped: Signal<Option<StopReason>>,
 }
 
@@ -70,6 +75,7 @@ impl Membership {
             me,
             clock,
             time: RwLock::new(time),
+            leaving: AtomicBool::new(false),
             stopped: Signal::new(None),
         }
     }
@@ -97,6 +103,23 @@ impl Membership {
     /// The agents that are alive as far as this one knows, ascending by node id; itself always among them.
     pub fn live(&self) -> Arc<Vec<Agent>> {
         Arc::clone(&self.live.read())
+    }
+
+    /// Whether other agents serve clients, as far as this one knows.
+    pub(crate) fn others_serve(&self) -> bool {
+        self.live()
+            .iter()
+            .any(|agent| agent.node_id != self.me.node_id && serves(&agent.profile.roles))
+    }
+
+    /// Whether clients are sent elsewhere, because this incarnation leaves and others know.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    /// From now on clients are sent elsewhere.
+    pub(crate) fn leaves(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
     }
 
     /// Whether this incarnation may give answers that must be current.

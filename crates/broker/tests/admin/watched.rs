@@ -195,6 +195,11 @@ impl Agents for Watched {
         self.count("fence_expired")?;
         self.inner.fence_expired(incarnations, liveness_ms).await
     }
+    async fn announce_leave(&self, incarnation: IncarnationId) -> Result<()> {
+        self.count("announce_leave")?;
+        self.inner.announce_leave(incarnation).await
+    }
+
     async fn leave(&self, incarnation: IncarnationId) -> Result<()> {
         self.count("leave")?;
         self.inner.leave(incarnation).await

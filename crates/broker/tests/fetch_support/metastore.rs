@@ -210,6 +210,10 @@ impl Agents for MoodyMetastore {
         self.inner.fence_expired(incarnations, liveness_ms).await
     }
 
+    async fn announce_leave(&self, incarnation: IncarnationId) -> Result<()> {
+        self.inner.announce_leave(incarnation).await
+    }
+
     async fn leave(&self, incarnation: IncarnationId) -> Result<()> {
         self.inner.leave(incarnation).await
     }

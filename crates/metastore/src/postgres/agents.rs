@@ -88,6 +88,20 @@ impl Agents for PostgresMetastore {
             .collect()
     }
 
+    async fn announce_leave(&self, incarnation: IncarnationId) -> Result<()> {
+        // Agents of every release go by the roles of the profile.
+        let query = || {
+            sqlx::query(
+                "UPDATE agent SET profile = jsonb_set(profile, '{roles}', '[]') WHERE incarnation = $1 AND state = 0",
+            )
+            .bind(incarnation.0)
+        };
+        self.session
+            .rows(&self.general, "announce_leave", Effect::Writes, query)
+            .await?;
+        Ok(())
+    }
+
     async fn leave(&self, incarnation: IncarnationId) -> Result<()> {
         let query = || sqlx::query("SELECT leave_v1($1)").bind(incarnation.0);
         self.session

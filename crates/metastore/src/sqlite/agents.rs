@@ -155,6 +155,14 @@ pub(super) fn fence_expired(
     Ok(ended)
 }
 
+pub(super) fn announce_leave(tx: &Transaction<'_>, id: IncarnationId) -> Result<()> {
+    tx.prepare_cached(
+        "UPDATE agent SET profile = json_set(profile, '$.roles', json('[]')) WHERE incarnation = ?1 AND state = 1",
+    )?
+    .execute([incarnation(&id)])?;
+    Ok(())
+}
+
 pub(super) fn leave(tx: &Transaction<'_>, id: IncarnationId) -> Result<()> {
     end(tx, id, LEFT)
 }

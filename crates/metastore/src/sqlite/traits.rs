@@ -203,6 +203,13 @@ impl Agents for SqliteMetastore {
         .await
     }
 
+    async fn announce_leave(&self, incarnation: IncarnationId) -> Result<()> {
+        self.write("announce_leave", move |tx| {
+            agents::announce_leave(tx, incarnation)
+        })
+        .await
+    }
+
     async fn leave(&self, incarnation: IncarnationId) -> Result<()> {
         self.write("leave", move |tx| agents::leave(tx, incarnation))
             .await

@@ -220,6 +220,40 @@ pub async fn a_heartbeat_keeps_alive(world: &World) {
     assert_eq!(lives(&heartbeat), [b.incarnation]);
 }
 
+pub async fn one_that_announces_its_leave_has_no_roles_and_lives_on(world: &World) {
+    world.init().await;
+    let [a, b] = [(); 2].map(|()| IncarnationId(world.id()));
+    for (name, incarnation) in [("a", a), ("b", b)] {
+        let mut registration = registration(name, incarnation);
+        registration.profile.roles = vec!["serve".to_owned(), "upkeep".to_owned()];
+        registration.profile.zone = Some("z".to_owned());
+        world.store.register(&registration).await.unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(world.store.announce_leave(a).await, Ok(()));
+    }
+    for who in [a, b] {
+        let heartbeat = world.store.heartbeat(who, LONG_MS).await.unwrap();
+        let roles: Vec<_> = heartbeat
+            .live
+            .iter()
+            .map(|agent| agent.profile.roles.len())
+            .collect();
+        assert_eq!(roles, [0, 2]);
+        assert!(
+            heartbeat
+                .live
+                .iter()
+                .all(|agent| agent.profile.zone.as_deref() == Some("z"))
+        );
+    }
+    assert_eq!(world.store.leave(a).await, Ok(()));
+    // It tells nothing of one that is gone, or never was.
+    for gone in [a, IncarnationId(world.id())] {
+        assert_eq!(world.store.announce_leave(gone).await, Ok(()));
+    }
+}
+
 pub async fn leaving_ends_a_life(world: &World) {
     let a = world.writer("a").await;
     let b = world.writer("b").await;

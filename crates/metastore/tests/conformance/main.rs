@@ -222,6 +222,7 @@ conformance! {
         a_heartbeat_tells_the_time,
         silence_expires_and_is_fenced,
         a_heartbeat_keeps_alive,
+        one_that_announces_its_leave_has_no_roles_and_lives_on,
         leaving_ends_a_life;
     archive:
         an_archive_segment_is_named_by_one_call_only,

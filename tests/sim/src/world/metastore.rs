@@ -345,6 +345,13 @@ impl Agents for ProcessMetastore {
         .await
     }
 
+    async fn announce_leave(&self, incarnation: IncarnationId) -> Result<()> {
+        self.call("announce_leave", Kind::Writes, move |db| async move {
+            db.announce_leave(incarnation).await
+        })
+        .await
+    }
+
     async fn leave(&self, incarnation: IncarnationId) -> Result<()> {
         self.call("leave", Kind::Writes, move |db| async move {
             db.leave(incarnation).await

@@ -23,6 +23,7 @@ pub enum Command {
     Register(Registration),
     Heartbeat(IncarnationId, i64),
     FenceExpired(Vec<IncarnationId>, i64),
+    AnnounceLeave(IncarnationId),
     Leave(IncarnationId),
     InitCluster(ClusterId),
     BucketBound,
@@ -155,6 +156,7 @@ impl Command {
             Self::FenceExpired(ids, liveness_ms) => {
                 Reply::FenceExpired(store.fence_expired(ids, *liveness_ms).await)
             }
+            Self::AnnounceLeave(id) => Reply::Leave(store.announce_leave(*id).await),
             Self::Leave(id) => Reply::Leave(store.leave(*id).await),
             Self::InitCluster(id) => Reply::InitCluster(store.init_cluster(id).await),
             Self::BucketBound => Reply::BucketBound(store.bucket_bound().await),

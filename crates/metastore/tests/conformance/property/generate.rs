@@ -138,6 +138,7 @@ impl Generator {
                 Command::FenceExpired(vec![incarnation], self.liveness())
             }
             95..96 if self.below(3) == 0 => Command::Leave(self.incarnation()),
+            95..96 if self.below(2) == 0 => Command::AnnounceLeave(self.incarnation()),
             95..98 => Command::ForgetIdleProducers(if self.below(3) > 0 { 0 } else { LONG_MS }),
             // Few, so that the producers' ids are given out one after the other.
             98 => Command::AllocateProducerIds(1 + self.below(2) as u32),

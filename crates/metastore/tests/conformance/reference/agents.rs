@@ -96,6 +96,15 @@ impl Agents for Reference {
         Ok(fenced)
     }
 
+    async fn announce_leave(&self, incarnation: IncarnationId) -> Result<()> {
+        if let Some(agent) = self.state().agents.get_mut(&incarnation)
+            && agent.life == Life::Live
+        {
+            agent.profile.roles.clear();
+        }
+        Ok(())
+    }
+
     async fn leave(&self, incarnation: IncarnationId) -> Result<()> {
         if let Some(agent) = self.state().agents.get_mut(&incarnation)
             && agent.life == Life::Live
