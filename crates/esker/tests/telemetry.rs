@@ -289,6 +289,33 @@ fn a_collector_that_is_not_there_does_not_delay_the_end() {
     assert!(asked.elapsed() < Duration::from_secs(10));
 }
 
+/// A small image may have no certificates: a collector without TLS needs none, and one with TLS says what is missing.
+#[test]
+fn certificates_are_needed_for_tls_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let without = |endpoint: &str| {
+        let mut command = esker(&[
+            "dev",
+            "--kafka-addr",
+            "127.0.0.1:0",
+            "--admin-addr",
+            "127.0.0.1:0",
+            "--otel-endpoint",
+            endpoint,
+        ]);
+        command
+            .args(["--data-dir", directory.path().to_str().unwrap()])
+            .env("SSL_CERT_FILE", "/nonexistent")
+            .env("SSL_CERT_DIR", "/nonexistent");
+        command
+    };
+    let mut agent = Background::start(without("http://127.0.0.1:1"));
+    addresses(&mut agent);
+    agent.signal("TERM");
+    assert_eq!(agent.wait().code(), Some(0));
+    support::run_command(without("https://127.0.0.1:1"), b"").says(1, "certificates");
+}
+
 #[test]
 fn wrong_settings_are_said() {
     for (flag, value, part) in [

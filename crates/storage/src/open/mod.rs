@@ -94,7 +94,7 @@ fn open_for(
         "az" => cloud::azure(name, environment),
         _ => return Err(wrong(bucket_url, "its scheme is unknown")),
     };
-    let store = store.map_err(|err| wrong(bucket_url, &err.to_string()))?;
+    let store = store.map_err(|err| wrong(bucket_url, &with_causes(&err)))?;
     let place = format!(
         "the bucket {scheme}://{name}{}",
         cloud::endpoint_for_people(scheme, environment)
@@ -131,6 +131,20 @@ fn open_directory(
         &format!("the directory {rest}"),
         options,
     ))
+}
+
+/// An error with its causes: the outer one may say no more than that a client could not be built.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        source = error.source();
+    }
+    text
 }
 
 fn wrong(bucket_url: &str, why: &str) -> StoreError {
