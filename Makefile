@@ -19,7 +19,7 @@ ALLOCATOR := background_thread:true,dirty_decay_ms:60000,muzzy_decay_ms:0,oversi
 A ?=
 B ?=
 
-.PHONY: help image run install stores setup test lint e2e crash drivers matrix sim sim-planted sim-nightly chaos fuzz attack bench bench-compare micro micro-counts
+.PHONY: help image k8s run install stores setup test lint e2e crash drivers matrix sim sim-planted sim-nightly chaos fuzz attack bench bench-compare micro micro-counts
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,9 @@ install: ## put the esker command into ~/.cargo/bin
 
 image: ## build the container image without a container engine, with all optimisations: takes long
 	@$(ENV) scripts/dist; exec scripts/image --revision "$$(git rev-parse HEAD)" $(ARGS)
+
+k8s: setup ## the charts on the cluster of KUBECONFIG: install, upgrade, scale, kill (ARGS=--list names the steps; tests/k8s/run.py says what it takes)
+	@$(ENV) . "$$ESKER_CACHE/env.sh"; PYTHONDONTWRITEBYTECODE=1 exec "$${ESKER_TEST_PYTHON:-python3}" tests/k8s/run.py $(ARGS)
 
 stores: setup ## start a Postgres and an S3 server for trying agents; Ctrl-C ends them
 	@exec scripts/stores
