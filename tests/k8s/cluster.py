@@ -12,13 +12,13 @@ class Failed(Exception):
 
 
 def run(command, *, seconds=COMMAND_SECONDS, stdin=None):
-    """Exit code and output; 124 where it took too long."""
+    """Exit code and output; 124 where it took too long. Warnings of a command that worked are left out."""
     try:
-        ran = subprocess.run([str(word) for word in command], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=seconds)
+        ran = subprocess.run([str(word) for word in command], input=stdin, capture_output=True, text=True, check=False, timeout=seconds)
     except subprocess.TimeoutExpired as expired:
         output = expired.stdout or b""
         return 124, (output.decode(errors="replace") if isinstance(output, bytes) else output) + f"\n(no end after {seconds} s)"
-    return ran.returncode, ran.stdout
+    return ran.returncode, ran.stdout + (ran.stderr if ran.returncode else "")
 
 
 def must(command, **how):
