@@ -83,7 +83,7 @@ class Agent:
     def __enter__(self):
         space = self.world.space
         file = self.world.values(**self.values, replicas=1, migration={"enabled": False}, podDisruptionBudget={"enabled": False})
-        cluster.must(["helm", "-n", space.name, "upgrade", "--install", RELEASE, CHART, "-f", file], seconds=120)
+        space.helm("upgrade", "--install", RELEASE, CHART, "-f", file, seconds=120)
         return self
 
     def __exit__(self, *_):

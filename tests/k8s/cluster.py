@@ -1,10 +1,13 @@
 """kubectl and helm, and what tests ask of them. Every command has an end of its own, so that nothing hangs."""
 import json
+import os
 import shlex
 import subprocess
 import time
 
 COMMAND_SECONDS = 60
+# The version that the project is tested with, where scripts/setup has built it.
+HELM = os.environ.get("ESKER_TEST_HELM") or "helm"
 
 
 class Failed(Exception):
@@ -53,10 +56,10 @@ class Namespace:
         self.kubectl("apply", "-f", "-", stdin="\n---\n".join(json.dumps(item) for item in objects))
 
     def helm(self, *words, seconds=300):
-        return must(["helm", "-n", self.name, *words], seconds=seconds)
+        return must([HELM, "-n", self.name, *words], seconds=seconds)
 
     def try_helm(self, *words, seconds=300):
-        return run(["helm", "-n", self.name, *words], seconds=seconds)
+        return run([HELM, "-n", self.name, *words], seconds=seconds)
 
     def pods(self, selector):
         return sorted(self.get("pods", "-l", selector)["items"], key=lambda pod: pod["metadata"]["name"])

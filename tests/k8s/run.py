@@ -76,7 +76,7 @@ def main():
         return cannot(f"there is no step {', '.join(unknown)}: make k8s ARGS=--list")
     if not os.environ.get("KUBECONFIG"):
         return cannot("KUBECONFIG names no cluster (see the head of tests/k8s/run.py)")
-    for program in ("kubectl", "helm"):
+    for program in ("kubectl", cluster.HELM):
         if not shutil.which(program):
             return cannot(f"there is no {program} on the PATH")
     code, output = cluster.run(["kubectl", "version"], seconds=20)

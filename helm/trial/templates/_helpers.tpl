@@ -101,3 +101,14 @@ volumes:
   - name: tmp
     emptyDir: {}
 {{- end }}
+
+{{/* What Esker's chart has to be told to use these two. */}}
+{{- define "trial.values" -}}
+metastore:
+  urlSecret: {name: {{ .Release.Name }}, key: metastore-url}
+bucket:
+  url: s3://{{ .Values.bucket }}/esker
+  region: us-east-1
+  endpoint: http://{{ include "trial.host" (dict "root" . "part" "minio") }}:9000
+  credentialsSecret: {name: {{ .Release.Name }}}
+{{- end }}
