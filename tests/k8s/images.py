@@ -99,13 +99,15 @@ def digest_of(path):
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
-def previous_commit():
-    return (ROOT / "tests/k8s/previous").read_text().split()[0]
+def previous_commit(what):
+    """The commit of tests/k8s/previous for `chart` or `program`."""
+    lines = [line.split() for line in (ROOT / "tests/k8s/previous").read_text().splitlines() if line and not line.startswith("#")]
+    return dict(lines)[what]
 
 
 def previous_binary(say):
     """The program of the earlier commit; built once, which takes as long as a release build does."""
-    commit = previous_commit()
+    commit = previous_commit("program")
     binary = pathlib.Path(os.environ["ESKER_CACHE"]) / "previous" / commit / "esker"
     if not binary.exists():
         say(f"building the program of {commit[:12]}: this takes some minutes, once")
