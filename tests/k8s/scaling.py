@@ -5,14 +5,13 @@ import cluster
 from clients import Clients
 
 
-SET = "statefulset/esker"
 
 
 def by_hand(world):
     report, space = world.report, world.space
     with Clients(world, "by-hand") as clients:
         for count in (1, 3):
-            space.kubectl("scale", SET, f"--replicas={count}")
+            space.kubectl("scale", "statefulset/esker", f"--replicas={count}")
             report.ok(world.wait_agents(count, seconds=180), f"scaled to {count}", ", ".join(pod["metadata"]["name"] for pod in world.agents()))
     clients.judge("while 3 agents became 1 and 3 again")
 
@@ -26,20 +25,27 @@ def by_load(world):
         return
     few = {"autoscaling": {"enabled": True, "minReplicas": 1, "maxReplicas": 3, "targetCPUUtilizationPercentage": 50,
                            "scaleDownAfterSeconds": 20, "scaleDownPeriodSeconds": 15, "scaleUpPeriodSeconds": 15}}
-    code, output = world.install(**few)
+    code, output = world.install(wait=False, **few)
     report.ok(code == 0, "helm upgrade with an autoscaler", output if code else "STATUS: deployed")
+    report.ok(replicas(space) == 3, "which does not begin with another number of agents", replicas(space))
     report.ok(world.wait_agents(1, seconds=240), "without load it leaves one agent of three", scaler(space))
     with Clients(world, "by-load", rate=3000, size=1000) as clients:
         grown = cluster.wait_until(lambda: len(world.ready_agents()) > 1, seconds=180)
         report.ok(grown, "under load it adds agents", scaler(space))
         grown = cluster.wait_until(lambda: len(world.ready_agents()) == 3, seconds=180)
         report.ok(grown, "up to three", scaler(space))
+        code, output = world.install(wait=False, **few)
+        report.ok(code == 0 and replicas(space) == 3, "an upgrade of the release leaves the number to the autoscaler", output if code else replicas(space))
     clients.judge("while agents were added")
     with Clients(world, "by-load-down", rate=5) as clients:
         report.ok(world.wait_agents(1, seconds=300), "without load it takes them away again", scaler(space))
     clients.judge("while agents were taken away")
     code, output = world.install()
     report.ok(code == 0 and world.wait_agents(3), "without the autoscaler there are three again", output if code else "STATUS: deployed")
+
+
+def replicas(space):
+    return space.get("statefulset", "esker")["spec"]["replicas"]
 
 
 def scaler(space):
