@@ -5,8 +5,6 @@ import cluster
 from clients import Clients
 
 
-
-
 def by_hand(world):
     report, space = world.report, world.space
     with Clients(world, "by-hand") as clients:
