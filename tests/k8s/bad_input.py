@@ -19,6 +19,7 @@ def missing_things(world):
     world.start_shell(space, "shell")
     try:
         no_metastore_secret(world, right, url)
+        no_password_secret(world, right, url)
         no_database(world, right, url)
         unreachable_database(world, right, url)
         no_bucket(world, right, url)
@@ -31,8 +32,20 @@ def missing_things(world):
 def no_metastore_secret(world, right, url):
     values = {**right, "metastore": {"urlSecret": {"name": "to-come", "key": "url"}}}
     with Agent(world, "a missing Secret with the metastore's URL", values) as agent:
-        agent.is_told(["metastore_url", "ESKER_METASTORE_URL", "metastore"])
-        agent.repair(lambda: secret_with(world, url), "the Secret is there", restart=True)
+        # Without that setting nothing is started that could answer /readyz: the reason is in the pod's status instead.
+        agent.is_told(["metastore_url"], by_status=True)
+        agent.repair(lambda: secret_with(world, url), "the Secret is there")
+
+
+def no_password_secret(world, right, url):
+    before, _, host = url.partition("@")
+    user, _, password = before.rpartition(":")
+    values = {**right, "metastore": {"url": f"{user}@{host}", "passwordSecret": {"name": "to-come", "key": "password"}}}
+    with Agent(world, "a missing Secret with the metastore's password", values) as agent:
+        agent.is_told(["password"])
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "to-come"}, "stringData": {"password": password}}
+        # Kubernetes brings it into the pod within a minute or two.
+        agent.repair(lambda: world.space.apply(secret), "the Secret is there", seconds=180)
 
 
 def no_database(world, right, url):
@@ -92,26 +105,23 @@ class Agent:
         for name in ("to-come", "keys-to-come"):
             space.try_kubectl("delete", "secret", name, "--ignore-not-found")
 
-    def is_told(self, words):
-        """Log and /readyz hold one of the words, and the pod is not ready."""
+    def is_told(self, words, by_status=False):
+        """Log and /readyz (or the pod's status) hold one of the words, and the pod is not ready."""
         world, report, space = self.world, self.world.report, self.world.space
         log = cluster.wait_until(lambda: next((text for text in self.logs() if any(word in text for word in words)), None), seconds=60)
         report.ok(log, f"{self.what}: the log says why", reason_in(log, words) if log else f"{self.state()} {space.logs(POD)[-1500:]}")
-        told = cluster.wait_until(lambda: self.readyz(words), seconds=30)
-        report.ok(told, f"{self.what}: /readyz says why", told or f"{self.state()} {world.fetch(space, 'shell', self.url())}")
+        told = cluster.wait_until(lambda: self.status(words) if by_status else self.readyz(words), seconds=30)
+        report.ok(told, f"{self.what}: {'the status of the pod' if by_status else '/readyz'} says why", told or f"{self.state()} {world.fetch(space, 'shell', self.url())}")
         report.ok(not cluster.is_ready(space.pod(POD)), f"{self.what}: the pod is not ready", self.state())
 
     def is_told_soon(self, words):
         log = cluster.wait_until(lambda: next((text for text in self.logs() if any(word in text for word in words)), None), seconds=60)
         self.world.report.ok(log, f"{self.what}: later the log says what is next", reason_in(log, words) if log else self.world.space.logs(POD)[-800:])
 
-    def repair(self, do, what, restart=False):
+    def repair(self, do, what, seconds=90):
         do()
         space = self.world.space
-        if restart:
-            # A container reads its environment when it starts.
-            space.kubectl("delete", "pod", POD, "--now", seconds=90)
-        ready = cluster.wait_until(lambda: space.try_kubectl("get", "pod", POD)[0] == 0 and cluster.is_ready(space.pod(POD)), seconds=90)
+        ready = cluster.wait_until(lambda: cluster.is_ready(space.pod(POD)), seconds=seconds)
         self.world.report.ok(ready, f"{self.what}: it begins once {what}", self.state() if ready else space.logs(POD)[-1500:])
 
     def logs(self):
@@ -125,6 +135,13 @@ class Agent:
     def readyz(self, words):
         status, body = self.world.fetch(self.world.space, "shell", self.url())
         return f"{status} {body}" if status == 503 and any(word in body for word in words) else None
+
+    def status(self, words):
+        """What Kubernetes keeps of a container that ended."""
+        container = (self.world.space.pod(POD)["status"].get("containerStatuses") or [{}])[0]
+        ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated") or {}
+        message = ended.get("message", "")
+        return message if any(word in message for word in words) else None
 
     def state(self):
         try:
