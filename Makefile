@@ -19,7 +19,7 @@ ALLOCATOR := background_thread:true,dirty_decay_ms:60000,muzzy_decay_ms:0,oversi
 A ?=
 B ?=
 
-.PHONY: help image k8s run install stores setup test lint e2e crash drivers matrix sim sim-planted sim-nightly chaos fuzz attack bench bench-compare micro micro-counts
+.PHONY: help image k8s run install stores setup test lint e2e crash drivers matrix sim sim-planted sim-nightly upgrade chaos fuzz attack bench bench-compare micro micro-counts telemetry dashboards
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ e2e: ## stock clients against an optimised build, on SQLite and on Postgres with
 crash: ## kill -9 in a loop under idempotent producers; takes long
 	@exec scripts/test crash
 
+upgrade: ## agents of the release before beside those of this one, with clients on
+	@exec scripts/test upgrade
+
 sim: ## simulate whole clusters: SEEDS=n, or SEED=n to replay one (ARGS="--log --history" tells more, ARGS=--groups adds groups)
 	@$(ENV) cargo build --profile sim -p esker-sim; exec "$$CARGO_TARGET_DIR/sim/esker-sim" $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) $(if $(FROM),--from $(FROM))) $(ARGS)
 
@@ -83,6 +86,12 @@ micro: ## time the stages of the data path one by one (ARGS="seal plan" takes th
 
 micro-counts: ## count the instructions of each stage: the same on a busy machine (ARGS="seal plan" takes those)
 	@exec scripts/micro-counts $(ARGS)
+
+telemetry: ## alerts with broken rules, and the time of the dashboards' queries on a day of data
+	@exec scripts/test telemetry
+
+dashboards: setup ## make helm/esker/dashboards from tests/telemetry/dashboards
+	@$(ENV) . "$$ESKER_CACHE/env.sh"; exec "$${ESKER_TEST_PYTHON:?no Python here: see what scripts/setup says}" tests/telemetry/dashboards.py
 
 drivers: ## prove the test clients themselves against Apache Kafka
 	@exec scripts/test drivers

@@ -190,15 +190,3 @@ class Migration(unittest.TestCase):
 
     def test_can_be_left_out(self):
         self.assertEqual(render({"migration": {"enabled": False}}).kind("Job"), [])
-
-
-class RoundTrip(unittest.TestCase):
-    def test_each_step_is_a_container_in_order(self):
-        pod = render().one("Pod", "esker-test")
-        steps = [c["args"][:2] for c in pod["spec"]["initContainers"] + pod["spec"]["containers"]]
-        topic = "helm-test-esker"
-        self.assertEqual(steps, [["topic", "delete"], ["topic", "create"], ["produce", topic], ["consume", topic], ["topic", "delete"]])
-        records = pod["metadata"]["annotations"]["esker/records"].splitlines()
-        consume = pod["spec"]["initContainers"][3]["args"]
-        self.assertEqual(int(consume[consume.index("--count") + 1]), len(records))
-        self.assertEqual(pod["metadata"]["annotations"]["helm.sh/hook"], "test")

@@ -41,7 +41,7 @@ def first_install(world):
         show_pods(world)
         raise cluster.Failed("nothing goes on without it")
     report.ok(len(world.ready_agents()) == 3, "three agents are ready")
-    code, output = space.try_helm("test", RELEASE, "--timeout", "180s", "--logs", seconds=200)
+    code, output = space.try_helm("test", RELEASE, "--timeout", "180s", seconds=200)
     report.ok(code == 0 and "Phase:          Succeeded" in output, "helm test: a topic is made, written, read and deleted", output if code else "Succeeded")
     if code:
         show_pods(world)
@@ -79,7 +79,7 @@ def upgrade(world):
     if code:
         show_pods(world)
         raise cluster.Failed("nothing goes on without it")
-    code, output = world.space.try_helm("test", RELEASE, "--timeout", "180s", "--logs", seconds=200)
+    code, output = world.space.try_helm("test", RELEASE, "--timeout", "180s", seconds=200)
     report.ok(code == 0, "helm test after it", output if code else "Succeeded")
 
 

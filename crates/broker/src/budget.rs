@@ -11,10 +11,11 @@
 //! while somebody waits, because what was in use a moment ago is kept for readers by now.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use esker_model::seams::{Clock, SystemClock};
 use esker_protocol::limits::DECOMPRESSED_BYTES_MAX;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -168,8 +169,8 @@ impl Begun {
         self.steps.iter().map(Pool::bytes).sum()
     }
 
-    /// How often somebody had to wait for one of the steps.
-    pub fn waited(&self) -> u64 {
+    /// How long callers waited for the steps.
+    pub fn waited(&self) -> Duration {
         self.steps.iter().map(Pool::waited).sum()
     }
 
@@ -190,7 +191,9 @@ pub struct Pool {
     bytes: u64,
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
-    waited: AtomicU64,
+    clock: SystemClock,
+    /// Microseconds of all waits: the ends of those that ended, less the beginnings of all.
+    waited_us: AtomicI64,
     wanted: Notify,
     yield_memory: OnceLock<Yield>,
 }
@@ -212,18 +215,20 @@ impl Reservation {
 }
 
 /// Counts one who waits, until it is dropped.
-struct Waiting<'a>(&'a AtomicUsize);
+struct Waiting<'a>(&'a Pool);
 
 impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
+    fn new(pool: &'a Pool) -> Self {
+        pool.waiting.fetch_add(1, Ordering::Relaxed);
+        pool.waited_us.fetch_sub(pool.now_us(), Ordering::Relaxed);
+        Self(pool)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.waited_us.fetch_add(self.0.now_us(), Ordering::Relaxed);
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -244,7 +249,8 @@ impl Pool {
             bytes,
             free: Arc::new(Semaphore::new(bytes as usize)),
             waiting: AtomicUsize::new(0),
-            waited: AtomicU64::new(0),
+            clock: SystemClock::new(),
+            waited_us: AtomicI64::new(0),
             wanted: Notify::new(),
             yield_memory: OnceLock::new(),
         }
@@ -260,9 +266,16 @@ impl Pool {
         self.bytes.saturating_sub(self.free.available_permits() as u64)
     }
 
-    /// How often somebody had to wait for memory of this share.
-    pub fn waited(&self) -> u64 {
-        self.waited.load(Ordering::Relaxed)
+    /// How long callers waited for memory of this share, all together; those who wait now included.
+    pub fn waited(&self) -> Duration {
+        let waiting = i64::try_from(self.waiting.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+        let now = waiting.saturating_mul(self.now_us());
+        let micros = self.waited_us.load(Ordering::Relaxed).saturating_add(now);
+        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+    }
+
+    fn now_us(&self) -> i64 {
+        i64::try_from(self.clock.now().0.as_micros()).unwrap_or(i64::MAX)
     }
 
     /// Names who can free memory of this share when somebody would have to wait for that many bytes.
@@ -276,8 +289,7 @@ impl Pool {
         if let Some(reservation) = self.try_reserve(bytes) {
             return Ok(reservation);
         }
-        let _waiting = Waiting::new(&self.waiting);
-        self.waited.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting::new(self);
         self.wanted.notify_waiters();
         let mut turn = pin!(Arc::clone(&self.free).acquire_many_owned(permits));
         let acquired = loop {
@@ -352,5 +364,27 @@ impl Pool {
                 share: self.bytes,
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_are_added_up_while_they_last_and_after() {
+        let pool = Arc::new(Pool::new(10));
+        let first = pool.reserve(10).await.unwrap();
+        assert_eq!(pool.waited(), Duration::ZERO);
+        let waits = |pool: Arc<Pool>| async move { drop(pool.reserve(1).await.unwrap()) };
+        let (one, two) = (waits(Arc::clone(&pool)), waits(Arc::clone(&pool)));
+        let hold = async {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            assert_eq!(pool.waited(), Duration::from_secs(6));
+            drop(first);
+        };
+        tokio::join!(one, two, hold);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(pool.waited(), Duration::from_secs(6));
     }
 }

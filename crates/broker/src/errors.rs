@@ -84,6 +84,7 @@ pub(crate) const fn of_metastore(error: &MetastoreError) -> ErrorCode {
         | MetastoreError::DifferentPast { .. }
         | MetastoreError::NotMigrated { .. }
         | MetastoreError::TooNew { .. }
+        | MetastoreError::Refused(_)
         | MetastoreError::Misconfigured(_)
         | MetastoreError::Corrupt(_) => ErrorCode::KafkaStorageError,
     }
@@ -93,6 +94,7 @@ pub(crate) const fn of_metastore(error: &MetastoreError) -> ErrorCode {
 pub(crate) const fn of_admin(error: &MetastoreError) -> ErrorCode {
     match error {
         MetastoreError::Unavailable(_)
+        | MetastoreError::Refused(_)
         | MetastoreError::Fenced
         | MetastoreError::WrongEpoch { .. }
         | MetastoreError::DifferentPast { .. } => ErrorCode::NotController,

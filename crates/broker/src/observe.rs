@@ -1,5 +1,7 @@
 //! What an agent's process shows of a broker: memory in use, and how many groups there are.
 
+use std::time::Duration;
+
 use crate::Broker;
 
 /// One share of the memory budget.
@@ -11,8 +13,8 @@ pub struct MemoryUse {
     pub used: u64,
     /// Bytes of the whole share.
     pub max: u64,
-    /// How often somebody had to wait for some of it.
-    pub waited: u64,
+    /// How long callers waited for some of it, all together.
+    pub waited: Duration,
 }
 
 impl Broker {
@@ -60,7 +62,7 @@ impl Broker {
                 r#use: "cache",
                 used: self.cache.weight(),
                 max: budget.cache_bytes,
-                waited: 0,
+                waited: Duration::ZERO,
             },
         ]
     }

@@ -14,6 +14,7 @@ mod logging;
 mod migrate;
 mod openmetrics;
 mod plain;
+mod prices;
 mod run;
 mod settings;
 mod telemetry;

@@ -295,6 +295,11 @@ fn wrong_settings_are_said() {
         ("--otel-endpoint", "collector:4317", "write http://host:4318"),
         ("--otel-traces-sample-ratio", "2", "a number from 0 to 1"),
         ("--metrics-topics-max", "many", "not a whole number"),
+        (
+            "--prices-file",
+            "/nowhere/prices.toml",
+            "cannot read the prices file",
+        ),
     ] {
         support::run(&["dev", flag, value]).says(2, part);
     }
@@ -321,11 +326,14 @@ fn few_topics_have_metrics_of_their_own() {
         "esker_dependency_up{dependency=\"bucket\"} 1",
         "esker_live_agents 1",
         "esker_agent_info{node_name=\"dev\",",
-        "esker_job_held{job=\"archive\"} ",
+        "esker_upkeep_held{work=\"archive\"} ",
         "esker_memory_max_bytes{use=\"produce\"} ",
         "esker_metastore_seconds_count ",
         "esker_epoch_reads_total{outcome=\"foreign\"} 0",
         "esker_zone_bytes_total{direction=\"in\",zone=\"unknown\"} ",
+        "esker_price_dollars{item=\"put\"} 0.000005",
+        "esker_price_dollars{item=\"agent_hour\"} ",
+        "esker_prices_timestamp_seconds 17",
         "process_cpu_seconds_total ",
         "process_resident_memory_bytes ",
     ] {

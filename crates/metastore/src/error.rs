@@ -54,7 +54,11 @@ pub enum MetastoreError {
         /// The newest version that this program knows.
         known: i64,
     },
-    /// The address, user or database is wrong, or the file cannot be opened. Trying again will not help.
+    /// The server does not let us in: user, password or database. The call surely had no effect. It goes on when somebody
+    /// changes that, be it there or in the password's file.
+    #[error("{0}")]
+    Refused(String),
+    /// The address is wrong, or the file cannot be opened. Trying again will not help.
     #[error("{0}")]
     Misconfigured(String),
     /// The metastore answered what it never should: a defect or damaged data.
@@ -74,6 +78,7 @@ impl MetastoreError {
             Self::DifferentPast { .. } => "different_past",
             Self::NotMigrated { .. } => "not_migrated",
             Self::TooNew { .. } => "too_new",
+            Self::Refused(_) => "refused",
             Self::Misconfigured(_) => "misconfigured",
             Self::Corrupt(_) => "corrupt",
         }

@@ -8,5 +8,6 @@
     reason = "a failure here is a failed test"
 )]
 
+pub mod load;
 pub mod real_data;
 pub mod wire;

@@ -18,6 +18,7 @@ const READY_LIMIT: Duration = Duration::from_secs(30);
 /// One agent, which can be killed and started again with the same name and addresses.
 pub struct Agent {
     name: String,
+    program: PathBuf,
     kafka_port: u16,
     admin_port: u16,
     arguments: Vec<String>,
@@ -31,6 +32,7 @@ impl Agent {
     pub fn new(name: &str, arguments: Vec<String>, environment: Vec<(String, String)>, dir: &Path) -> Self {
         Self {
             name: name.to_owned(),
+            program: program("esker"),
             kafka_port: free_port(),
             admin_port: free_port(),
             arguments,
@@ -38,6 +40,11 @@ impl Agent {
             log: dir.join(format!("{name}.log")),
             process: None,
         }
+    }
+
+    /// Which program it is from its next start on.
+    pub fn becomes(&mut self, program: &Path) {
+        self.program = program.to_owned();
     }
 
     /// Where clients connect.
@@ -60,7 +67,7 @@ impl Agent {
     /// Starts it and does not wait.
     pub fn launch(&mut self) {
         let address = format!("127.0.0.1:{}", self.kafka_port);
-        let mut command = Command::new(program("esker"));
+        let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
             .args(["--kafka-addr", &address, "--advertised-addr", &address])
@@ -159,10 +166,15 @@ impl Cluster {
     /// `count` agents on one Postgres and one MinIO, each in a zone of its own (`zone-1`, …); `None`
     /// (said on stderr) if the machine lacks either.
     pub fn shared(name: &str, count: usize, settings: &[&str]) -> Option<Self> {
+        Self::shared_of(&program("esker"), name, count, settings)
+    }
+
+    /// As [`Cluster::shared`], with this program.
+    pub fn shared_of(program: &Path, name: &str, count: usize, settings: &[&str]) -> Option<Self> {
         let dir = TestDir::new(name);
         let minio = Minio::start(dir.path())?;
         let postgres = Postgres::start(dir.path())?;
-        migrate(&postgres.url());
+        migrate(program, &postgres.url());
         let agents = (1..=count)
             .map(|number| {
                 let name = format!("agent-{number}");
@@ -179,6 +191,7 @@ impl Cluster {
                 arguments.extend(["--zone".to_owned(), format!("zone-{number}")]);
                 arguments.extend(settings.iter().map(|setting| (*setting).to_owned()));
                 let mut agent = Agent::new(&name, arguments, minio.environment(), dir.path());
+                agent.becomes(program);
                 agent.start();
                 agent
             })
@@ -201,9 +214,9 @@ impl Cluster {
     }
 }
 
-/// Makes an empty database a metastore.
-pub fn migrate(metastore_url: &str) {
-    let migrated = Command::new(program("esker"))
+/// Brings a database's schema up to date, with this program.
+pub fn migrate(program: &Path, metastore_url: &str) {
+    let migrated = Command::new(program)
         .args(["migrate", "--metastore-url", metastore_url])
         .output()
         .unwrap();

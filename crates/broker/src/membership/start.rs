@@ -50,6 +50,16 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Whether somebody may put it right while the agent waits: a bucket or a database that is not there yet, a password, a
+    /// permission.
+    pub fn may_be_mended(&self) -> bool {
+        match self {
+            Self::Metastore(err) => matches!(err, MetastoreError::Refused(_)),
+            Self::Bucket(err) => matches!(err, StoreError::Denied(_) | StoreError::Misconfigured(_)),
+            Self::Identity(_) => false,
+        }
+    }
+
     /// Whether waiting may help.
     pub fn is_transient(&self) -> bool {
         match self {

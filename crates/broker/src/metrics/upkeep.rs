@@ -134,11 +134,11 @@ pub struct SweepMetrics {
     pub failures: Counter,
 }
 
-/// Label of jobs.
+/// Label of jobs. Not `job`: Prometheus has that for itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct JobLabels {
     /// Its name.
-    pub job: &'static str,
+    pub work: &'static str,
 }
 
 /// The counters of all upkeep. Cheap to clone; clones count together.
@@ -160,7 +160,7 @@ impl UpkeepMetrics {
     /// Makes the counters visible under their public names.
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
-            "esker_job_held",
+            "esker_upkeep_held",
             "1 if this agent does the job, 0 if another does or nobody",
             self.held.clone(),
         );

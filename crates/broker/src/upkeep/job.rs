@@ -63,7 +63,7 @@ impl Lease {
 
     /// Shows whether this agent does the job.
     fn held(&self, ours: bool) {
-        let labels = JobLabels { job: self.name };
+        let labels = JobLabels { work: self.name };
         let held = self.upkeep.metrics.held.get_or_create(&labels);
         held.set(i64::from(ours));
     }

@@ -18,6 +18,7 @@ use super::health::TICK;
 use crate::failure::Outcome;
 use crate::settings::Settings;
 use crate::settings::address::Address;
+use crate::telemetry;
 use crate::telemetry::otlp::{Otlp, OtlpMetrics};
 use crate::telemetry::{AgentMetrics, ProcessMetrics};
 
@@ -90,6 +91,7 @@ impl State {
         let started_ms = seams.clock.wall_ms();
         agent.register(&mut registry);
         process.register(&mut registry, started_ms);
+        telemetry::prices::register(&settings.telemetry, &mut registry)?;
         let otlp = match &settings.telemetry.otel_endpoint {
             None => None,
             Some(endpoint) => {

@@ -1,7 +1,9 @@
 //! Metastore and bucket: opened at once where that needs no network, else waited for.
 //!
-//! Waiting says why every few seconds. What waiting cannot mend (a wrong password, a bucket that does not
-//! exist, a schema from the future) ends the process with one sentence.
+//! Waiting says why every few seconds. An agent also waits for what somebody has to put right (a password, a permission, a
+//! database or bucket that does not exist yet): its pod stays, is not ready, and says why. `dev`, which has somebody in front
+//! of it, ends with one sentence; so does everybody whom waiting cannot help (an address that cannot be read, a schema from the
+//! future, stores that do not belong together).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -130,7 +132,9 @@ async fn connect_postgres(
             Err(error) => error,
         };
         let sentence = sentence_of(&settings.metastore, &error);
-        if !error.is_transient() && !matches!(error, MetastoreError::NotMigrated { .. }) {
+        let mended = matches!(error, MetastoreError::NotMigrated { .. })
+            || settings.mode == Mode::Agent && matches!(error, MetastoreError::Refused(_));
+        if !error.is_transient() && !mended {
             return Err(Failure::Failed(sentence));
         }
         waiting.wait(&sentence).await;
@@ -159,7 +163,8 @@ pub(super) async fn start_broker(
             error,
             StartError::Metastore(MetastoreError::Fenced | MetastoreError::NotMigrated { .. })
         );
-        if !error.is_transient() && !again {
+        let mended = settings.mode == Mode::Agent && error.may_be_mended();
+        if !error.is_transient() && !again && !mended {
             return Err(Failure::Failed(sentence));
         }
         waiting.wait(&sentence).await;

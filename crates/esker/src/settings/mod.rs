@@ -34,6 +34,7 @@ pub(crate) use error::SettingsError;
 pub(crate) use layers::Layers;
 pub(crate) use listeners::Listener;
 pub(crate) use names::{Fallback, Mode, SETTINGS, Setting};
+pub(crate) use suggest::nearest;
 pub(crate) use telemetry::Telemetry;
 
 /// Longest `flush_interval_ms` and `shutdown_grace_seconds`.
@@ -116,7 +117,7 @@ impl Settings {
         Ok(Self {
             mode: layers.mode(),
             listeners: listeners::resolve(layers)?,
-            admin_addr: layers.parse("admin_addr", admin_addr)?.flatten(),
+            admin_addr: admin(layers)?,
             peer_addr: layers.parse("peer_addr", Address::parse)?,
             connections_max,
             connections_per_ip_max,
@@ -215,6 +216,11 @@ pub(crate) fn bucket(layers: &Layers) -> Result<SecretUrl, SettingsError> {
             hint: "say where segments live, e.g. --bucket-url s3://bucket/prefix".to_owned(),
         }),
     }
+}
+
+/// Where HTTP is served, if it is.
+pub(crate) fn admin(layers: &Layers) -> Result<Option<Address>, SettingsError> {
+    Ok(layers.parse("admin_addr", admin_addr)?.flatten())
 }
 
 fn metastore_url(value: &str) -> Result<MetastoreUrl, String> {

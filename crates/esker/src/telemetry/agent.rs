@@ -1,5 +1,7 @@
 //! How the agent is, for alerts: what `/readyz` and `/status` say, as numbers.
 
+use std::sync::atomic::AtomicU64;
+
 use esker_broker::metrics::MemoryLabels;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -33,7 +35,7 @@ pub(crate) struct AgentMetrics {
     connections_max: Gauge,
     live_agents: Gauge,
     memory_max: Family<MemoryLabels, Gauge>,
-    memory_waits: Family<MemoryLabels, Counter>,
+    memory_waits: Family<MemoryLabels, Counter<f64, AtomicU64>>,
     info: Family<InfoLabels, Gauge>,
 }
 
@@ -66,8 +68,8 @@ impl AgentMetrics {
             self.memory_max.clone(),
         );
         registry.register(
-            "esker_memory_waits",
-            "How often somebody had to wait for memory of a share that was used up",
+            "esker_memory_wait_seconds",
+            "Seconds that requests waited for memory of a share that was used up, all together",
             self.memory_waits.clone(),
         );
         registry.register(
@@ -95,7 +97,7 @@ impl AgentMetrics {
             self.memory_max.get_or_create(&labels).set(most);
             let waits = self.memory_waits.get_or_create(&labels);
             // Another incarnation begins to count anew.
-            waits.inc_by(memory.waited.saturating_sub(waits.get()));
+            waits.inc_by((memory.waited.as_secs_f64() - waits.get()).max(0.0));
         }
         let member = broker.membership();
         self.live_agents

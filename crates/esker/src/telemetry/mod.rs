@@ -6,6 +6,7 @@
 
 mod agent;
 pub(crate) mod otlp;
+pub(crate) mod prices;
 mod process;
 
 pub(crate) use agent::AgentMetrics;

@@ -59,14 +59,15 @@ impl Target {
         })
     }
 
-    /// Opens a connection. `Unavailable` if the server does not take it now, else `Misconfigured`.
+    /// Opens a connection. `Unavailable` if the server does not take it now, `Refused` if it does not let us in, else
+    /// `Misconfigured`.
     pub(super) async fn connect(&self) -> Result<PgConnection> {
         let connected: std::result::Result<PgConnection, Error> = match &self.password_file {
             None => self.options.connect().await,
             Some(file) => {
                 let password = tokio::fs::read_to_string(file).await.map_err(|err| {
                     let file = file.display();
-                    MetastoreError::Misconfigured(format!(
+                    MetastoreError::Refused(format!(
                         "the file {file} with the metastore's password cannot be read ({err}): correct \
                          metastore_password_file"
                     ))

@@ -99,17 +99,17 @@ pub(super) fn of_statement(error: &Error, effect: Effect) -> MetastoreError {
 pub(super) fn of_connect(error: &Error, options: &PgConnectOptions) -> MetastoreError {
     let place = format!("{}:{}", options.get_host(), options.get_port());
     match (error, code(error)) {
-        (_, Some("28P01" | "28000")) => MetastoreError::Misconfigured(format!(
+        (_, Some("28P01" | "28000")) => MetastoreError::Refused(format!(
             "Postgres at {place} refused user \"{}\" ({}): correct user and password of the metastore's URL, \
              or the server's pg_hba.conf",
             options.get_username(),
             reason(error),
         )),
-        (_, Some("3D000")) => MetastoreError::Misconfigured(format!(
+        (_, Some("3D000")) => MetastoreError::Refused(format!(
             "Postgres at {place} has no database \"{}\": create it, or correct the metastore's URL",
             options.get_database().unwrap_or(options.get_username()),
         )),
-        (_, Some("42501")) => MetastoreError::Misconfigured(format!(
+        (_, Some("42501")) => MetastoreError::Refused(format!(
             "Postgres at {place} does not let user \"{}\" connect ({}): grant it CONNECT on the database",
             options.get_username(),
             reason(error),

@@ -101,7 +101,7 @@ pub struct PostgresMetastore {
 
 impl PostgresMetastore {
     /// Connects and checks the schema. `Unavailable` if the database does not answer (try again),
-    /// `Misconfigured` if it never will, `NotMigrated` and `TooNew` if the schema does not fit.
+    /// `Refused` if it does not let us in, `Misconfigured` if it never will answer, `NotMigrated` and `TooNew` if the schema does not fit.
     pub async fn connect(config: PostgresConfig) -> Result<Self> {
         let target = session::target(&config)?;
         let pool = |size| Pool::new(target.clone(), size, config.connect_timeout);

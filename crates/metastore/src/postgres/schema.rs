@@ -4,10 +4,15 @@
 //! only be built outside of one; a lock lets one program migrate at a time; repeating is harmless. Migrations only add, so that agents of this release
 //! and the next work side by side: nothing here stops a running agent.
 //! A failure leaves the schema at the last migration that was recorded.
+//!
+//! A migration that this program does not know may still leave it all that it needs: such a one records from which version
+//! on programs can use what it leaves (`usable_from`). So agents of the release before may also start anew between the
+//! migration and their update, and a release can be taken back. The first migration that says so brings the column; until
+//! then, and where it is null, only programs that know a migration can use what it leaves.
 
 use std::time::Duration;
 
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Connection, Row};
 
 use super::address::{Address, Target};
@@ -288,20 +293,19 @@ pub struct MigrationReport {
     pub applied: Vec<&'static str>,
 }
 
-/// Brings a database's schema up to date. `TooNew` if it is beyond what this program knows.
+/// Brings a database's schema up to date. A later one that this program can use is left as it is; `TooNew` if it cannot.
 pub async fn migrate(address: impl Into<Address>) -> Result<MigrationReport> {
     let mut connection = connect(&address.into()).await?;
     execute(&mut connection, "SET statement_timeout = 0".to_owned()).await?;
     lock(&mut connection).await?;
     // A waiting DDL statement blocks whoever comes after it: better to fail and be repeated.
     execute(&mut connection, "SET lock_timeout = '5s'".to_owned()).await?;
-    if version(&mut connection).await? == 0 {
+    if found(&mut connection).await?.version == 0 {
         execute(&mut connection, RECORD.to_owned()).await?;
     }
-    let from = version(&mut connection).await?;
-    if from > SCHEMA_KNOWN {
-        return Err(too_new(from));
-    }
+    let found = found(&mut connection).await?;
+    found.is_usable()?;
+    let from = found.version;
     let mut applied = Vec::new();
     for migration in MIGRATIONS.iter().filter(|migration| migration.version > from) {
         apply(&mut connection, migration).await?;
@@ -338,9 +342,9 @@ async fn lock(connection: &mut PgConnection) -> Result<()> {
 /// The version of a database's schema; 0 if it has none.
 pub async fn schema_version(address: impl Into<Address>) -> Result<i64> {
     let mut connection = connect(&address.into()).await?;
-    let version = version(&mut connection).await?;
+    let found = found(&mut connection).await?;
     let _ = connection.close().await;
-    Ok(version)
+    Ok(found.version)
 }
 
 async fn connect(address: &Address) -> Result<PgConnection> {
@@ -376,18 +380,50 @@ async fn execute(connection: &mut PgConnection, sql: String) -> Result<()> {
 }
 
 const EXISTS: &str = "SELECT to_regclass('schema_migration') IS NOT NULL";
-const VERSION: &str = "SELECT coalesce(max(version), 0) FROM schema_migration";
+/// Read as JSON, the row may lack the column.
+const FOUND: &str = "SELECT coalesce(max(version), 0),
+        coalesce(max(coalesce((to_jsonb(migration) ->> 'usable_from')::bigint, version)), 0)
+    FROM schema_migration migration";
 
-async fn version(connection: &mut PgConnection) -> Result<i64> {
+/// A database's schema.
+#[derive(Clone, Copy, Default)]
+struct Found {
+    /// 0 if it has none.
+    version: i64,
+    /// The oldest [`SCHEMA_KNOWN`] of programs that can use it.
+    usable_from: i64,
+}
+
+impl Found {
+    fn of(row: &PgRow) -> Result<Self> {
+        Ok(Self {
+            version: row.try_get(0)?,
+            usable_from: row.try_get(1)?,
+        })
+    }
+
+    /// Whether it leaves this program what it needs, should it be later.
+    fn is_usable(self) -> Result<()> {
+        if self.version > SCHEMA_KNOWN && self.usable_from > SCHEMA_KNOWN {
+            return Err(MetastoreError::TooNew {
+                found: self.version,
+                known: SCHEMA_KNOWN,
+            });
+        }
+        Ok(())
+    }
+}
+
+async fn found(connection: &mut PgConnection) -> Result<Found> {
     let exists = sqlx::query(EXISTS)
         .fetch_one(&mut *connection)
         .await
         .map_err(failed)?;
     if !exists.try_get::<bool, _>(0)? {
-        return Ok(0);
+        return Ok(Found::default());
     }
-    let row = sqlx::query(VERSION).fetch_one(connection).await.map_err(failed)?;
-    Ok(row.try_get(0)?)
+    let row = sqlx::query(FOUND).fetch_one(connection).await.map_err(failed)?;
+    Found::of(&row)
 }
 
 /// Repeating a migration is harmless, so whether it took effect matters to nobody.
@@ -402,27 +438,17 @@ pub(super) async fn check(session: &Session, pool: &Pool) -> Result<()> {
         .await?;
     let found = if exists.try_get(0)? {
         let row = session
-            .row(pool, "schema", Effect::Reads, || sqlx::query(VERSION))
+            .row(pool, "schema", Effect::Reads, || sqlx::query(FOUND))
             .await?;
-        row.try_get(0)?
+        Found::of(&row)?
     } else {
-        0
+        Found::default()
     };
-    if found < SCHEMA_NEEDED {
+    if found.version < SCHEMA_NEEDED {
         return Err(MetastoreError::NotMigrated {
-            found,
+            found: found.version,
             needed: SCHEMA_NEEDED,
         });
     }
-    if found > SCHEMA_KNOWN {
-        return Err(too_new(found));
-    }
-    Ok(())
-}
-
-fn too_new(found: i64) -> MetastoreError {
-    MetastoreError::TooNew {
-        found,
-        known: SCHEMA_KNOWN,
-    }
+    found.is_usable()
 }

@@ -1,7 +1,7 @@
 //! Migrations: repeatable, side by side, and checked at every connection.
 
 use esker_metastore::postgres::{self, PostgresMetastore, SCHEMA_KNOWN, SCHEMA_NEEDED};
-use esker_metastore::{Agents, Archives, Commits, MetastoreError, Reads, Removals, Sweeps, Topics};
+use esker_metastore::{Agents, Archives, Clusters, Commits, MetastoreError, Reads, Removals, Sweeps, Topics};
 use esker_model::{ClusterEpoch, LogId, PartitionKey, SegmentId, SegmentKind, TopicUuid};
 use sqlx::Row;
 use uuid::Uuid;
@@ -280,4 +280,46 @@ async fn a_newer_schema_is_refused() {
         Some(too_new.clone())
     );
     assert_eq!(postgres::migrate(&url).await.err(), Some(too_new));
+}
+
+/// What a later release may leave behind: a migration that says who can still use the schema.
+#[tokio::test]
+async fn a_newer_schema_that_leaves_what_is_needed_is_used() {
+    let Some(url) = server::start_or_reuse() else {
+        return;
+    };
+    postgres::migrate(&url).await.unwrap();
+    let mut admin = admin(&url).await;
+    let later = format!(
+        "ALTER TABLE schema_migration ADD COLUMN usable_from bigint;
+         INSERT INTO schema_migration (version, name, usable_from) VALUES ({}, 'later', {SCHEMA_KNOWN})",
+        SCHEMA_KNOWN + 1
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(later))
+        .execute(&mut admin)
+        .await
+        .unwrap();
+    let report = postgres::migrate(&url).await.unwrap();
+    assert_eq!((report.from, report.to), (SCHEMA_KNOWN + 1, SCHEMA_KNOWN + 1));
+    assert!(report.applied.is_empty());
+    let store = PostgresMetastore::connect(config(&url)).await.unwrap();
+    assert!(store.cluster().await.is_ok());
+
+    // One that takes something away from it ends that.
+    let removes = format!(
+        "INSERT INTO schema_migration (version, name, usable_from) VALUES ({0}, 'removes', {0})",
+        SCHEMA_KNOWN + 2
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(removes))
+        .execute(&mut admin)
+        .await
+        .unwrap();
+    let too_new = MetastoreError::TooNew {
+        found: SCHEMA_KNOWN + 2,
+        known: SCHEMA_KNOWN,
+    };
+    assert_eq!(
+        PostgresMetastore::connect(config(&url)).await.err(),
+        Some(too_new)
+    );
 }

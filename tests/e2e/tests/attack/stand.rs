@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use esker_harness::agents::{Agent, Cluster, migrate};
-use esker_harness::dirs::TestDir;
+use esker_harness::dirs::{TestDir, program};
 use esker_harness::proc;
 use esker_harness::s3_server::S3Server;
 use esker_harness::throwaway_postgres;
@@ -89,7 +89,7 @@ impl Stand {
         let dir = TestDir::new(name);
         let store = S3Server::start(dir.path(), &[]);
         store.add_faults(&json!({"op": "put", "kind": "latency", "ms": PUT_MS}));
-        migrate(&metastore);
+        migrate(&program("esker"), &metastore);
         let bucket = store.url();
         let own = [
             "agent",
