@@ -99,30 +99,19 @@ def digest_of(path):
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
-def previous_commit(what):
-    """The commit of tests/k8s/previous for `chart` or `program`."""
-    lines = [line.split() for line in (ROOT / "tests/k8s/previous").read_text().splitlines() if line and not line.startswith("#")]
-    return dict(lines)[what]
+def previous_chart():
+    """The commit whose chart is upgraded from."""
+    lines = (ROOT / "tests/k8s/previous").read_text().splitlines()
+    return next(line.split()[0] for line in lines if line and not line.startswith("#"))
 
 
 def previous_binary(say):
-    """The program of the earlier commit; built once, which takes as long as a release build does."""
-    commit = previous_commit("program")
-    binary = pathlib.Path(os.environ["ESKER_CACHE"]) / "previous" / commit / "esker"
-    if not binary.exists():
-        say(f"building the program of {commit[:12]}: this takes some minutes, once")
-        source = binary.parent / "source"
-        shutil.rmtree(source, ignore_errors=True)
-        source.mkdir(parents=True)
-        export(commit, ".", source)
-        target = binary.parent / "target"
-        ran = subprocess.run(["nice", "-n", "5", "cargo", "build", "--release", "--locked", "-p", "esker"], cwd=source, env={**os.environ, "CARGO_TARGET_DIR": str(target)}, check=False)
-        if ran.returncode != 0:
-            raise Missing(f"the program of {commit} does not build")
-        os.replace(target / "release/esker", binary)
-        shutil.rmtree(target)
-        shutil.rmtree(source)
-    return binary
+    """The program of the release before; built once, which takes as long as a release build does."""
+    say("looking for the program of the release before, or building it")
+    ran = subprocess.run([ROOT / "scripts/previous"], stdout=subprocess.PIPE, text=True, check=False)
+    if ran.returncode != 0:
+        raise Missing("the program of the release before cannot be had: see above")
+    return ran.stdout.strip()
 
 
 def export(commit, path, into):

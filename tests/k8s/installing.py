@@ -36,7 +36,7 @@ def first_install(world):
     """The previous chart with the previous image."""
     report, space = world.report, world.space
     code, output = world.install(chart=world.previous_chart, image=world.images.previous)
-    report.ok(code == 0, f"helm install --wait of the chart of {images.previous_commit('chart')[:12]} with the program of {images.previous_commit('program')[:12]}", output if code else "STATUS: deployed")
+    report.ok(code == 0, f"helm install --wait of the chart of {images.previous_chart()[:12]} with the program before this one", output if code else "STATUS: deployed")
     if code:
         show_pods(world)
         raise cluster.Failed("nothing goes on without it")

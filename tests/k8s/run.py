@@ -11,7 +11,7 @@ failed and ESKER_K8S_KEEP=1.
   ESKER_K8S_LOAD            command that gives an image archive to the nodes, for example "kind load image-archive"; then the
                             images are packed here. Without it, name images that the nodes can pull:
   ESKER_K8S_IMAGE           Esker as it is now
-  ESKER_K8S_PREVIOUS_IMAGE  Esker of the commit in tests/k8s/previous
+  ESKER_K8S_PREVIOUS_IMAGE  Esker of the commit in tests/previous
   ESKER_K8S_PARTS_IMAGE     a Debian with Postgres, MinIO, Python and confluent-kafka; its user postgres has the uid
                             ESKER_K8S_POSTGRES_UID (999)
   ESKER_K8S_BINARY          the program to pack; default: the release build

@@ -27,7 +27,7 @@ class World:
     def _previous_chart(self):
         into = self.work / "previous"
         into.mkdir()
-        images.export(images.previous_commit("chart"), "helm/esker", into)
+        images.export(images.previous_chart(), "helm/esker", into)
         return into / "helm/esker"
 
     # --- values ---------------------------------------------------------------------------------
