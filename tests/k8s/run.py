@@ -14,6 +14,7 @@ failed and ESKER_K8S_KEEP=1.
   ESKER_K8S_PREVIOUS_IMAGE  Esker of the commit in tests/previous
   ESKER_K8S_PARTS_IMAGE     a Debian with Postgres, MinIO, Python and confluent-kafka; its user postgres has the uid
                             ESKER_K8S_POSTGRES_UID (999)
+  ESKER_K8S_CHART           another folder than helm/esker, for example a broken copy of it, to see the tests fail
   ESKER_K8S_BINARY          the program to pack; default: the release build
 
 The transcript stays in $CARGO_TARGET_DIR/k8s/. Exit code: 0, 1 when an assertion failed, 2 when the tests could not begin.

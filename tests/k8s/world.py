@@ -11,7 +11,7 @@ import images
 
 AGENTS = "app.kubernetes.io/name=esker,app.kubernetes.io/instance=esker,app.kubernetes.io/component=agent"
 RELEASE, TRIAL = "esker", "trial"
-CHART = images.ROOT / "helm/esker"
+CHART = pathlib.Path(os.environ.get("ESKER_K8S_CHART") or images.ROOT / "helm/esker")
 TRIAL_CHART = images.ROOT / "helm/trial"
 
 
