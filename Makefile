@@ -19,7 +19,7 @@ ALLOCATOR := background_thread:true,dirty_decay_ms:60000,muzzy_decay_ms:0,oversi
 A ?=
 B ?=
 
-.PHONY: help run install stores setup test lint e2e crash drivers matrix sim sim-planted sim-nightly upgrade chaos fuzz attack bench bench-compare micro micro-counts telemetry dashboards
+.PHONY: help image k8s run install stores setup test lint e2e crash drivers matrix sim sim-planted sim-nightly upgrade chaos fuzz attack bench bench-compare micro micro-counts telemetry dashboards
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,12 @@ run: ## build Esker and start it: one process, on 127.0.0.1:9092 (ARGS="…" add
 
 install: ## put the esker command into ~/.cargo/bin
 	@$(ENV) exec cargo install --locked --path crates/esker
+
+image: ## build the container image without a container engine, with all optimisations: takes long
+	@$(ENV) scripts/dist; exec scripts/image --revision "$$(git rev-parse HEAD)" $(ARGS)
+
+k8s: setup ## the charts on the cluster of KUBECONFIG: install, upgrade, scale, kill (ARGS=--list names the steps; tests/k8s/run.py says what it takes)
+	@$(ENV) . "$$ESKER_CACHE/env.sh"; PYTHONDONTWRITEBYTECODE=1 exec "$${ESKER_TEST_PYTHON:-python3}" tests/k8s/run.py $(ARGS)
 
 stores: setup ## start a Postgres and an S3 server for trying agents; Ctrl-C ends them
 	@exec scripts/stores

@@ -57,6 +57,11 @@ class Starting(unittest.TestCase):
         # Ready within two seconds needs someone who asks each second.
         self.assertEqual(container["readinessProbe"]["periodSeconds"], 1)
 
+    def test_why_a_container_failed_is_seen_in_the_pod(self):
+        for name, _, pod in render().pods():
+            for container in pod["containers"] + pod.get("initContainers", []):
+                self.assertEqual(container["terminationMessagePolicy"], "FallbackToLogsOnError", name)
+
     def test_agents_have_no_volumes_and_do_not_wait_for_each_other(self):
         stateful_set = render().one("StatefulSet", "esker")
         self.assertEqual(stateful_set["spec"]["podManagementPolicy"], "Parallel")

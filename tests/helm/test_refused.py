@@ -1,5 +1,7 @@
 """Values that do not fit end in one sentence, before anything is made."""
 
+import concurrent.futures
+import os
 import re
 import unittest
 
@@ -14,7 +16,8 @@ CASES = yaml.safe_load((HERE / "refused.yaml").read_text())
 class RefusedValues(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.said = [(case, cls.refusal(case["values"])) for case in CASES]
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
+            cls.said = list(zip(CASES, threads.map(lambda case: cls.refusal(case["values"]), CASES)))
 
     @staticmethod
     def refusal(values):
@@ -48,9 +51,11 @@ class RefusedValues(unittest.TestCase):
     def test_every_setting_is_taken_or_has_a_value_in_its_place(self):
         tried = {"string": "x", "integer": 7, "number": 0.5, "boolean": True}
         taken = {}
+        values = {}
         for name, schema in settings.of_schema().items():
             kind = schema.get("type", "string")
-            value = schema["enum"][0] if "enum" in schema else tried[kind if isinstance(kind, str) else kind[0]]
+            values[name] = schema["enum"][0] if "enum" in schema else tried[kind if isinstance(kind, str) else kind[0]]
+        for name, value in values.items():
             refusal = f"settings.{name} is worked out by the chart: use the value "
             said = self.refusal({"settings": {name: value}})
             if refusal not in said:

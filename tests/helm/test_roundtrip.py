@@ -83,6 +83,9 @@ class RoundTrip(unittest.TestCase):
             # It waits for the third, until the pod's deadline.
             self.assertIsNone(codes["read"])
             self.assertNotIn("delete", codes)
+            # The next one clears away what this one left.
+            codes, _ = self.run_steps(broker, self.records)
+            self.assertEqual(set(codes.values()), {0})
         self.assertLess(self.pod["spec"]["activeDeadlineSeconds"], 300)
 
     def test_fails_where_nobody_serves(self):

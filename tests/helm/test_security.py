@@ -4,7 +4,7 @@ import unittest
 
 import yaml
 
-from chart import LEAST, RELEASE, expanded, merged, render, render_text, selects
+from chart import LEAST, RELEASE, environment, expanded, merged, render, render_text, selects
 from snapshots import CASES
 
 WITH_SECRETS = {
@@ -71,6 +71,12 @@ class Secrets(unittest.TestCase):
                         seen += 1
                         self.assertTrue(source["optional"], name)
         self.assertEqual(seen, 12)
+
+    def test_a_setting_may_come_from_a_secret(self):
+        source = {"secretKeyRef": {"name": "collector", "key": "url"}}
+        objects = render({"extraEnv": [{"name": "ESKER_OTEL_ENDPOINT", "valueFrom": source}]})
+        variables = {name: found for name, _, found in environment(objects.one("StatefulSet", "esker"))}
+        self.assertEqual(variables["ESKER_OTEL_ENDPOINT"], source)
 
     def test_a_literal_that_is_no_secret_is_taken(self):
         values = {"extraEnv": [{"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": "/var/run/token"}]}

@@ -75,10 +75,12 @@ A message is one sentence: the value, what is wrong, what to do.
 
 {{- define "esker.checkEnvironment" -}}
 {{- range .list -}}
-  {{- if hasPrefix "ESKER_" .name -}}
+  {{- if and (hasPrefix "ESKER_" .name) (hasKey . "value") -}}
   {{- fail (printf "%s sets %s: settings of Esker belong in settings.%s" $.where .name (lower (trimPrefix "ESKER_" .name))) -}}
+  {{- else if hasPrefix "ESKER_" .name -}}
+  {{- include "esker.checkSettings" (dict "where" $.where "map" (dict (lower (trimPrefix "ESKER_" .name)) "")) -}}
   {{- end -}}
-  {{- if and (hasKey . "value") (regexMatch "(PASSWORD|PASSWD|SECRET|TOKEN|_KEY|CREDENTIAL)" (upper .name)) (not (regexMatch "_(FILE|PATH|URI|URL)$" (upper .name))) -}}
+  {{- if and (hasKey . "value") (or (regexMatch "://[^/@]*:[^/]*@" .value) (and (regexMatch "(PASSWORD|PASSWD|SECRET|TOKEN|_KEY|CREDENTIAL)" (upper .name)) (not (regexMatch "_(FILE|PATH|URI|URL)$" (upper .name))))) -}}
   {{- fail (printf "%s sets %s to a value that looks like a secret: give it by valueFrom.secretKeyRef" $.where .name) -}}
   {{- end -}}
 {{- end -}}
@@ -92,7 +94,10 @@ A message is one sentence: the value, what is wrong, what to do.
   "metastore_url" "metastore.url or metastore.urlSecret" "metastore_password_file" "metastore.passwordSecret"
   "bucket_url" "bucket.url" "data_dir" "bucket.url" "node_name" "fullnameOverride" "zone" "zones" "roles" "roles"
   "admin_addr" "listeners.admin.port" "peer_addr" "listeners" -}}
-{{- range $name, $_ := .map -}}
+{{- range $name, $value := .map -}}
+  {{- if regexMatch "://[^/@]*:[^/]*@" (toString $value) -}}
+  {{- fail (printf "%s.%s holds a password: put the whole value into a Secret and set ESKER_%s from it in extraEnv" $.where $name (upper $name)) -}}
+  {{- end -}}
   {{- if hasKey $instead $name -}}
   {{- fail (printf "%s.%s is worked out by the chart: use the value %s" $.where $name (get $instead $name)) -}}
   {{- end -}}

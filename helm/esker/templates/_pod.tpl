@@ -93,6 +93,8 @@ containers:
     image: {{ include "esker.image" $root | quote }}
     imagePullPolicy: {{ $root.Values.image.pullPolicy }}
     args: [agent]
+    # What it said last stands in the pod's status, too.
+    terminationMessagePolicy: FallbackToLogsOnError
     env:
       {{- include "esker.environment" . | nindent 6 }}
     ports:
