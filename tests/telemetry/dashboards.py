@@ -152,7 +152,7 @@ def make_panel(panel, number, place):
 
 
 def target(query, index, kind):
-    refuse_unknown(query, {"legend", "expr"}, query.get("expr", "?"))
+    refuse_unknown(query, {"legend", "expr", "exemplars"}, query.get("expr", "?"))
     instant = kind in ("stat", "table", "bars")
     return {
         "refId": chr(ord("A") + index),
@@ -162,6 +162,7 @@ def target(query, index, kind):
         "legendFormat": query.get("legend", ""),
         "instant": instant,
         "range": not instant,
+        "exemplar": query.get("exemplars", False),
         "format": "table" if kind == "table" else "time_series",
     }
 

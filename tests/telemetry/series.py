@@ -1,5 +1,6 @@
 """What an agent counts, by tests/telemetry/series.yaml, and which of it an expression reads."""
 
+import functools
 import re
 
 import yaml
@@ -11,11 +12,13 @@ NAME = re.compile(r"\b(?:esker|process)_\w+\b")
 RECORDED = re.compile(r"\b\w+:esker_\w+:\w+")
 
 
+@functools.cache
 def families():
     """By name: type, labels, and whether an agent has it."""
     return yaml.safe_load((cases.HERE / "series.yaml").read_text())
 
 
+@functools.cache
 def by_series():
     """The family of each series name."""
     return {name + ending: name for name, family in families().items() for ending in ENDINGS[family["type"]]}
@@ -31,15 +34,19 @@ def without_strings(expr):
     return re.sub(r'"[^"]*"', '""', expr)
 
 
-def lacking(expr, rules=None):
+@functools.cache
+def recording_rules():
+    return [rule for group in cases.rules()["groups"] for rule in group["rules"] if "record" in rule]
+
+
+def lacking(expr):
     """A family that no agent has yet and without which the expression has no data; None if there is none."""
-    rules = rules or [rule for group in cases.rules()["groups"] for rule in group["rules"] if "record" in rule]
     known, series = families(), by_series()
     for name in sorted(read_by(expr)):
         if known[series[name]].get("absent"):
             return series[name]
     for name in sorted(set(RECORDED.findall(without_strings(expr)))):
-        lacked = [lacking(rule["expr"], rules) for rule in rules if rule["record"] == name]
+        lacked = [lacking(rule["expr"]) for rule in recording_rules() if rule["record"] == name]
         # Of several rules for one name, one that has its data is enough.
         if all(lacked):
             return lacked[0]
