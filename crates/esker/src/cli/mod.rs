@@ -46,6 +46,9 @@ Use (any broker that speaks Kafka's protocol):
   config       Describe and alter configs of topics, groups and brokers
   cluster      Describe the cluster, its agents and their background work
 
+Plan:
+  cost         What a workload, or a live cluster, costs in a month, beside Apache Kafka
+
 Else:
   completions  Print completions for a shell
   help         Print this or the help of a command";
@@ -76,7 +79,7 @@ enum Command {
     /// Look at metastore, bucket and addresses as an agent with the same settings would, or with --deep at all
     /// records; one line per finding, exit code 1 if one of them is bad
     #[command(
-        after_help = "Example:\n  esker check --config esker.toml\n\nEverything that is stored, beside live agents:\n  esker check --deep --config esker.toml --bytes-per-second 50MiB"
+        after_help = "Example:\n  esker check --config esker.toml\n\nEverything that is stored, beside live agents:\n  esker check --deep --config esker.toml --bytes-per-second 50MiB\n\nHealth check of a container:\n  esker check --ready --admin-addr 127.0.0.1:9644"
     )]
     Check(crate::check::CheckArgs),
     /// Print any object of the bucket in words; exit code 1 unless it is whole
@@ -116,6 +119,11 @@ enum Command {
         after_help = "Example:\n  esker config alter topic orders --set retention.ms=86400000"
     )]
     Config(config::ConfigCommand),
+    /// What a workload, or a live cluster, costs in a month, line by line, beside Apache Kafka on disks and Amazon MSK
+    #[command(
+        after_help = "Example:\n  esker cost --write-rate 50MiB/s --fan-out 3 --retention 30d --zones 3\n\nWhat a live cluster costs:\n  esker cost --from-metrics http://agent-1:9644/metrics,http://agent-2:9644/metrics --interval 5min"
+    )]
+    Cost(crate::cost::CostArgs),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  esker completions bash > /etc/bash_completion.d/esker")]
     Completions {
@@ -139,6 +147,7 @@ impl Cli {
             Command::Cluster(command) => target::block_on(cluster::run(command)),
             Command::Group(command) => target::block_on(group::run(command)),
             Command::Config(command) => target::block_on(config::run(command)),
+            Command::Cost(args) => crate::cost::run(&args),
             Command::Completions { shell } => completions(shell),
         }
     }
