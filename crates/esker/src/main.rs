@@ -4,6 +4,7 @@
 //! one sentence on stderr; a command about several things says one of each that failed.
 
 mod allocator;
+mod bucket;
 mod check;
 mod cli;
 mod client;

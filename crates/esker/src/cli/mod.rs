@@ -35,6 +35,7 @@ Run:
   dev          One process, nothing else needed: SQLite and a local directory
   agent        One stateless agent on a shared metastore and bucket
   migrate      Bring the metastore's schema up to date
+  bucket       Create and configure the bucket of a cluster
   check        Look at metastore, bucket and addresses before an agent starts, or at all records
   inspect      Print any object of the bucket in words
 
@@ -76,6 +77,12 @@ enum Command {
     /// Bring the metastore's schema up to date; safe to repeat and to run beside live agents
     #[command(after_help = "Example:\n  esker migrate --metastore-url postgres://esker:password@db/esker")]
     Migrate(crate::migrate::MigrateArgs),
+    /// Create and configure the bucket of a cluster
+    #[command(
+        subcommand,
+        after_help = "Example:\n  esker bucket init --bucket-url s3://bucket/esker"
+    )]
+    Bucket(crate::bucket::BucketCommand),
     /// Look at metastore, bucket and addresses as an agent with the same settings would, or with --deep at all
     /// records; one line per finding, exit code 1 if one of them is bad
     #[command(
@@ -139,6 +146,7 @@ impl Cli {
             Command::Dev(args) => crate::run::start(&args.layers()?),
             Command::Agent(args) => crate::run::start(&args.layers()?),
             Command::Migrate(args) => crate::migrate::run(&args),
+            Command::Bucket(command) => crate::bucket::run(&command),
             Command::Check(args) => crate::check::run(&args),
             Command::Inspect(args) => crate::inspect::run(&args),
             Command::Topic(command) => target::block_on(topic::run(command)),
