@@ -4,9 +4,11 @@
 //! one sentence on stderr; a command about several things says one of each that failed.
 
 mod allocator;
+mod bucket;
 mod check;
 mod cli;
 mod client;
+mod cost;
 mod failure;
 mod http;
 mod inspect;
@@ -14,6 +16,7 @@ mod logging;
 mod migrate;
 mod openmetrics;
 mod plain;
+mod plain_http;
 mod prices;
 mod run;
 mod settings;
