@@ -50,7 +50,8 @@ def no_password_secret(world, right, url):
 
 def no_database(world, right, url):
     secret_with(world, url.rsplit("/", 1)[0] + "/later")
-    values = {**right, "metastore": {"urlSecret": {"name": "to-come", "key": "url"}}}
+    # An empty database beside a bucket that belongs to a cluster would be refused: it gets a place of its own there.
+    values = {**right, "metastore": {"urlSecret": {"name": "to-come", "key": "url"}}, "bucket": {**right["bucket"], "url": "s3://esker/later"}}
     with Agent(world, "a missing database", values) as agent:
         agent.is_told(["later"])
 
