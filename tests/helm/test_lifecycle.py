@@ -66,7 +66,8 @@ class Starting(unittest.TestCase):
         stateful_set = render().one("StatefulSet", "esker")
         self.assertEqual(stateful_set["spec"]["podManagementPolicy"], "Parallel")
         self.assertNotIn("volumeClaimTemplates", stateful_set["spec"])
-        self.assertNotIn("volumes", stateful_set["spec"]["template"]["spec"])
+        volumes = stateful_set["spec"]["template"]["spec"].get("volumes", [])
+        self.assertTrue(all("secret" in volume or "configMap" in volume for volume in volumes), volumes)
 
     def test_a_new_chart_alone_restarts_nobody(self):
         # What changes with every release of the chart must not be in the pods.
@@ -188,10 +189,12 @@ class Migration(unittest.TestCase):
 
     def test_may_have_a_user_of_its_own(self):
         values = self.VALUES | {"migration": {"urlSecret": {"name": "owner"}}}
-        job = render(values).one("Job", "esker-migrate")["spec"]["template"]["spec"]["containers"][0]
-        named = {v["name"]: v.get("valueFrom", {}).get("secretKeyRef", {}).get("name") for v in job["env"]}
+        pod = render(values).one("Job", "esker-migrate")["spec"]["template"]["spec"]
+        job = pod["containers"][0]
         # The agents' password does not belong to the owner's URL.
-        self.assertEqual(named, {"ESKER_METASTORE_URL": "owner", "PGSSLROOTCERT": None})
+        self.assertEqual([v["name"] for v in job["env"]], ["ESKER_METASTORE_URL_FILE", "PGSSLROOTCERT"])
+        (url,) = [v["secret"]["secretName"] for v in pod["volumes"] if v["name"] == "metastore-url"]
+        self.assertEqual(url, "owner")
 
     def test_can_be_left_out(self):
         self.assertEqual(render({"migration": {"enabled": False}}).kind("Job"), [])

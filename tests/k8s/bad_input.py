@@ -32,9 +32,9 @@ def missing_things(world):
 def no_metastore_secret(world, right, url):
     values = {**right, "metastore": {"urlSecret": {"name": "to-come", "key": "url"}}}
     with Agent(world, "a missing Secret with the metastore's URL", values) as agent:
-        # Without that setting nothing is started that could answer /readyz: the reason is in the pod's status instead.
-        agent.is_told(["metastore_url"], by_status=True)
-        agent.repair(lambda: secret_with(world, url), "the Secret is there")
+        agent.is_told(["metastore_url_file"])
+        # Kubernetes brings it into the pod within a minute or two.
+        agent.repair(lambda: secret_with(world, url), "the Secret is there", seconds=180)
 
 
 def no_password_secret(world, right, url):

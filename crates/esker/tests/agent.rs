@@ -37,6 +37,18 @@ fn agent(metastore: &str, bucket: &Path, more: &[&str]) -> (Command, String, Str
     (esker(&[&fixed, more].concat()), kafka, admin)
 }
 
+/// An agent that is not ready says why, a moment after it did in its log.
+fn page_says(admin: &str, part: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let page = wait_for(admin, "/readyz", 503);
+        if page.contains(part) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{part} is not on the page: {page}");
+    }
+}
+
 #[test]
 fn an_agent_waits_for_postgres_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
@@ -110,11 +122,7 @@ fn an_agent_waits_for_the_migration_and_goes_on_after_it() {
     let (command, kafka, admin) = agent(&url, &dir.path().join("bucket"), &[]);
     let mut agent = Background::start(command);
     agent.err_line("run `esker migrate`");
-    // It says so on the page a moment after it did in its log.
-    let deadline = Instant::now() + PATIENCE;
-    while !wait_for(&admin, "/readyz", 503).contains("esker migrate") {
-        assert!(Instant::now() < deadline, "the page does not say it");
-    }
+    page_says(&admin, "esker migrate");
     let first = run(&["migrate", "--metastore-url", &url]).ok();
     assert!(first.contains("the schema went from version 0 to "), "{first}");
     let again = run(&["migrate", "--metastore-url", &url]).ok();
@@ -143,8 +151,7 @@ fn an_agent_waits_for_a_database_that_is_not_there() {
     let (command, _, admin) = agent(&url, &dir.path().join("bucket"), &[]);
     let mut agent = Background::start(command);
     agent.err_line(&format!("has no database \"{database}\""));
-    let reason = wait_for(&admin, "/readyz", 503);
-    assert!(reason.contains("create it"), "{reason}");
+    page_says(&admin, "create it");
     let createdb = Path::new(&std::env::var("ESKER_TEST_POSTGRES_BIN").unwrap()).join("createdb");
     let address = server.rsplit_once('@').map_or(server, |(_, address)| address);
     let (host, port) = address.rsplit_once(':').unwrap();
@@ -165,6 +172,40 @@ fn an_agent_waits_for_a_database_that_is_not_there() {
     wait_for(&admin, "/readyz", 200);
     agent.signal("TERM");
     assert_eq!(agent.wait().code(), Some(0));
+}
+
+/// As with a Secret of Kubernetes that is mounted, and made after the pod.
+#[test]
+fn an_agent_waits_for_the_file_with_the_url() {
+    let Some(url) = postgres::start_or_reuse() else {
+        return;
+    };
+    run(&["migrate", "--metastore-url", &url]).ok();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("url");
+    let (with_url, _, admin) = agent("postgres://unused@host/esker", &dir.path().join("bucket"), &[]);
+    let mut command = esker(&[]);
+    let arguments: Vec<_> = with_url
+        .get_args()
+        .map(|part| part.to_str().unwrap().to_owned())
+        .collect();
+    let at = arguments
+        .iter()
+        .position(|part| part == "--metastore-url")
+        .unwrap();
+    command.args(&arguments[..at]).args(&arguments[at + 2..]);
+    command.args(["--metastore-url-file", file.to_str().unwrap()]);
+    let mut agent = Background::start(command);
+    agent.err_line("with the metastore's URL cannot be read");
+    page_says(&admin, "metastore_url_file");
+    std::fs::write(&file, "mysql://hush-hush@host/esker").unwrap();
+    let line = agent.err_line("must begin with postgres://");
+    assert!(!line.contains("hush"), "{line}");
+    std::fs::write(&file, format!("{url}\n")).unwrap();
+    wait_for(&admin, "/readyz", 200);
+    agent.signal("TERM");
+    assert_eq!(agent.wait().code(), Some(0));
+    run(&["migrate", "--metastore-url", &url]).ok();
 }
 
 #[test]

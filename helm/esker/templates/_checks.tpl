@@ -91,7 +91,7 @@ A message is one sentence: the value, what is wrong, what to do.
 {{- $instead := dict
   "listeners" "listeners and external" "advertised_listeners" "listeners and external" "kafka_addr" "listeners.internal.port"
   "advertised_addr" "external.host" "listener_security_protocol_map" "listeners" "listener_zones" "zones"
-  "metastore_url" "metastore.url or metastore.urlSecret" "metastore_password_file" "metastore.passwordSecret"
+  "metastore_url" "metastore.url or metastore.urlSecret" "metastore_url_file" "metastore.urlSecret" "metastore_password_file" "metastore.passwordSecret"
   "bucket_url" "bucket.url" "data_dir" "bucket.url" "node_name" "fullnameOverride" "zone" "zones" "roles" "roles"
   "admin_addr" "listeners.admin.port" "peer_addr" "listeners" -}}
 {{- range $name, $value := .map -}}

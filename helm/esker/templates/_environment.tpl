@@ -10,9 +10,8 @@ The environment of an agent. What holds:
 {{- $metastore := .root.Values.metastore -}}
 {{- $secret := .urlSecret -}}
 {{- if $secret.name }}
-- name: ESKER_METASTORE_URL
-  valueFrom:
-    secretKeyRef: {name: {{ $secret.name }}, key: {{ $secret.key | quote }}, optional: true}
+- name: ESKER_METASTORE_URL_FILE
+  value: {{ printf "/etc/esker/metastore-url/%s" $secret.key }}
 {{- else }}
 - name: ESKER_METASTORE_URL
   value: {{ $metastore.url | quote }}
@@ -27,23 +26,35 @@ The environment of an agent. What holds:
 {{- end }}
 {{- end -}}
 
+{{- /* The files behind that; the same arguments. */ -}}
 {{- define "esker.metastoreMounts" -}}
-{{- with .Values.metastore.passwordSecret.name }}
+{{- $metastore := .root.Values.metastore -}}
+{{- with .urlSecret.name }}
+- {name: metastore-url, mountPath: /etc/esker/metastore-url, readOnly: true}
+{{- end }}
+{{- with $metastore.passwordSecret.name }}
 - {name: metastore-password, mountPath: /etc/esker/metastore-password, readOnly: true}
 {{- end }}
-{{- with .Values.metastore.caConfigMap.name }}
+{{- with $metastore.caConfigMap.name }}
 - {name: metastore-ca, mountPath: /etc/esker/metastore-ca, readOnly: true}
 {{- end }}
 {{- end -}}
 
 {{- define "esker.metastoreVolumes" -}}
-{{- with .Values.metastore.passwordSecret }}
+{{- $metastore := .root.Values.metastore -}}
+{{- with .urlSecret }}
+{{- if .name }}
+- name: metastore-url
+  secret: {secretName: {{ .name }}, optional: true, defaultMode: 0440, items: [{key: {{ .key | quote }}, path: {{ .key | quote }}}]}
+{{- end }}
+{{- end }}
+{{- with $metastore.passwordSecret }}
 {{- if .name }}
 - name: metastore-password
   secret: {secretName: {{ .name }}, optional: true, defaultMode: 0440, items: [{key: {{ .key | quote }}, path: {{ .key | quote }}}]}
 {{- end }}
 {{- end }}
-{{- with .Values.metastore.caConfigMap }}
+{{- with $metastore.caConfigMap }}
 {{- if .name }}
 - name: metastore-ca
   configMap: {name: {{ .name }}, optional: true, items: [{key: {{ .key | quote }}, path: {{ .key | quote }}}]}

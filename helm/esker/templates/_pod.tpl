@@ -146,7 +146,7 @@ volumes:
 {{- end -}}
 
 {{- define "esker.mounts" -}}
-{{ include "esker.metastoreMounts" . }}
+{{ include "esker.metastoreMounts" (dict "root" . "urlSecret" .Values.metastore.urlSecret) }}
 {{- if .Values.prices }}
 - {name: prices, mountPath: /etc/esker/prices, readOnly: true}
 {{- end }}
@@ -156,7 +156,7 @@ volumes:
 {{- end -}}
 
 {{- define "esker.volumes" -}}
-{{ include "esker.metastoreVolumes" . }}
+{{ include "esker.metastoreVolumes" (dict "root" . "urlSecret" .Values.metastore.urlSecret) }}
 {{- if .Values.prices }}
 - name: prices
   configMap: {name: {{ include "esker.fullname" . }}-prices}

@@ -173,7 +173,18 @@ impl Settings {
 /// The metastore alone: all that `esker migrate` needs.
 pub(crate) fn metastore(layers: &Layers) -> Result<MetastoreUrl, SettingsError> {
     let password_file = layers.parse("metastore_password_file", directory)?;
-    if let Some(metastore) = layers.parse("metastore_url", metastore_url)? {
+    let url_file = layers.parse("metastore_url_file", directory)?;
+    let url = layers.parse("metastore_url", metastore_url)?;
+    let metastore = match (url, url_file) {
+        (Some(_), Some(_)) => {
+            return Err(SettingsError::Conflict(
+                "metastore_url and metastore_url_file are both set: give the URL in one place".to_owned(),
+            ));
+        }
+        (None, Some(file)) => Some(MetastoreUrl::Postgres(SecretUrl::in_file(file))),
+        (url, None) => url,
+    };
+    if let Some(metastore) = metastore {
         return match (metastore, password_file) {
             (MetastoreUrl::Postgres(url), Some(file)) => url
                 .with_password_file(file)

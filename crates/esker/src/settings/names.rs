@@ -167,6 +167,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         agent: Required,
     },
     Setting {
+        name: "metastore_url_file",
+        value: "FILE",
+        heading: STORES,
+        help: "File that holds metastore_url, in its place; agents wait for it",
+        dev: Nothing,
+        agent: Nothing,
+    },
+    Setting {
         name: "metastore_password_file",
         value: "FILE",
         heading: STORES,

@@ -9,6 +9,8 @@ use esker_metastore::postgres::Address;
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct SecretUrl {
     url: String,
+    /// Where it is, if it is not here.
+    url_file: Option<PathBuf>,
     /// Where its password is, if it has none itself.
     password_file: Option<PathBuf>,
 }
@@ -18,7 +20,16 @@ impl SecretUrl {
     pub(crate) fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            url_file: None,
             password_file: None,
+        }
+    }
+
+    /// The URL that a file holds, or will hold.
+    pub(crate) fn in_file(file: PathBuf) -> Self {
+        Self {
+            url_file: Some(file),
+            ..Self::new("")
         }
     }
 
@@ -37,6 +48,7 @@ impl SecretUrl {
     pub(crate) fn address(&self) -> Address {
         Address {
             url: self.url.clone(),
+            url_file: self.url_file.clone(),
             password_file: self.password_file.clone(),
         }
     }
@@ -48,6 +60,9 @@ impl SecretUrl {
 
     /// `text` without this URL's password, should it hold it.
     pub(crate) fn scrub(&self, text: &str) -> String {
+        if self.url.is_empty() {
+            return text.to_owned();
+        }
         let text = text.replace(&self.url, &self.to_string());
         let secrets = self.secrets();
         let longest_first = {
@@ -90,6 +105,9 @@ impl SecretUrl {
 
 impl fmt::Display for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.url_file {
+            return write!(f, "the URL in {}", file.display());
+        }
         let (head, query) = self
             .url
             .split_once('?')

@@ -14,6 +14,8 @@ use crate::{MetastoreError, Result};
 pub struct Address {
     /// `postgres://user:password@host:port/database?options`.
     pub url: String,
+    /// A file with the URL, in its place. It is read when a metastore connects, and may come late.
+    pub url_file: Option<PathBuf>,
     /// A file with the password, which the URL does not have then. It is read for each new connection: a password that was
     /// changed, in the database and in the file, needs no restart.
     pub password_file: Option<PathBuf>,
@@ -23,6 +25,7 @@ impl From<&str> for Address {
     fn from(url: &str) -> Self {
         Self {
             url: url.to_owned(),
+            url_file: None,
             password_file: None,
         }
     }
@@ -48,13 +51,13 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Reads an address. `Misconfigured` if it cannot be read.
+    /// Reads an address. `Misconfigured` if it cannot be read, `Refused` if that is due to a file.
     pub(super) fn of(
         address: &Address,
         set: impl FnOnce(PgConnectOptions) -> PgConnectOptions,
     ) -> Result<Self> {
         Ok(Self {
-            options: set(parse_url(&address.url)?),
+            options: set(options(address)?),
             password_file: address.password_file.clone(),
         })
     }
@@ -79,4 +82,19 @@ impl Target {
         };
         connected.map_err(|source| error::of_connect(&source, &self.options))
     }
+}
+
+fn options(address: &Address) -> Result<PgConnectOptions> {
+    let Some(file) = &address.url_file else {
+        return parse_url(&address.url);
+    };
+    let name = file.display();
+    let url = std::fs::read_to_string(file).map_err(|err| {
+        MetastoreError::Refused(format!(
+            "the file {name} with the metastore's URL cannot be read ({err}): correct metastore_url_file, or put the \
+             file there"
+        ))
+    })?;
+    // Whoever writes the file can put it right.
+    parse_url(url.trim()).map_err(|err| MetastoreError::Refused(format!("the file {name}: {err}")))
 }

@@ -60,6 +60,7 @@ async fn a_password_in_a_file_is_read_for_each_connection() {
     std::fs::write(file.path(), "right\n").unwrap();
     let address = postgres::Address {
         url: url.replace("postgres@", "guarded@"),
+        url_file: None,
         password_file: Some(file.path().to_owned()),
     };
     postgres::migrate(address.clone()).await.unwrap();
