@@ -118,12 +118,15 @@ def uninstall(world):
     for release in (RELEASE, TRIAL):
         code, output = space.try_helm("uninstall", release, "--wait", "--timeout", "120s", seconds=150)
         report.ok(code == 0, f"helm uninstall {release}", output.strip().splitlines()[-1])
-    left = cluster.wait_until(lambda: not leftovers(world), seconds=60) or leftovers(world)
-    report.ok(left is True, "nothing is left in the namespace", "" if left is True else left)
-    volumes = [volume["metadata"]["name"] for volume in json.loads(cluster.must(["kubectl", "get", "pv", "-o", "json"]))["items"]
-               if volume["spec"].get("claimRef", {}).get("namespace") == space.name]
-    gone = cluster.wait_until(lambda: not [1 for volume in json.loads(cluster.must(["kubectl", "get", "pv", "-o", "json"]))["items"] if volume["spec"].get("claimRef", {}).get("namespace") == space.name], seconds=60)
-    report.ok(gone, "and no volume", volumes)
+    cluster.wait_until(lambda: not leftovers(world), seconds=60)
+    report.ok(not leftovers(world), "nothing is left in the namespace", leftovers(world))
+    cluster.wait_until(lambda: not volumes_of(space), seconds=60)
+    report.ok(not volumes_of(space), "and no volume", volumes_of(space))
+
+
+def volumes_of(space):
+    volumes = json.loads(cluster.must(["kubectl", "get", "pv", "-o", "json"]))["items"]
+    return [volume["metadata"]["name"] for volume in volumes if volume["spec"].get("claimRef", {}).get("namespace") == space.name]
 
 
 def leftovers(world):
