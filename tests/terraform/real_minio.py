@@ -17,6 +17,7 @@ import urllib.request
 import boto3
 import botocore.exceptions
 
+import chart
 from servers import free_port, minio, server
 from workbench import WITHOUT, Workbench
 
@@ -87,6 +88,15 @@ class MinioLocal(unittest.TestCase):
             state = file.read()
         self.assertIn('"aws_s3_bucket"', state)
         self.assertNotIn(PASSWORD, state)
+
+    def test_the_chart_takes_the_values(self):
+        objects = chart.render(self.bench.directory, self.outputs["values_yaml"], "metastore.urlSecret.name=esker-metastore")
+        if objects is None:
+            return
+        environment = chart.agent(objects)
+        self.assertEqual(environment["ESKER_BUCKET_URL"]["value"], "s3://esker/esker")
+        self.assertEqual(environment["AWS_ENDPOINT_URL"]["value"], self.address)
+        self.assertEqual(environment["AWS_ACCESS_KEY_ID"]["valueFrom"]["secretKeyRef"]["name"], "esker-bucket")
 
     def test_the_policy_is_enough_for_check(self):
         checked = self.check(self.policy(), "enough")
