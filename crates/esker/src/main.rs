@@ -7,6 +7,7 @@ mod allocator;
 mod check;
 mod cli;
 mod client;
+mod docs;
 mod failure;
 mod http;
 mod inspect;
