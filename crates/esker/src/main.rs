@@ -9,6 +9,7 @@ mod check;
 mod cli;
 mod client;
 mod cost;
+mod docs;
 mod failure;
 mod http;
 mod inspect;

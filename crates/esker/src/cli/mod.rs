@@ -137,6 +137,9 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Print a page of the documentation's reference
+    #[command(hide = true, after_help = "Example:\n  esker docs configuration")]
+    Docs(crate::docs::DocsArgs),
 }
 
 impl Cli {
@@ -157,6 +160,7 @@ impl Cli {
             Command::Config(command) => target::block_on(config::run(command)),
             Command::Cost(args) => crate::cost::run(&args),
             Command::Completions { shell } => completions(shell),
+            Command::Docs(args) => crate::docs::run(&args),
         }
     }
 }
@@ -164,6 +168,11 @@ impl Cli {
 /// Prints lines for whoever started a process.
 pub(crate) fn print_lines(lines: &[String]) -> Outcome {
     output::lines(lines)
+}
+
+/// Prints text as it is.
+pub(crate) fn print_text(text: &str) -> Outcome {
+    output::write(text.as_bytes())
 }
 
 fn completions(shell: clap_complete::Shell) -> Outcome {
