@@ -54,7 +54,7 @@ impl Bucket {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(err)) => Err(Failure::of(&err, self.place())),
             Err(_) => Err(Failure::TimedOut(format!(
-                "{} did not answer a {} within {} s",
+                "{} did not answer a {} within {:.1} s",
                 self.place(),
                 op.as_str(),
                 time.as_secs_f32()

@@ -165,10 +165,27 @@ pub(super) fn azure(container: &str, environment: &Environment) -> Store {
     ))
 }
 
+/// Variables that say who we are, or that nobody needs to know.
+const IDENTITIES: [&str; 6] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_PROFILE",
+    "AWS_SKIP_SIGNATURE",
+];
+
 /// Where the store is, in words to follow its name.
 pub(super) fn endpoint_for_people(scheme: &str, environment: &Environment) -> String {
-    match s3_endpoint(environment) {
-        Some((_, endpoint)) if scheme == "s3" => format!(" at {endpoint}"),
-        _ => String::new(),
+    if scheme != "s3" {
+        return String::new();
+    }
+    let endpoint = s3_endpoint(environment).map_or(String::new(), |(_, endpoint)| format!(" at {endpoint}"));
+    // Without keys the client asks the machine who it is, and where nobody answers that, the bucket seems not to.
+    match IDENTITIES.iter().any(|name| environment.contains_key(*name)) {
+        true => endpoint,
+        false => format!(
+            "{endpoint} (no credentials are set, such as AWS_ACCESS_KEY_ID: with the machine's own identity)"
+        ),
     }
 }

@@ -226,4 +226,22 @@ mod tests {
         }
         assert!(open("s3://bucket/some/prefix/", options()).is_ok());
     }
+
+    #[test]
+    fn who_has_no_credentials_is_told_whenever_the_bucket_is_named() {
+        let of = |pairs: &[(&str, &str)]| {
+            let environment = pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect();
+            cloud::endpoint_for_people("s3", &environment)
+        };
+        assert!(of(&[("AWS_REGION", "eu-west-1")]).contains("AWS_ACCESS_KEY_ID"));
+        assert_eq!(of(&[("AWS_ACCESS_KEY_ID", "x")]), "");
+        let pod = [
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", "/token"),
+            ("AWS_ENDPOINT_URL", "http://s3:9000"),
+        ];
+        assert_eq!(of(&pod), " at http://s3:9000");
+    }
 }
