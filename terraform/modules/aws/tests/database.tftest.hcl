@@ -14,7 +14,7 @@ variables {
 
 run "safe_by_default" {
   assert {
-    condition     = aws_db_instance.metastore.manage_master_user_password && aws_db_instance.metastore.password == null
+    condition     = aws_db_instance.metastore.manage_master_user_password == true && aws_db_instance.metastore.password == null
     error_message = "RDS must make the password, so that it is in no state."
   }
 
