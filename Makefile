@@ -19,7 +19,7 @@ ALLOCATOR := background_thread:true,dirty_decay_ms:60000,muzzy_decay_ms:0,oversi
 A ?=
 B ?=
 
-.PHONY: help image k8s run install stores setup test lint e2e crash drivers matrix sim sim-planted sim-nightly upgrade chaos fuzz attack bench bench-compare micro micro-counts telemetry dashboards
+.PHONY: help image k8s run install stores setup test lint e2e crash drivers matrix sim sim-planted sim-nightly upgrade chaos fuzz attack bench bench-compare micro micro-counts telemetry dashboards terraform book docs-reference
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -93,8 +93,17 @@ telemetry: ## alerts with broken rules, and the time of the dashboards' queries 
 dashboards: setup ## make helm/esker/dashboards from tests/telemetry/dashboards
 	@$(ENV) . "$$ESKER_CACHE/env.sh"; exec "$${ESKER_TEST_PYTHON:?no Python here: see what scripts/setup says}" tests/telemetry/dashboards.py
 
+terraform: ## apply terraform/ to local servers, moto for AWS and MinIO, and destroy it again; takes a while
+	@exec scripts/test terraform
+
 drivers: ## prove the test clients themselves against Apache Kafka
 	@exec scripts/test drivers
 
 matrix: ## stock clients and tools, TARGET=kafka|dev|cluster (ARGS="console-tools go" takes those; --list, --record)
 	@exec scripts/matrix $(if $(filter --list,$(ARGS)),,$(or $(TARGET),dev)) $(ARGS)
+
+book: setup ## build the documentation as a site, in the target directory
+	@$(ENV) . "$$ESKER_CACHE/env.sh"; exec "$${ESKER_MDBOOK:?no mdBook here: see what scripts/setup says}" build --dest-dir "$$CARGO_TARGET_DIR/book"
+
+docs-reference: ## write docs/reference/ anew from the code
+	@$(ENV) ESKER_DOCS_WRITE=1 exec cargo test -p esker --test docs

@@ -15,7 +15,7 @@ from test_rules import promtool
 
 THRESHOLD = re.compile(r"(?<![\w.])(==|>=|>) ?([\d.]+)")
 CONDITIONS = re.compile(
-    r', error=~?"[^"]*"|error!~"[^"]*"|outcome=~?"[^"]*"|state[!=]~"[^"]*"|dependency="[^"]*"|unless on .*$'
+    r', error=~?"[^"]*"|error!~"[^"]*"|outcome=~?"[^"]*"|state[!=]~"[^"]*"|dependency="[^"]*"|work!="[^"]*"|unless on .*$'
     r"|and on \(cluster, job, instance\) .*$"
 )
 

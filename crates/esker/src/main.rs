@@ -4,9 +4,12 @@
 //! one sentence on stderr; a command about several things says one of each that failed.
 
 mod allocator;
+mod bucket;
 mod check;
 mod cli;
 mod client;
+mod cost;
+mod docs;
 mod failure;
 mod http;
 mod inspect;
@@ -14,6 +17,7 @@ mod logging;
 mod migrate;
 mod openmetrics;
 mod plain;
+mod plain_http;
 mod prices;
 mod run;
 mod settings;

@@ -31,9 +31,12 @@ pub enum StoreError {
         /// What the last of them met.
         last: String,
     },
-    /// The store knows who we are, or refuses to, and says no. Somebody must change a permission.
+    /// The store refuses to know who we are. Somebody must change the credentials, or the clock.
     #[error("{0}")]
     Denied(String),
+    /// The store knows who we are, and says no to this request. Somebody must change a permission.
+    #[error("{0}")]
+    Forbidden(String),
     /// The bucket, the region, the endpoint or the kind of store is not what the settings say.
     #[error("{0}")]
     Misconfigured(String),

@@ -31,5 +31,5 @@ mod slices;
 pub use bucket::{Bucket, BucketOptions, ObjectInfo};
 pub use error::StoreError;
 pub use metrics::StoreMetrics;
-pub use open::{Environment, open, open_to_read, open_with};
+pub use open::{Environment, NoAnswer, S3Access, S3Credentials, S3Sender, open, open_to_read, open_with};
 pub use slices::Slices;

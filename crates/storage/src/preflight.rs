@@ -41,41 +41,71 @@ impl From<StoreError> for Trouble {
 
 type Step = Result<String, Trouble>;
 
-/// Tries everything, in order. Stops at the first failure: what follows would only repeat it. All steps
-/// succeeded if the last finding is `ok`.
+/// Tries everything, in order. A permission that is missing is named, and the other steps are still tried, as far as
+/// they can be without it; any other failure is the last finding: what follows would only repeat it. All steps succeeded
+/// if all findings are `ok`.
 pub async fn preflight(bucket: &Bucket) -> Vec<Finding> {
     let key = format!("preflight/{}", bucket.seams().rng.uuid().simple());
     let ours = probe(bucket);
     let others = probe(bucket);
-    let mut findings = Vec::new();
-    let readable = note("bucket.readable", list(bucket).await, &mut findings)
-        && note("bucket.writable", write(bucket, &key, &ours).await, &mut findings);
-    if readable {
-        let honest = note(
-            "bucket.conditional_put",
-            write_again(bucket, &key, &ours, &others).await,
-            &mut findings,
-        ) && note(
-            "bucket.read_back",
-            read_back(bucket, &key, &ours).await,
-            &mut findings,
-        );
-        let removed = remove(bucket, &key).await;
-        if honest {
-            note("bucket.deletable", removed, &mut findings);
-        }
+    let mut findings = Findings::default();
+    if findings.stop("bucket.readable", LIST, list(bucket).await) {
+        return findings.found;
     }
-    findings
+    let listed = findings.last_is_ok();
+    if findings.stop("bucket.writable", PUT, write(bucket, &key, &ours).await) {
+        return findings.found;
+    }
+    let written = findings.last_is_ok();
+    let mut stopped = false;
+    if written {
+        // What is refused now is not the PUT, but to look at what the other one left.
+        let step = write_again(bucket, &key, &ours, &others).await;
+        stopped = findings.stop("bucket.conditional_put", GET, step);
+        if findings.last_is_ok() {
+            stopped = findings.stop("bucket.read_back", GET, read_back(bucket, &key, &ours).await);
+        }
+    } else if listed {
+        // Without the probe, whether reading is allowed shows by asking for an object that is not there. Whoever may
+        // not list is not told that it is not.
+        stopped = findings.stop("bucket.read_back", GET, read_nothing(bucket, &key).await);
+    }
+    let removed = remove(bucket, &key).await;
+    if !stopped {
+        findings.stop("bucket.deletable", DELETE, removed);
+    }
+    findings.found
 }
 
-fn note(name: &'static str, step: Step, findings: &mut Vec<Finding>) -> bool {
-    let (ok, sentence) = match step {
-        Ok(sentence) => (true, sentence),
-        Err(Trouble::Store(err)) => (false, err.to_string()),
-        Err(Trouble::Wrong(sentence)) => (false, sentence),
-    };
-    findings.push(Finding { name, ok, sentence });
-    ok
+/// What S3 calls the permissions.
+const LIST: &str = "s3:ListBucket";
+const PUT: &str = "s3:PutObject";
+const GET: &str = "s3:GetObject";
+const DELETE: &str = "s3:DeleteObject";
+
+#[derive(Default)]
+struct Findings {
+    found: Vec<Finding>,
+}
+
+impl Findings {
+    /// Notes what a step found, and says whether nothing after it makes sense.
+    fn stop(&mut self, name: &'static str, action: &str, step: Step) -> bool {
+        let (ok, stop, sentence) = match step {
+            Ok(sentence) => (true, false, sentence),
+            Err(Trouble::Store(err @ StoreError::Forbidden(_))) => {
+                (false, false, format!("{err}; what is missing is {action}"))
+            }
+            Err(Trouble::Store(err)) => (false, true, err.to_string()),
+            Err(Trouble::Wrong(sentence)) => (false, true, sentence),
+        };
+        self.found.push(Finding { name, ok, sentence });
+        stop
+    }
+
+    fn last_is_ok(&self) -> bool {
+        self.found.last().is_some_and(|finding| finding.ok)
+    }
 }
 
 fn probe(bucket: &Bucket) -> Bytes {
@@ -135,10 +165,24 @@ async fn read_back(bucket: &Bucket, key: &str, ours: &Bytes) -> Step {
     }
 }
 
+async fn read_nothing(bucket: &Bucket, key: &str) -> Step {
+    match bucket.get(key).await {
+        Err(StoreError::NotFound { .. }) => Ok(format!("{} may be read", bucket.place())),
+        Err(err) => Err(err.into()),
+        Ok(_) => Err(Trouble::Wrong(format!(
+            "{} returned an object that nobody wrote",
+            bucket.place()
+        ))),
+    }
+}
+
 async fn remove(bucket: &Bucket, key: &str) -> Step {
     bucket.delete(key).await?;
     match bucket.get(key).await {
-        Err(StoreError::NotFound { .. }) => Ok(format!("{} removes objects", bucket.place())),
+        // Who may not read cannot tell; that is said already.
+        Err(StoreError::NotFound { .. } | StoreError::Forbidden(_)) => {
+            Ok(format!("{} removes objects", bucket.place()))
+        }
         Err(err) => Err(err.into()),
         Ok(_) => Err(Trouble::Wrong(format!(
             "{} still returns an object that was removed",

@@ -20,6 +20,7 @@ pub mod agents;
 pub mod clients;
 pub mod dirs;
 pub mod minio;
+pub mod moto;
 pub mod postgres;
 pub mod proc;
 pub mod process;

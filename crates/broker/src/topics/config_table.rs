@@ -2,7 +2,7 @@
 //!
 //! A config is *honoured*, or *stored* (shown again as it was set, without effect: tools expect to find it),
 //! or *refused* (a feature that this broker does not have). Names that are not in the table are refused.
-//! `docs/protocol.md` carries the same table for people; a test keeps them equal.
+//! `esker docs configs` prints the table for people, as it stands in `docs/reference/configs.md`.
 
 use std::collections::BTreeMap;
 
@@ -241,24 +241,5 @@ mod tests {
         assert!(check_together(&set("5", "5")).is_ok());
         assert!(check_together(&set("6", "5")).is_err());
         assert!(check_together(&BTreeMap::new()).is_ok());
-    }
-
-    #[test]
-    fn the_table_for_people_is_equal() {
-        let page = include_str!("../../../../docs/protocol.md");
-        for config in TABLE {
-            let effect = match config.effect {
-                Effect::Honoured => "honoured",
-                Effect::Stored => "stored",
-                Effect::Refused => "only false",
-            };
-            let default = if config.default.is_empty() {
-                "(empty)"
-            } else {
-                config.default
-            };
-            let row = format!("| `{}` | `{default}` | {effect} |", config.name);
-            assert!(page.contains(&row), "docs/protocol.md lacks: {row}");
-        }
     }
 }

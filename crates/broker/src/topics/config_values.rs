@@ -75,7 +75,8 @@ impl Rule {
         if right { Ok(()) } else { Err(self.expected()) }
     }
 
-    fn expected(self) -> String {
+    /// The values that it takes, in words.
+    pub(super) fn expected(self) -> String {
         match self {
             Self::Boolean => "true or false".into(),
             Self::Int(min, i32::MAX) => format!("a whole number of type INT, at least {min}"),

@@ -15,6 +15,7 @@ use esker_protocol::messages::describe_configs_response::DescribeConfigsResource
 use super::config_entries::{Source, synonym};
 use super::config_table::{check_rule, shown};
 use super::config_values::Rule;
+use super::reference::ConfigReference;
 
 /// One config of a group: milliseconds.
 struct Definition {
@@ -84,6 +85,17 @@ fn with(of_agent: &GroupLimits, set: &BTreeMap<String, String>) -> GroupLimits {
 /// Whether there is a config of this name.
 pub(super) fn exists(name: &str) -> bool {
     find(name).is_some()
+}
+
+/// The table for people.
+pub(super) fn reference() -> impl Iterator<Item = ConfigReference> {
+    TABLE.iter().map(|config| ConfigReference {
+        name: config.name,
+        default: config.synonym,
+        values: config.rule.expected(),
+        effect: "honoured",
+        documentation: config.documentation,
+    })
 }
 
 /// Why a config cannot be set to a value.

@@ -30,6 +30,7 @@ pub(crate) mod log_dirs;
 pub(crate) mod metadata;
 pub(crate) mod names;
 pub(crate) mod reassignments;
+pub mod reference;
 mod repeat;
 mod resources;
 pub(crate) mod stored_bytes;

@@ -1,8 +1,10 @@
 //! `esker check`: what an agent with the same settings would meet ([`preflight`]), or, with `--deep`, whether everything
 //! that readers could ask for is there and right ([`deep`]). One line per finding; exit code 1 if one of them is bad.
+//! With `--ready` it asks a running agent instead ([`ready`]).
 
 mod deep;
 mod preflight;
+mod ready;
 
 use clap::Args;
 
@@ -23,6 +25,10 @@ pub(crate) struct CheckArgs {
     /// With --deep: read no more than so much from the bucket in a second, e.g. 20MiB
     #[arg(long, value_name = "SIZE", requires = "deep", value_parser = rate, help_heading = "Operation")]
     bytes_per_second: Option<u64>,
+    /// Instead, ask the agent at admin_addr whether it is ready: exit code 0 if it is, 1 and the reason if not. For health
+    /// checks of containers
+    #[arg(long, conflicts_with_all = ["deep", "json"], help_heading = "Operation")]
+    ready: bool,
     #[command(flatten)]
     settings: SettingsArgs<false>,
 }
@@ -30,6 +36,9 @@ pub(crate) struct CheckArgs {
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs) -> Outcome {
     let layers = args.settings.layers()?;
+    if args.ready {
+        return block_on(ready::run(settings::admin(&layers)?));
+    }
     if args.deep {
         let (metastore, bucket) = (settings::metastore(&layers)?, settings::bucket(&layers)?);
         return block_on(deep::run(&metastore, &bucket, args.bytes_per_second, args.json));

@@ -8,18 +8,11 @@ use esker_storage::StoreMetrics;
 use esker_storage::preflight::preflight;
 use serde_json::json;
 
+use crate::bucket::{self, Grade};
 use crate::cli::{print_json, print_lines};
 use crate::failure::{Failure, Outcome};
 use crate::run::{bind, open_bucket, open_sqlite, postgres_config, sentence_of};
 use crate::settings::{Listener, MetastoreUrl, Settings};
-
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Grade {
-    Ok,
-    Note,
-    Bad,
-}
 
 struct Finding {
     name: String,
@@ -189,9 +182,17 @@ async fn metastore(settings: &Settings, seams: &Seams, findings: &mut Findings) 
 async fn bucket(settings: &Settings, seams: &Seams, findings: &mut Findings) {
     match open_bucket(&settings.bucket, seams, StoreMetrics::default()) {
         Ok(bucket) => {
+            let mut answers = false;
             for finding in preflight(&bucket).await {
                 let grade = if finding.ok { Grade::Ok } else { Grade::Bad };
+                answers |= finding.ok;
                 findings.add(finding.name, grade, settings.bucket.scrub(&finding.sentence));
+            }
+            // Of a bucket that does not answer, or lets us do nothing, that is all there is to say.
+            if answers {
+                for (name, grade, sentence) in bucket::configuration(&settings.bucket).await {
+                    findings.add(name, grade, settings.bucket.scrub(&sentence));
+                }
             }
         }
         Err(failure) => findings.add("bucket", Grade::Bad, failure.to_string()),

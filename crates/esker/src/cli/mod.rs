@@ -35,6 +35,7 @@ Run:
   dev          One process, nothing else needed: SQLite and a local directory
   agent        One stateless agent on a shared metastore and bucket
   migrate      Bring the metastore's schema up to date
+  bucket       Create and configure the bucket of a cluster
   check        Look at metastore, bucket and addresses before an agent starts, or at all records
   inspect      Print any object of the bucket in words
 
@@ -45,6 +46,9 @@ Use (any broker that speaks Kafka's protocol):
   group        List, describe and delete consumer groups, and set their offsets
   config       Describe and alter configs of topics, groups and brokers
   cluster      Describe the cluster, its agents and their background work
+
+Plan:
+  cost         What a workload, or a live cluster, costs in a month, beside Apache Kafka
 
 Else:
   completions  Print completions for a shell
@@ -73,10 +77,16 @@ enum Command {
     /// Bring the metastore's schema up to date; safe to repeat and to run beside live agents
     #[command(after_help = "Example:\n  esker migrate --metastore-url postgres://esker:password@db/esker")]
     Migrate(crate::migrate::MigrateArgs),
+    /// Create and configure the bucket of a cluster
+    #[command(
+        subcommand,
+        after_help = "Example:\n  esker bucket init --bucket-url s3://bucket/esker"
+    )]
+    Bucket(crate::bucket::BucketCommand),
     /// Look at metastore, bucket and addresses as an agent with the same settings would, or with --deep at all
     /// records; one line per finding, exit code 1 if one of them is bad
     #[command(
-        after_help = "Example:\n  esker check --config esker.toml\n\nEverything that is stored, beside live agents:\n  esker check --deep --config esker.toml --bytes-per-second 50MiB"
+        after_help = "Example:\n  esker check --config esker.toml\n\nEverything that is stored, beside live agents:\n  esker check --deep --config esker.toml --bytes-per-second 50MiB\n\nHealth check of a container:\n  esker check --ready --admin-addr 127.0.0.1:9644"
     )]
     Check(crate::check::CheckArgs),
     /// Print any object of the bucket in words; exit code 1 unless it is whole
@@ -116,12 +126,20 @@ enum Command {
         after_help = "Example:\n  esker config alter topic orders --set retention.ms=86400000"
     )]
     Config(config::ConfigCommand),
+    /// What a workload, or a live cluster, costs in a month, line by line, beside Apache Kafka on disks and Amazon MSK
+    #[command(
+        after_help = "Example:\n  esker cost --write-rate 50MiB/s --fan-out 3 --retention 30d --zones 3\n\nWhat a live cluster costs:\n  esker cost --from-metrics http://agent-1:9644/metrics,http://agent-2:9644/metrics --interval 5min"
+    )]
+    Cost(crate::cost::CostArgs),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  esker completions bash > /etc/bash_completion.d/esker")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Print a page of the documentation's reference
+    #[command(hide = true, after_help = "Example:\n  esker docs configuration")]
+    Docs(crate::docs::DocsArgs),
 }
 
 impl Cli {
@@ -131,6 +149,7 @@ impl Cli {
             Command::Dev(args) => crate::run::start(&args.layers()?),
             Command::Agent(args) => crate::run::start(&args.layers()?),
             Command::Migrate(args) => crate::migrate::run(&args),
+            Command::Bucket(command) => crate::bucket::run(&command),
             Command::Check(args) => crate::check::run(&args),
             Command::Inspect(args) => crate::inspect::run(&args),
             Command::Topic(command) => target::block_on(topic::run(command)),
@@ -139,7 +158,9 @@ impl Cli {
             Command::Cluster(command) => target::block_on(cluster::run(command)),
             Command::Group(command) => target::block_on(group::run(command)),
             Command::Config(command) => target::block_on(config::run(command)),
+            Command::Cost(args) => crate::cost::run(&args),
             Command::Completions { shell } => completions(shell),
+            Command::Docs(args) => crate::docs::run(&args),
         }
     }
 }
@@ -147,6 +168,11 @@ impl Cli {
 /// Prints lines for whoever started a process.
 pub(crate) fn print_lines(lines: &[String]) -> Outcome {
     output::lines(lines)
+}
+
+/// Prints text as it is.
+pub(crate) fn print_text(text: &str) -> Outcome {
+    output::write(text.as_bytes())
 }
 
 fn completions(shell: clap_complete::Shell) -> Outcome {

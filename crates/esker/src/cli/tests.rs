@@ -23,6 +23,7 @@ fn the_groups_of_the_help_are_the_commands() {
     let command = Cli::command();
     let mut real: Vec<_> = command
         .get_subcommands()
+        .filter(|command| !command.is_hide_set())
         .map(clap::Command::get_name)
         .chain(["help"])
         .collect();

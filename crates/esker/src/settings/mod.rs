@@ -33,7 +33,7 @@ use secret::SecretUrl;
 pub(crate) use error::SettingsError;
 pub(crate) use layers::Layers;
 pub(crate) use listeners::Listener;
-pub(crate) use names::{Fallback, Mode, SETTINGS, Setting};
+pub(crate) use names::{Fallback, Mode, SETTINGS, Setting, find};
 pub(crate) use suggest::nearest;
 pub(crate) use telemetry::Telemetry;
 

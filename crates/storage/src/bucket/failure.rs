@@ -22,8 +22,10 @@ pub(super) enum Failure {
     TimedOut(String),
     /// Connection trouble or an error of the store's own.
     Unavailable(String),
-    /// Credentials or permissions.
+    /// Credentials.
     Denied(String),
+    /// Permissions.
+    Forbidden(String),
     /// Settings.
     Misconfigured(String),
 }
@@ -38,7 +40,7 @@ impl Failure {
             Self::Throttled(_) => "throttled",
             Self::TimedOut(_) => "timeout",
             Self::Unavailable(_) => "unavailable",
-            Self::Denied(_) => "denied",
+            Self::Denied(_) | Self::Forbidden(_) => "denied",
             Self::Misconfigured(_) => "misconfigured",
         }
     }
@@ -65,6 +67,7 @@ impl Failure {
                 StoreError::Unavailable(why)
             }
             Self::Denied(why) => StoreError::Denied(why),
+            Self::Forbidden(why) => StoreError::Forbidden(why),
             Self::Misconfigured(why) => StoreError::Misconfigured(why),
         }
     }
@@ -79,6 +82,7 @@ impl Failure {
             | Self::TimedOut(why)
             | Self::Unavailable(why)
             | Self::Denied(why)
+            | Self::Forbidden(why)
             | Self::Misconfigured(why) => why,
         }
     }
@@ -99,6 +103,10 @@ impl Failure {
         }
         if text.contains("Range started at") || text.contains("Wanted range starting at") {
             return Self::Range;
+        }
+        // Of one key among many the answer has no status of its own.
+        if text.contains("DeleteObjects request failed") && text.contains("(code: AccessDenied)") {
+            return Self::of_status(403, &text, place);
         }
         match status(&text) {
             Some(status) => Self::of_status(status, &text, place),
@@ -138,7 +146,7 @@ impl Failure {
             (_, "RequestTimeTooSkewed") => Self::Denied(format!(
                 "{place} refuses requests because this machine's clock is wrong"
             )),
-            (403, _) => Self::Denied(format!(
+            (403, _) => Self::Forbidden(format!(
                 "{place} denies access ({code}): the credentials need to get, put, list and delete objects"
             )),
             (301 | 302 | 307 | 308, _) | (_, "AuthorizationHeaderMalformed" | "PermanentRedirect") => {
@@ -222,8 +230,11 @@ fn status(text: &str) -> Option<u16> {
     rest.get(..3)?.parse().ok()
 }
 
-/// The store's own error code: `<Code>…</Code>` of S3, GCS and Azure.
+/// The store's own error code: `<Code>…</Code>` of S3, GCS and Azure, or that of one key among many.
 fn code(text: &str) -> Option<&str> {
-    let rest = text.split_once("<Code>")?.1;
-    Some(rest.split_once("</Code>")?.0)
+    let (rest, end) = match text.split_once("<Code>") {
+        Some((_, rest)) => (rest, "</Code>"),
+        None => (text.split_once("(code: ")?.1, ")"),
+    };
+    Some(rest.split_once(end)?.0)
 }

@@ -14,10 +14,12 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 
 use super::Environment;
+use super::s3_access::client_key;
 
 type Store = Result<Arc<dyn ObjectStore>, object_store::Error>;
 
-const REGION: &str = "us-east-1";
+/// Where a bucket is of which nobody says where.
+pub(super) const REGION: &str = "us-east-1";
 
 /// How the HTTP clients behave. Attempts are cut off by the bucket, in proportion to their size; the
 /// timeout here is a last resort. Connections are dropped sooner than S3 drops idle ones (about 20 s),
@@ -52,6 +54,11 @@ fn settings<'a, K: std::str::FromStr>(
 }
 
 pub(super) fn s3(bucket: &str, environment: &Environment) -> Store {
+    Ok(Arc::new(s3_builder(bucket, environment)?.build()?))
+}
+
+/// The client of an S3 bucket, before it is built.
+pub(super) fn s3_builder(bucket: &str, environment: &Environment) -> object_store::Result<AmazonS3Builder> {
     if let Some((name, endpoint)) = s3_endpoint(environment) {
         check_endpoint(name, endpoint)?;
     }
@@ -62,24 +69,35 @@ pub(super) fn s3(bucket: &str, environment: &Environment) -> Store {
     for (key, value) in settings(environment, "AWS_") {
         builder = builder.with_config(key, value);
     }
-    if s3_endpoint(environment).is_some_and(|(_, endpoint)| endpoint.starts_with("http://")) {
+    if is_plain_http(environment) {
         builder = builder.with_config(AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp), "true");
     }
     let regions = [AmazonS3ConfigKey::Region, AmazonS3ConfigKey::DefaultRegion];
     if regions.iter().all(|key| builder.get_config_value(key).is_none()) {
         builder = builder.with_region(REGION);
     }
-    let store = builder
+    Ok(builder
         .with_bucket_name(bucket)
         .with_retry(no_retries())
         .with_unsigned_payload(true)
-        .with_conditional_put(S3ConditionalPut::ETagMatch)
-        .build()?;
-    Ok(Arc::new(store))
+        .with_conditional_put(S3ConditionalPut::ETagMatch))
+}
+
+/// How the HTTP client of an S3 bucket behaves.
+pub(super) fn client_settings(environment: &Environment) -> Vec<(ClientConfigKey, String)> {
+    let own = CLIENT.into_iter().map(|(key, value)| (key, value.to_owned()));
+    let said =
+        settings(environment, "AWS_").filter_map(|(key, value)| Some((client_key(key)?, value.to_owned())));
+    let plain = is_plain_http(environment).then(|| (ClientConfigKey::AllowHttp, "true".to_owned()));
+    own.chain(said).chain(plain).collect()
+}
+
+fn is_plain_http(environment: &Environment) -> bool {
+    s3_endpoint(environment).is_some_and(|(_, endpoint)| endpoint.starts_with("http://"))
 }
 
 /// Where S3 is, if the environment says so: variable and value; the names in the order in which they win.
-fn s3_endpoint(environment: &Environment) -> Option<(&'static str, &str)> {
+pub(super) fn s3_endpoint(environment: &Environment) -> Option<(&'static str, &str)> {
     ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
         .into_iter()
         .find_map(|name| Some((name, environment.get(name)?.as_str())))

@@ -12,6 +12,7 @@
 //! who only read. Whether the store answers is found out by the first request, or by [`crate::preflight`].
 
 mod cloud;
+mod s3_access;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,6 +24,7 @@ use object_store::memory::InMemory;
 use crate::bucket::{Bucket, BucketOptions};
 use crate::error::StoreError;
 use crate::local::LocalStore;
+pub use s3_access::{NoAnswer, S3Access, S3Credentials, S3Sender};
 
 /// Environment variables by name.
 pub type Environment = BTreeMap<String, String>;
@@ -76,18 +78,7 @@ fn open_for(
     if scheme == "file" {
         return open_directory(access, bucket_url, rest, options);
     }
-    let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    let prefix = prefix.trim_matches('/');
-    if name.is_empty() {
-        return Err(wrong(bucket_url, "it names no bucket"));
-    }
-    if prefix
-        .split('/')
-        .any(|part| part.is_empty() || part == "." || part == "..")
-        && !prefix.is_empty()
-    {
-        return Err(wrong(bucket_url, "its prefix has an empty or relative part"));
-    }
+    let (name, prefix) = parts(bucket_url, rest)?;
     let store: Result<Arc<dyn ObjectStore>, object_store::Error> = match scheme {
         "s3" => cloud::s3(name, environment),
         "gs" => cloud::gcs(name, environment),
@@ -100,6 +91,20 @@ fn open_for(
         cloud::endpoint_for_people(scheme, environment)
     );
     Ok(Bucket::new(store, prefix, &place, options))
+}
+
+/// Name and prefix of a bucket in a store of many.
+fn parts<'a>(bucket_url: &str, rest: &'a str) -> Result<(&'a str, &'a str), StoreError> {
+    let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let prefix = prefix.trim_matches('/');
+    if name.is_empty() {
+        return Err(wrong(bucket_url, "it names no bucket"));
+    }
+    let is_relative = |part: &str| part.is_empty() || part == "." || part == "..";
+    if !prefix.is_empty() && prefix.split('/').any(is_relative) {
+        return Err(wrong(bucket_url, "its prefix has an empty or relative part"));
+    }
+    Ok((name, prefix))
 }
 
 fn open_directory(

@@ -73,11 +73,20 @@ def rust(parts):
     return [os.path.join(target, "debug", "esker-example-rust")], None
 
 
-def cpp(parts):
-    prefix = os.path.join(parts.librdkafka(), "installed")
-    copy = copied(parts, "cpp")
-    call(["make", f"PREFIX={prefix}"], cwd=copy)
-    return [os.path.join(copy, "group")], None
+def java(parts):
+    need("mvn", "the Java example needs Maven and a JDK")
+    copy = copied(parts, "java")
+    call(["mvn", "-B", "-ntp", "-q", "package"], cwd=copy)
+    return ["java", "-jar", os.path.join(copy, "target", "group.jar")], None
+
+
+def librdkafka(language):
+    def command(parts):
+        prefix = os.path.join(parts.librdkafka(), "installed")
+        copy = copied(parts, language)
+        call(["make", f"PREFIX={prefix}"], cwd=copy)
+        return [os.path.join(copy, "group")], None
+    return command
 
 
 def python(script):
@@ -104,7 +113,9 @@ ENTRIES = (
     entry("Go", "sarama", "1.61.1", go("sarama")),
     entry("Node", "kafkajs", "2.2.4", node),
     entry("Rust", "rdkafka", "0.39.0", rust),
-    entry("C++", "librdkafka-cpp", "2.12.1", cpp),
+    entry("Java", "java", "4.2.0", java),
+    entry("C", "librdkafka-c", "2.12.1", librdkafka("c")),
+    entry("C++", "librdkafka-cpp", "2.12.1", librdkafka("cpp")),
     entry("Python", "confluent-kafka", "2.16.1", python("confluent_kafka_group.py")),
     entry("Python", "aiokafka", "0.14.0", python("aiokafka_group.py")),
 )
