@@ -24,7 +24,9 @@ class Clients:
             self.world.parts_pod(self.name, ["python3", "/client/client.py", *self.arguments], config="client"),
         )
         if not cluster.wait_until(self._at_work, seconds=START_SECONDS):
-            raise cluster.Failed(f"the clients {self.name} do not get to work:\n{space.logs(self.name)[-2000:]}")
+            log = space.logs(self.name)[-2000:]
+            space.try_kubectl("delete", "pod", self.name, "--now", "--wait=false")
+            raise cluster.Failed(f"the clients {self.name} do not get to work:\n{log}")
         return self
 
     def _at_work(self):
