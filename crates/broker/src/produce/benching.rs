@@ -16,6 +16,7 @@ use super::hot_segment::{Appended, HotSegment, ValidBatch};
 use super::seal::{self, SealedSegment};
 use super::validate::{self, Terms};
 use crate::Broker;
+use crate::metrics::TopicMeters;
 use crate::topics::TopicState;
 use crate::topics::configs::TopicConfig;
 
