@@ -113,7 +113,11 @@ fn agents_of_two_releases_work_side_by_side_and_back_again() {
     // further than any program knows, as long as it says that it leaves what they need.
     let postgres = cluster.postgres.as_ref().unwrap();
     migrate(&new, &postgres.url());
-    let known: i64 = postgres.query("select max(version) from schema_migration").trim().parse().unwrap();
+    let known: i64 = postgres
+        .query("select max(version) from schema_migration")
+        .trim()
+        .parse()
+        .unwrap();
     postgres.query("alter table schema_migration add column if not exists usable_from bigint");
     postgres.query(&format!(
         "insert into schema_migration (version, name, usable_from) values ({}, 'later', {known})",

@@ -36,7 +36,7 @@ pub(super) struct Sample {
     /// Bytes in the bucket; one agent of a cluster says it, or two while another takes over.
     pub(super) stored: f64,
     /// Each series of bytes by itself: topics lose their series and get them back.
-    series: BTreeMap<String, f64>,
+    pub(super) series: BTreeMap<String, f64>,
     /// When the process began, as it says itself.
     pub(super) started: f64,
 }
