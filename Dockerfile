@@ -5,6 +5,8 @@
 #   docker build -t esker .
 #   docker run --rm --read-only -p 9092:9092 esker agent --help
 #
+# Never built with an engine by the project's own tests: they hold it against the program, and pack the same files.
+#
 # The settings of an agent are ESKER_* variables: docs/configuration.md. docker-compose.yml starts three of them.
 
 # As in rust-toolchain.toml.

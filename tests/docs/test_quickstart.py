@@ -1,5 +1,6 @@
 """What the README and the pages of docs/start tell people to type is typed, and does what they say."""
 
+import concurrent.futures
 import os
 import unittest
 
@@ -55,6 +56,16 @@ def run(document):
 
 
 class Quickstart(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        # Side by side: most of it is waiting for others to start.
+        cls.pool = concurrent.futures.ThreadPoolExecutor()
+        cls.runs = {path: cls.pool.submit(run, Document(path)) for path in ("README.md", "docs/start/laptop.md")}
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.pool.shutdown()
+
     def test_every_block_is_run_or_says_why_not(self):
         for path in QUICKSTARTS:
             for fence, word, why, printed in blocks(Document(path)):
@@ -66,10 +77,10 @@ class Quickstart(unittest.TestCase):
                 self.assertFalse(path in NOTHING_TO_RUN and word != "not run", f"{place}: say why it is not run")
 
     def test_the_readme(self):
-        self.assertGreater(run(Document("README.md")), 3)
+        self.assertGreater(self.runs["README.md"].result(), 3)
 
     def test_on_a_laptop(self):
-        self.assertGreater(run(Document("docs/start/laptop.md")), 5)
+        self.assertGreater(self.runs["docs/start/laptop.md"].result(), 5)
 
 
 class Rules(unittest.TestCase):

@@ -187,6 +187,17 @@ class Migration(unittest.TestCase):
             self.assertEqual(variable, agent[variable["name"]])
         self.assertEqual(job["volumeMounts"], pod_of(objects)["containers"][0]["volumeMounts"])
 
+    def test_sees_what_agents_see_of_certificates_and_the_like(self):
+        values = self.VALUES | {
+            "extraEnv": [{"name": "PGSSLCERT", "value": "/tls/client.crt"}],
+            "extraVolumes": [{"name": "tls", "secret": {"secretName": "pg-client"}}],
+            "extraVolumeMounts": [{"name": "tls", "mountPath": "/tls", "readOnly": True}],
+        }
+        pod = render(values).one("Job", "esker-migrate")["spec"]["template"]["spec"]
+        self.assertIn("PGSSLCERT", [v["name"] for v in pod["containers"][0]["env"]])
+        self.assertIn("/tls", [m["mountPath"] for m in pod["containers"][0]["volumeMounts"]])
+        self.assertIn("tls", [v["name"] for v in pod["volumes"]])
+
     def test_may_have_a_user_of_its_own(self):
         values = self.VALUES | {"migration": {"urlSecret": {"name": "owner"}}}
         pod = render(values).one("Job", "esker-migrate")["spec"]["template"]["spec"]

@@ -35,6 +35,8 @@ pub use crate::membership::{StartError, StopReason};
 const ANNOUNCE_MAX: Duration = Duration::from_secs(2);
 /// After so long every other agent has had a heartbeat, and knows.
 const HEARD_OF: Duration = Duration::from_millis(HEARTBEAT_INTERVAL.as_millis() as u64 * 3 / 2);
+/// So long the metastore has for the last calls, even if the grace is over.
+const LAST_WORD: Duration = Duration::from_secs(1);
 /// For so long clients are sent to other agents before their connections are closed: longer than a Fetch waits, as a rule.
 const SENT_AWAY: Duration = Duration::from_secs(1);
 
@@ -213,6 +215,9 @@ impl Broker {
             return Duration::ZERO;
         }
         let patience = self.config.shutdown_grace / 4;
+        if patience.is_zero() {
+            return Duration::ZERO;
+        }
         let telling = self.metastore.announce_leave(self.member.incarnation());
         match tokio::time::timeout(patience.min(ANNOUNCE_MAX), telling).await {
             Ok(Ok(())) => {}
@@ -236,20 +241,28 @@ impl Broker {
     /// acknowledges what was taken, then leaves. Bounded by the grace of the configuration; what could not be acknowledged
     /// by then gets a retriable error.
     pub async fn drain(&self) {
+        let clock = &self.seams.clock;
+        let over = clock.now().plus(self.config.shutdown_grace);
         let moves = self.announce_leave().await;
-        let sent_away = self.seams.clock.now().plus(moves);
-        if tokio::time::timeout(self.config.shutdown_grace, self.produce.drain())
+        let sent_away = clock.now().plus(moves);
+        if tokio::time::timeout(over - clock.now(), self.produce.drain())
             .await
             .is_err()
         {
             tracing::warn!("the grace is over: some produce requests were not acknowledged");
         }
         // Whoever takes them over finds everything written.
-        self.groups.drain().await;
+        let left = |least| (over - clock.now()).max(least);
+        let _ = tokio::time::timeout(left(LAST_WORD), self.groups.drain()).await;
         // Who asks meanwhile is told where to go; who waits for records asks again within that time.
-        tokio::time::sleep(sent_away - self.seams.clock.now()).await;
-        if let Err(err) = self.metastore.leave(self.member.incarnation()).await {
-            tracing::warn!(%err, "could not sign off; other agents will notice");
+        tokio::time::sleep(sent_away - clock.now()).await;
+        let leaving = self.metastore.leave(self.member.incarnation());
+        match tokio::time::timeout(left(LAST_WORD), leaving).await {
+            Ok(Ok(())) => {}
+            Ok(Err(err)) => tracing::warn!(%err, "could not sign off; other agents will notice"),
+            Err(_) => {
+                tracing::warn!("the grace is over before this agent signed off; other agents will notice")
+            }
         }
         self.member.stop(StopReason::Drained);
     }

@@ -11,12 +11,13 @@
 //! while somebody waits, because what was in use a moment ago is kept for readers by now.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use esker_model::seams::{Clock, SystemClock};
 use esker_protocol::limits::DECOMPRESSED_BYTES_MAX;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Parts of 32 that each use gets of `memory_bytes`.
@@ -186,14 +187,21 @@ const YIELD_AGAIN: Duration = Duration::from_millis(500);
 
 type Yield = Box<dyn Fn(u64) + Send + Sync>;
 
+/// All waits for a share, together.
+#[derive(Default)]
+struct Waits {
+    under_way: i64,
+    /// The ends of those that ended, less the beginnings of all.
+    micros: i64,
+}
+
 /// One share.
 pub struct Pool {
     bytes: u64,
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
     clock: SystemClock,
-    /// Microseconds of all waits: the ends of those that ended, less the beginnings of all.
-    waited_us: AtomicI64,
+    waits: Mutex<Waits>,
     wanted: Notify,
     yield_memory: OnceLock<Yield>,
 }
@@ -220,14 +228,20 @@ struct Waiting<'a>(&'a Pool);
 impl<'a> Waiting<'a> {
     fn new(pool: &'a Pool) -> Self {
         pool.waiting.fetch_add(1, Ordering::Relaxed);
-        pool.waited_us.fetch_sub(pool.now_us(), Ordering::Relaxed);
+        let mut waits = pool.waits.lock();
+        waits.under_way += 1;
+        waits.micros -= pool.now_us();
+        drop(waits);
         Self(pool)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waited_us.fetch_add(self.0.now_us(), Ordering::Relaxed);
+        let mut waits = self.0.waits.lock();
+        waits.under_way -= 1;
+        waits.micros += self.0.now_us();
+        drop(waits);
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -250,7 +264,7 @@ impl Pool {
             free: Arc::new(Semaphore::new(bytes as usize)),
             waiting: AtomicUsize::new(0),
             clock: SystemClock::new(),
-            waited_us: AtomicI64::new(0),
+            waits: Mutex::default(),
             wanted: Notify::new(),
             yield_memory: OnceLock::new(),
         }
@@ -268,9 +282,10 @@ impl Pool {
 
     /// How long callers waited for memory of this share, all together; those who wait now included.
     pub fn waited(&self) -> Duration {
-        let waiting = i64::try_from(self.waiting.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
-        let now = waiting.saturating_mul(self.now_us());
-        let micros = self.waited_us.load(Ordering::Relaxed).saturating_add(now);
+        let waits = self.waits.lock();
+        let micros = waits
+            .micros
+            .saturating_add(waits.under_way.saturating_mul(self.now_us()));
         Duration::from_micros(u64::try_from(micros).unwrap_or(0))
     }
 

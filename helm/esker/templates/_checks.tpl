@@ -12,6 +12,19 @@ A message is one sentence: the value, what is wrong, what to do.
 {{- if not $values.image.repository -}}
 {{- fail "image.repository is empty: name the image of Esker with its registry, such as registry.example.com/esker" -}}
 {{- end -}}
+{{- if regexMatch "(:[^/]*|@.*)$" $values.image.repository -}}
+{{- fail (printf "image.repository %s holds a tag or a digest: give it as image.tag or image.digest" $values.image.repository) -}}
+{{- end -}}
+{{- if and $values.prices (hasKey $values.settings "prices_file") -}}
+{{- fail "prices and settings.prices_file are both given: the prices are one or the other" -}}
+{{- end -}}
+{{- range $where := list "commonLabels" "podLabels" -}}
+  {{- range $label, $_ := index $values $where -}}
+    {{- if or (hasPrefix "esker/" $label) (has $label (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component")) -}}
+    {{- fail (printf "%s sets %s, by which the chart finds its pods: choose another name" $where $label) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
 
 {{- /* Stores. A password in a value would be readable in the release, in the StatefulSet and in every pod. */ -}}
 {{- $metastore := $values.metastore -}}

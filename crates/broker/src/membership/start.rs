@@ -55,7 +55,10 @@ impl StartError {
     pub fn may_be_mended(&self) -> bool {
         match self {
             Self::Metastore(err) => matches!(err, MetastoreError::Refused(_)),
-            Self::Bucket(err) => matches!(err, StoreError::Denied(_) | StoreError::Misconfigured(_)),
+            Self::Bucket(err) => matches!(
+                err,
+                StoreError::Denied(_) | StoreError::Forbidden(_) | StoreError::Misconfigured(_)
+            ),
             Self::Identity(_) => false,
         }
     }

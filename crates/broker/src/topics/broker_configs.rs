@@ -10,9 +10,10 @@ use esker_protocol::{StrBytes, limits};
 use super::config_entries::{Source, synonym};
 use super::config_table;
 use super::config_values::Kind;
-use crate::Broker;
+use super::reference::BrokerConfigReference;
 use crate::connection::limits::IDLE_MAX;
 use crate::fetch::{RESPONSE_BYTES_MAX, SESSIONS_MAX};
+use crate::{Broker, BrokerConfig};
 
 /// How long a partition remembers an idle producer.
 const PRODUCER_IDLE_MS: u32 = 86_400_000;
@@ -27,8 +28,7 @@ struct Setting {
 }
 
 /// All settings shown, ascending by name.
-fn settings(broker: &Broker) -> Vec<Setting> {
-    let config = &broker.config;
+fn settings(config: &BrokerConfig, node_id: i32) -> Vec<Setting> {
     let given = |name, value: Option<String>, kind, documentation| Setting {
         name,
         value,
@@ -43,7 +43,7 @@ fn settings(broker: &Broker) -> Vec<Setting> {
         source: Source::Default,
         documentation,
     };
-    let id = || Some(broker.member.node_id().0.to_string());
+    let id = || Some(node_id.to_string());
     let listeners = |text: fn(&crate::ListenerConfig) -> String| {
         let all: Vec<_> = config.listeners.iter().map(|listener| text(listener)).collect();
         Some(all.join(","))
@@ -243,6 +243,16 @@ fn of_groups(limits: &GroupLimits) -> impl Iterator<Item = Setting> {
     })
 }
 
+/// All of them for people.
+pub(super) fn reference() -> impl Iterator<Item = BrokerConfigReference> {
+    let all = settings(&BrokerConfig::default(), 0).into_iter();
+    all.map(|setting| BrokerConfigReference {
+        name: setting.name,
+        fixed: (setting.source == Source::Default).then(|| setting.value.unwrap_or_default()),
+        documentation: setting.documentation,
+    })
+}
+
 /// The settings that `wanted` asks for, as a response shows them.
 pub(super) fn describe(
     broker: &Broker,
@@ -250,7 +260,7 @@ pub(super) fn describe(
     synonyms: bool,
     documentation: bool,
 ) -> Vec<DescribeConfigsResourceResult> {
-    settings(broker)
+    settings(&broker.config, broker.member.node_id().0)
         .into_iter()
         .filter(|setting| wanted(setting.name))
         .map(|setting| {

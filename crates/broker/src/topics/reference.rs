@@ -1,6 +1,6 @@
 //! The configs as documentation lists them: what tables in `config_table` and `group_configs` say, in words.
 
-use super::{config_table, group_configs};
+use super::{broker_configs, config_table, group_configs};
 
 /// One config for people.
 #[derive(Debug)]
@@ -13,6 +13,17 @@ pub struct ConfigReference {
     pub values: String,
     /// `honoured`, `stored` or `fixed`.
     pub effect: &'static str,
+    /// Sentences.
+    pub documentation: &'static str,
+}
+
+/// One config of an agent as it shows itself to Kafka's tools; none can be changed by them.
+#[derive(Debug)]
+pub struct BrokerConfigReference {
+    /// Kafka's name of it.
+    pub name: &'static str,
+    /// Its value if that is the same for every agent, else it follows from settings.
+    pub fixed: Option<String>,
     /// Sentences.
     pub documentation: &'static str,
 }
@@ -35,4 +46,9 @@ pub fn of_topics() -> impl Iterator<Item = ConfigReference> {
 /// The configs of groups, ascending by name. Where nothing is set, the agents' settings hold.
 pub fn of_groups() -> impl Iterator<Item = ConfigReference> {
     group_configs::reference()
+}
+
+/// What agents show of themselves, ascending by name.
+pub fn of_brokers() -> impl Iterator<Item = BrokerConfigReference> {
+    broker_configs::reference()
 }

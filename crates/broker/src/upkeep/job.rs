@@ -77,6 +77,7 @@ impl Lease {
             ..
         } = &self.upkeep;
         if !member.is_current() || !gate.is_open() {
+            self.held(false);
             return Claim::Unknown;
         }
         let lease_ms = LEASE.as_millis() as i64;
@@ -93,6 +94,7 @@ impl Lease {
                 if ours { Claim::Ours } else { Claim::Elsewhere }
             }
             Err(err) => {
+                self.held(false);
                 let now = self.upkeep.seams.clock.now();
                 if self.trouble.lock().meets(&err, now) {
                     warn!(job = self.name, %err, "cannot take the job's lease: this agent does not do it meanwhile");

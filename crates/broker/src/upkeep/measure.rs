@@ -10,23 +10,30 @@ use std::time::Duration;
 use async_trait::async_trait;
 use esker_metastore::{JobReport, MetastoreError};
 use esker_model::PartitionKey;
+use esker_model::seams::Instant;
 use tracing::debug;
 
 use super::Upkeep;
 use super::job::{Lease, Work};
 use crate::topics::stored_bytes;
 
-/// Between two rounds.
+/// Between two measurements.
 const EVERY: Duration = Duration::from_secs(5 * 60);
+/// Between two looks: the lease, which is shorter than [`EVERY`], stays with whoever has it.
+const LOOKS: Duration = Duration::from_secs(20);
 
 /// The job of one incarnation.
 pub(super) struct Measure {
     upkeep: Upkeep,
+    measured: Option<Instant>,
 }
 
 impl Measure {
     pub(super) fn new(upkeep: Upkeep) -> Self {
-        Self { upkeep }
+        Self {
+            upkeep,
+            measured: None,
+        }
     }
 
     async fn measure(&self, lease: &Lease) -> Result<Option<BTreeMap<String, u64>>, MetastoreError> {
@@ -50,17 +57,26 @@ impl Work for Measure {
     const NAME: &'static str = "measure";
 
     fn every(&self) -> Duration {
-        EVERY.min(self.upkeep.interval)
+        LOOKS.min(self.upkeep.interval)
     }
 
     async fn round(&mut self, lease: &Lease) {
+        let now = self.upkeep.seams.clock.now();
+        let every = EVERY.min(self.upkeep.interval);
+        if self.measured.is_some_and(|measured| now - measured < every) {
+            return;
+        }
         match self.measure(lease).await {
-            Ok(sizes) => self.upkeep.topics.show_stored(sizes.as_ref()),
+            Ok(sizes) => {
+                self.upkeep.topics.show_stored(sizes.as_ref());
+                self.measured = sizes.is_some().then_some(now);
+            }
             Err(err) => debug!(%err, "topics are measured in the next round"),
         }
     }
 
     fn is_done_elsewhere(&mut self) {
+        self.measured = None;
         self.upkeep.topics.show_stored(None);
     }
 

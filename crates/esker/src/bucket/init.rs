@@ -16,8 +16,10 @@ use aws_sdk_s3::types::{
 use super::client::{Refusal, S3, refusal};
 use super::rules;
 
-/// The id of our lifecycle rule.
+/// What the ids of our lifecycle rules begin with; the prefix follows, since a bucket may hold several clusters.
 const RULE: &str = "esker-abort-incomplete-uploads";
+/// Longest id of a rule, in characters (S3).
+const ID_MAX: usize = 255;
 /// The region whose buckets are made without naming it.
 const FIRST_REGION: &str = "us-east-1";
 
@@ -180,7 +182,10 @@ async fn encryption(s3: &S3, wanted: &Wanted) -> Step {
     let described = words(&choice, wanted.kms_key.as_deref());
     let chosen = wanted.encryption.is_some() || wanted.kms_key.is_some();
     match encryption_of(s3).await {
-        Ok(Some(now)) if now == described || !chosen => {
+        // Whose key it is was not said: theirs stays.
+        Ok(Some(now))
+            if now == described || !chosen || wanted.kms_key.is_none() && now.starts_with(&described) =>
+        {
             return Step::new(
                 NAME,
                 How::AlreadySo,
@@ -316,11 +321,15 @@ async fn uploads(s3: &S3, wanted: &Wanted) -> Step {
     if wanted.dry_run {
         return Step::new(NAME, How::Would, sentence);
     }
-    let ours = match our_rule(&s3.prefix, wanted.abort_days) {
+    let ours = match our_rule(&s3.prefix, wanted.abort_days, &rules) {
         Ok(ours) => ours,
         Err(error) => return Step::new(NAME, How::Failed, error.to_string()),
     };
-    let others: Vec<_> = rules.into_iter().filter(|rule| rule.id() != Some(RULE)).collect();
+    // One of ours that does too little is replaced; nobody else's is touched.
+    let (replaced, others): (Vec<_>, Vec<_>) = rules
+        .into_iter()
+        .partition(|rule| rules::only_aborts_uploads(rule, &s3.prefix) && is_our_id(rule.id()));
+    drop(replaced);
     let configuration = BucketLifecycleConfiguration::builder()
         .set_rules(Some(others.iter().cloned().chain([ours]).collect()))
         .build();
@@ -339,7 +348,9 @@ async fn uploads(s3: &S3, wanted: &Wanted) -> Step {
     if let Err(error) = answer {
         return match refusal(&error) {
             // Servers that do not know this kind of rule find nothing in it.
-            Refusal::Other(why) if why.contains("MalformedXML") || why.contains("InvalidArgument") => {
+            Refusal::Other(why)
+                if others.is_empty() && (why.contains("MalformedXML") || why.contains("InvalidArgument")) =>
+            {
                 Step::new(
                     NAME,
                     How::Unsupported,
@@ -354,7 +365,7 @@ async fn uploads(s3: &S3, wanted: &Wanted) -> Step {
         Ok((now, _)) => {
             let lost: Vec<_> = others
                 .iter()
-                .filter(|rule| !now.iter().any(|kept| kept.id() == rule.id()))
+                .filter(|rule| !now.iter().any(|kept| rules::is_same(kept, rule)))
                 .map(rules::name)
                 .collect();
             if lost.is_empty() {
@@ -392,13 +403,48 @@ async fn rules_of(s3: &S3) -> Result<Rules, Refusal> {
     }
 }
 
-fn our_rule(prefix: &str, days: i32) -> Result<LifecycleRule, aws_sdk_s3::error::BuildError> {
+fn is_our_id(id: Option<&str>) -> bool {
+    id.is_some_and(|id| id.starts_with(RULE))
+}
+
+/// An id that no rule has whose prefix or actions are not ours.
+fn free_id(prefix: &str, rules: &[LifecycleRule]) -> String {
+    let base = match prefix {
+        "" => RULE.to_owned(),
+        _ => format!("{RULE}-{}", prefix.replace('/', "-")),
+    };
+    let taken = |id: &str| {
+        rules
+            .iter()
+            .any(|rule| rule.id() == Some(id) && !rules::only_aborts_uploads(rule, prefix))
+    };
+    (1..)
+        .map(|number| {
+            let tail = if number == 1 {
+                String::new()
+            } else {
+                format!("-{number}")
+            };
+            let most = ID_MAX - tail.len();
+            let start: String = base.chars().take(most).collect();
+            format!("{start}{tail}")
+        })
+        .find(|id| !taken(id))
+        .unwrap_or(base)
+}
+
+fn our_rule(
+    prefix: &str,
+    days: i32,
+    rules: &[LifecycleRule],
+) -> Result<LifecycleRule, aws_sdk_s3::error::BuildError> {
+    let id = free_id(prefix, rules);
     let prefix = match prefix {
         "" => String::new(),
         _ => format!("{prefix}/"),
     };
     LifecycleRule::builder()
-        .id(RULE)
+        .id(id)
         .status(ExpirationStatus::Enabled)
         .filter(LifecycleRuleFilter::builder().prefix(prefix).build())
         .abort_incomplete_multipart_upload(

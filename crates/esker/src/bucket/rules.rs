@@ -66,6 +66,25 @@ pub(crate) fn aborts_uploads(rule: &LifecycleRule, prefix: &str) -> Option<i32> 
     (is_on(rule) && covers(rule, prefix)).then_some(days)
 }
 
+/// Whether a rule is about the keys below `prefix` and does nothing but remove the parts of unfinished uploads.
+pub(crate) fn only_aborts_uploads(rule: &LifecycleRule, prefix: &str) -> bool {
+    prefix_of(rule) == ours(prefix)
+        && rule.abort_incomplete_multipart_upload().is_some()
+        && rule.expiration().is_none()
+        && rule.transitions().is_empty()
+        && rule.noncurrent_version_expiration().is_none()
+        && rule.noncurrent_version_transitions().is_empty()
+}
+
+/// Whether a rule is still the one that it was. A server may give an id to one that had none.
+pub(crate) fn is_same(now: &LifecycleRule, before: &LifecycleRule) -> bool {
+    let mut now = now.clone();
+    if before.id().is_none() {
+        now.id = None;
+    }
+    now == *before
+}
+
 /// After how many days a rule removes noncurrent versions, everywhere below `prefix`.
 pub(crate) fn removes_versions(rule: &LifecycleRule, prefix: &str) -> Option<i32> {
     let days = rule.noncurrent_version_expiration()?.noncurrent_days()?;

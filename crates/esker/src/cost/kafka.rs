@@ -23,7 +23,9 @@ struct Needs {
 fn needs(load: &Workload) -> Needs {
     let copies = load.replication - 1.0;
     let fetched = load.fan_out * load.write + load.history;
-    let local = (load.kafka_local / load.retention).min(1.0);
+    // Retention by size may keep less than the retention time.
+    let kept_seconds = (load.kept() / load.write).min(load.retention);
+    let local = (load.kafka_local / kept_seconds).min(1.0);
     Needs {
         cpu: load.write / GIB
             * (KAFKA.produce_gib + copies * (KAFKA.consume_gib + FOLLOWER * KAFKA.produce_gib))
@@ -32,7 +34,8 @@ fn needs(load: &Workload) -> Needs {
         sent: load.write * copies + fetched,
         written: load.write * load.replication,
         disk_gib: load.kept() * local * load.replication / DISK_USED / GIB,
-        tiered_gib: load.kept() * (1.0 - local) / GIB,
+        // A closed segment is copied at once (KIP-405): what is local is there, too.
+        tiered_gib: if local < 1.0 { load.kept() / GIB } else { 0.0 },
     }
 }
 

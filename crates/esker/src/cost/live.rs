@@ -98,6 +98,7 @@ fn each_second(sample: &Sample, seconds: f64) -> Sample {
         deletes: sample.deletes / seconds,
         statements: sample.statements / seconds,
         stored: sample.stored,
+        ..sample.clone()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What an agent's `GET /metrics` says, as far as a bill needs it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::plain_http;
@@ -7,6 +8,18 @@ use crate::settings::address::Address;
 
 /// How long one agent may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+const PRODUCED: &str = "esker_produce_bytes_total";
+const FETCHED: &str = "esker_fetch_bytes_total";
+const FROM_STORE: &str = "source=\"store\"";
+
+fn sum(series: &BTreeMap<String, f64>, which: impl Fn(&str) -> bool) -> f64 {
+    series
+        .iter()
+        .filter(|(name, _)| which(name))
+        .map(|(_, value)| value)
+        .sum()
+}
 
 /// Counters of one agent since its start, and what is stored.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,18 +33,22 @@ pub(super) struct Sample {
     pub(super) lists: f64,
     pub(super) deletes: f64,
     pub(super) statements: f64,
-    /// Bytes in the bucket; one agent of a cluster says it.
+    /// Bytes in the bucket; one agent of a cluster says it, or two while another takes over.
     pub(super) stored: f64,
+    /// Each series of bytes by itself: topics lose their series and get them back.
+    pub(super) series: BTreeMap<String, f64>,
+    /// When the process began, as it says itself.
+    pub(super) started: f64,
 }
 
 impl Sample {
     /// What happened since `before`; `None` if the agent was started in between.
     pub(super) fn since(&self, before: &Self) -> Option<Self> {
+        if self.started > before.started {
+            return None;
+        }
         let fields = |sample: &Self| {
             [
-                sample.produced,
-                sample.fetched,
-                sample.from_store,
                 sample.puts,
                 sample.gets,
                 sample.lists,
@@ -39,27 +56,32 @@ impl Sample {
                 sample.statements,
             ]
         };
-        let mut more = [0.0; 8];
+        let mut more = [0.0; 5];
         for ((more, now), then) in more.iter_mut().zip(fields(self)).zip(fields(before)) {
             *more = now - then;
             if *more < 0.0 {
                 return None;
             }
         }
-        let [
-            produced,
-            fetched,
-            from_store,
-            puts,
-            gets,
-            lists,
-            deletes,
-            statements,
-        ] = more;
+        let [puts, gets, lists, deletes, statements] = more;
+        let series: BTreeMap<String, f64> = self
+            .series
+            .iter()
+            .map(|(name, now)| {
+                let then = before.series.get(name).copied().unwrap_or_default();
+                // One that is less than it was began anew.
+                let more = if *now < then { *now } else { now - then };
+                (name.clone(), more)
+            })
+            .collect();
         Some(Self {
-            produced,
-            fetched,
-            from_store,
+            produced: sum(&series, |name| name.starts_with(PRODUCED)),
+            fetched: sum(&series, |name| name.starts_with(FETCHED)),
+            from_store: sum(&series, |name| {
+                name.starts_with(FETCHED) && name.contains(FROM_STORE)
+            }),
+            started: self.started,
+            series,
             puts,
             gets,
             lists,
@@ -80,7 +102,9 @@ impl Sample {
             lists: self.lists + other.lists,
             deletes: self.deletes + other.deletes,
             statements: self.statements + other.statements,
-            stored: self.stored + other.stored,
+            stored: self.stored.max(other.stored),
+            started: self.started.max(other.started),
+            series: BTreeMap::new(),
         }
     }
 }
@@ -140,14 +164,15 @@ fn parse(text: &str) -> Result<Sample, String> {
         };
         is_agent |= name == "esker_build_info";
         let sum = match (name, label(labels, "op")) {
-            ("esker_produce_bytes_total", _) => &mut sample.produced,
-            ("esker_fetch_bytes_total", _) => &mut sample.fetched,
+            (PRODUCED, _) => &mut sample.produced,
+            (FETCHED, _) => &mut sample.fetched,
             ("esker_store_requests_total", Some("put")) => &mut sample.puts,
             ("esker_store_requests_total", Some("get" | "head")) => &mut sample.gets,
             ("esker_store_requests_total", Some("list")) => &mut sample.lists,
             ("esker_store_requests_total", Some("delete")) => &mut sample.deletes,
             ("esker_metastore_statements_total", _) => &mut sample.statements,
             ("esker_topic_stored_bytes", _) => &mut sample.stored,
+            ("process_start_time_seconds", _) => &mut sample.started,
             _ => continue,
         };
         let value = value
@@ -158,8 +183,11 @@ fn parse(text: &str) -> Result<Sample, String> {
             .filter(|value| value.is_finite() && *value >= 0.0)
             .ok_or_else(wrong)?;
         *sum += value;
-        if name == "esker_fetch_bytes_total" && label(labels, "source") == Some("store") {
-            sample.from_store += value;
+        if name == PRODUCED || name == FETCHED {
+            if name == FETCHED && label(labels, "source") == Some("store") {
+                sample.from_store += value;
+            }
+            sample.series.insert(format!("{name}{{{labels}}}"), value);
         }
     }
     match is_agent {
@@ -208,6 +236,15 @@ mod tests {
             deletes: 3.0,
             statements: 9.0,
             stored: 1_000.0,
+            started: 0.0,
+            series: [
+                ("esker_produce_bytes_total{topic=\"a\"}", 100.0),
+                ("esker_produce_bytes_total{topic=\"b\"}", 50.0),
+                ("esker_fetch_bytes_total{topic=\"a\",source=\"memory\"}", 70.0),
+                ("esker_fetch_bytes_total{topic=\"a\",source=\"store\"}", 30.0),
+            ]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
         }
     }
 
@@ -242,14 +279,27 @@ mod tests {
 
     #[test]
     fn the_difference_of_two_samples_knows_restarts() {
-        let more = Sample {
-            produced: 180.0,
+        let mut more = Sample {
             stored: 900.0,
             ..sample()
         };
+        // One topic went on, the other lost its label and began anew.
+        more.series
+            .insert("esker_produce_bytes_total{topic=\"a\"}".to_owned(), 120.0);
+        more.series
+            .insert("esker_produce_bytes_total{topic=\"b\"}".to_owned(), 10.0);
         let since = more.since(&sample()).unwrap();
         assert!((since.produced - 30.0).abs() < 1e-9 && since.puts == 0.0 && since.stored == 900.0);
-        assert_eq!(sample().since(&more), None);
+        let again = Sample {
+            started: 5.0,
+            ..sample()
+        };
+        assert_eq!(again.since(&sample()), None);
+        let fewer = Sample {
+            puts: 1.0,
+            ..sample()
+        };
+        assert_eq!(fewer.since(&sample()), None);
     }
 
     #[test]

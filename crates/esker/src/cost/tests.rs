@@ -144,7 +144,7 @@ fn kafkas_copies_cross_zones_and_fill_disks() {
         tiered.quantity("disks"),
         29_531.25 / 7.0 * 3.0 / 0.7,
     );
-    near("tiered", tiered.quantity("tiered"), 29_531.25 * 6.0 / 7.0);
+    near("tiered", tiered.quantity("tiered"), 29_531.25);
 }
 
 #[test]

@@ -60,6 +60,9 @@ pub(super) fn rate(text: &str) -> Result<u64, String> {
     size::parse(bytes).map_err(|_| format!("{text:?} is not a rate: write bytes a second, e.g. 50MiB/s"))
 }
 
+/// The longest time that a bill is made for: a century, in seconds.
+const SPAN_MAX: f64 = 100.0 * 365.0 * 86_400.0;
+
 /// `30d`, `12h`, `90min` or `45s`, in seconds.
 pub(super) fn span(text: &str) -> Result<f64, String> {
     const UNITS: [(&str, f64); 5] = [
@@ -79,8 +82,9 @@ pub(super) fn span(text: &str) -> Result<f64, String> {
         .strip_suffix(unit)
         .and_then(|number| number.trim().parse().ok())
         .ok_or_else(wrong)?;
-    if number.is_finite() && number > 0.0 {
-        Ok(number * seconds)
+    let total = number * seconds;
+    if total > 0.0 && total <= SPAN_MAX {
+        Ok(total)
     } else {
         Err(wrong())
     }

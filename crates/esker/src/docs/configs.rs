@@ -1,11 +1,11 @@
 //! The configs that topics and groups have.
 
-use esker_broker::topics::reference::{self, ConfigReference};
+use esker_broker::topics::reference::{self, BrokerConfigReference, ConfigReference};
 
 use super::markdown::{anchored, code, head, row};
 
 const INTRODUCTION: &str = "\
-# Configs of topics and groups
+# Configs of topics, groups and brokers
 
 What `esker topic create --config`, `esker config alter` and every Kafka tool can set while the cluster runs. Names, defaults and bounds are
 Kafka's; what only Esker has starts with `esker.`.
@@ -27,6 +27,14 @@ is the [setting](configuration.md#consumer-groups) with underscores. The timeout
 
 ";
 
+const BROKERS: &str = "
+## Brokers
+
+What an agent shows of its own settings under Kafka's names (`esker config describe broker 1`), for tools that look there. They are given when it
+starts, by its [settings](configuration.md), and cannot be changed over the protocol.
+
+";
+
 pub(super) fn page() -> String {
     let titles = ["config", "default", "values", "effect", "meaning"];
     let table = |configs: &mut dyn Iterator<Item = ConfigReference>| {
@@ -35,7 +43,16 @@ pub(super) fn page() -> String {
     };
     let topics = table(&mut reference::of_topics());
     let groups = table(&mut reference::of_groups());
-    format!("{INTRODUCTION}{topics}{GROUPS}{groups}")
+    let brokers: String = reference::of_brokers().map(broker_line).collect();
+    let brokers = format!("{}{brokers}", head(&["config", "value", "meaning"]));
+    format!("{INTRODUCTION}{topics}{GROUPS}{groups}{BROKERS}{brokers}")
+}
+
+fn broker_line(config: BrokerConfigReference) -> String {
+    let value = config
+        .fixed
+        .map_or_else(|| "as it is set".to_owned(), |value| code(&value));
+    row(&[&code(config.name), &value, config.documentation])
 }
 
 fn line(config: ConfigReference) -> String {

@@ -23,7 +23,6 @@ pub(crate) const MONTH_SECONDS: f64 = MONTH_HOURS * 3_600.0;
 pub(crate) const GIB: f64 = (1_u64 << 30) as f64;
 
 /// What an agent exports as `esker_price_dollars{item}`: what dashboards multiply its counters with.
-#[allow(dead_code, reason = "for the metrics of agents")]
 const METRIC_ITEMS: [&str; 7] = [
     "put",
     "get",
@@ -102,7 +101,6 @@ impl Prices {
     }
 
     /// What an agent exports, by item.
-    #[allow(dead_code, reason = "for the metrics of agents")]
     pub(crate) fn items(&self) -> impl Iterator<Item = (&'static str, f64)> + '_ {
         METRIC_ITEMS.into_iter().map(|item| (item, self.of(item)))
     }

@@ -65,6 +65,7 @@ pub(crate) struct State {
     process_metrics: ProcessMetrics,
     otlp: Option<Arc<Otlp>>,
     ranked: AtomicU64,
+    looking: parking_lot::Mutex<()>,
     broker_metrics: BrokerMetrics,
     metastore_metrics: MetastoreMetrics,
     store_metrics: StoreMetrics,
@@ -114,6 +115,7 @@ impl State {
             process_metrics: process,
             otlp,
             ranked: AtomicU64::new(0),
+            looking: parking_lot::Mutex::default(),
             broker_metrics: broker,
             metastore_metrics: metastore,
             store_metrics: store,
@@ -293,8 +295,11 @@ impl State {
                 self.broker_metrics.memory_bytes.get_or_create(&labels).set(used);
             }
         }
+        // Two that look at once would count the same time twice.
+        let looking = self.looking.lock();
         self.agent_metrics.look(self);
         self.process_metrics.look();
+        drop(looking);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)

@@ -124,6 +124,12 @@ impl Layers {
         self.given.get(name)
     }
 
+    /// Which of two settings was given by the stronger layer: flag, environment, file, default.
+    pub(crate) fn stronger(&self, one: &str, other: &str) -> std::cmp::Ordering {
+        let rank = |name| self.get(name).map(|given| given.origin.rank());
+        rank(one).cmp(&rank(other))
+    }
+
     /// The value of a setting, parsed.
     pub(crate) fn parse<T>(
         &self,

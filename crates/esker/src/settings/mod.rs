@@ -175,17 +175,29 @@ pub(crate) fn metastore(layers: &Layers) -> Result<MetastoreUrl, SettingsError> 
     let password_file = layers.parse("metastore_password_file", directory)?;
     let url_file = layers.parse("metastore_url_file", directory)?;
     let url = layers.parse("metastore_url", metastore_url)?;
+    let both = url.is_some() && url_file.is_some();
+    let stronger = layers.stronger("metastore_url", "metastore_url_file");
+    if both && stronger.is_eq() {
+        return Err(SettingsError::Conflict(
+            "metastore_url and metastore_url_file are both set: give the URL in one place".to_owned(),
+        ));
+    }
     let metastore = match (url, url_file) {
-        (Some(_), Some(_)) => {
-            return Err(SettingsError::Conflict(
-                "metastore_url and metastore_url_file are both set: give the URL in one place".to_owned(),
-            ));
-        }
-        (None, Some(file)) => Some(MetastoreUrl::Postgres(SecretUrl::in_file(file))),
+        (Some(url), Some(_)) if stronger.is_gt() => Some(url),
+        (_, Some(file)) => Some(MetastoreUrl::Postgres(SecretUrl::in_file(file))),
         (url, None) => url,
     };
     if let Some(metastore) = metastore {
         return match (metastore, password_file) {
+            // Who names another database by a stronger layer names its password there, too.
+            (MetastoreUrl::Postgres(url), Some(_))
+                if url.has_password()
+                    && layers
+                        .stronger("metastore_url", "metastore_password_file")
+                        .is_gt() =>
+            {
+                Ok(MetastoreUrl::Postgres(url))
+            }
             (MetastoreUrl::Postgres(url), Some(file)) => url
                 .with_password_file(file)
                 .map(MetastoreUrl::Postgres)

@@ -33,6 +33,11 @@ impl SecretUrl {
         }
     }
 
+    /// Whether it holds its password.
+    pub(crate) fn has_password(&self) -> bool {
+        !self.secrets().is_empty()
+    }
+
     /// With a file that holds its password. The error says what is wrong with that.
     pub(crate) fn with_password_file(self, file: PathBuf) -> Result<Self, String> {
         if !self.secrets().is_empty() {

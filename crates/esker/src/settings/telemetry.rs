@@ -15,7 +15,7 @@ pub(crate) struct Telemetry {
     pub(crate) topics_max: usize,
     /// `None`: the prices that are built in.
     pub(crate) prices_file: Option<PathBuf>,
-    /// Where traces and metrics go by OTLP. May hold a password.
+    /// Where traces and metrics go by OTLP.
     pub(crate) otel_endpoint: Option<SecretUrl>,
     /// Part of all requests that are traced.
     pub(crate) sample_ratio: f64,
@@ -38,6 +38,11 @@ fn endpoint(value: &str) -> Result<SecretUrl, String> {
         .strip_prefix("http://")
         .or_else(|| value.strip_prefix("https://"));
     match rest {
+        Some(rest) if rest.contains(['@', '?', '#']) => Err(
+            "only an address stands here, without user and query: headers for the collector, such as a token, come from \
+             OTEL_EXPORTER_OTLP_HEADERS"
+                .to_owned(),
+        ),
         Some(rest) if !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace) => {
             Ok(SecretUrl::new(value.trim_end_matches('/')))
         }

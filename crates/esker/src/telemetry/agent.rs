@@ -1,8 +1,12 @@
 //! How the agent is, for alerts: what `/readyz` and `/status` say, as numbers.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use esker_broker::metrics::MemoryLabels;
+use esker_model::IncarnationId;
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -37,6 +41,8 @@ pub(crate) struct AgentMetrics {
     memory_max: Family<MemoryLabels, Gauge>,
     memory_waits: Family<MemoryLabels, Counter<f64, AtomicU64>>,
     info: Family<InfoLabels, Gauge>,
+    /// What was waited for in the present incarnation, as it was last seen.
+    waited: Arc<Mutex<(Option<IncarnationId>, BTreeMap<&'static str, f64>)>>,
 }
 
 impl AgentMetrics {
@@ -91,14 +97,21 @@ impl AgentMetrics {
         let most = i64::try_from(state.limits().max()).unwrap_or(i64::MAX);
         self.connections_max.set(most);
         let Some(broker) = state.broker() else { return };
+        let mut waited = self.waited.lock();
+        let incarnation = broker.membership().incarnation();
+        if waited.0 != Some(incarnation) {
+            *waited = (Some(incarnation), BTreeMap::new());
+        }
         for memory in broker.memory() {
             let labels = MemoryLabels { r#use: memory.r#use };
             let most = i64::try_from(memory.max).unwrap_or(i64::MAX);
             self.memory_max.get_or_create(&labels).set(most);
-            let waits = self.memory_waits.get_or_create(&labels);
-            // Another incarnation begins to count anew.
-            waits.inc_by((memory.waited.as_secs_f64() - waits.get()).max(0.0));
+            let before = waited.1.entry(memory.r#use).or_default();
+            let seconds = memory.waited.as_secs_f64().max(*before);
+            self.memory_waits.get_or_create(&labels).inc_by(seconds - *before);
+            *before = seconds;
         }
+        drop(waited);
         let member = broker.membership();
         self.live_agents
             .set(i64::try_from(member.live().len()).unwrap_or(i64::MAX));

@@ -81,7 +81,7 @@ pub(super) fn of_statement(error: &Error, effect: Effect) -> MetastoreError {
         // The outcome of the transaction is not known to the server itself.
         "40003" => effect.lost(text),
         code if ends_session(code) => effect.lost(text),
-        "28000" | "28P01" | "3D000" | "42501" => MetastoreError::Misconfigured(format!(
+        "28000" | "28P01" | "3D000" | "42501" => MetastoreError::Refused(format!(
             "the metastore's user may not do what it must ({}): grant it the rights on the schema",
             answer.message()
         )),

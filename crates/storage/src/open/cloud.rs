@@ -166,12 +166,11 @@ pub(super) fn azure(container: &str, environment: &Environment) -> Store {
 }
 
 /// Variables that say who we are, or that nobody needs to know.
-const IDENTITIES: [&str; 6] = [
+const IDENTITIES: [&str; 5] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_PROFILE",
     "AWS_SKIP_SIGNATURE",
 ];
 

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use esker_broker::trace::{Finished, TraceSink, Tracer};
-use opentelemetry_proto::tonic::resource::v1::Resource;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -107,7 +106,9 @@ impl Otlp {
     pub(crate) fn new(endpoint: &SecretUrl, metrics: OtlpMetrics) -> Outcome<Self> {
         let mut client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(3))
-            .timeout(ANSWER_MAX);
+            .timeout(ANSWER_MAX)
+            // What is in the headers is for the collector alone.
+            .redirect(reqwest::redirect::Policy::none());
         if endpoint.expose().starts_with("http://") {
             // Without TLS nobody needs the certificates of the system, which a small image may not have.
             client = client.tls_certs_only([]);
@@ -141,20 +142,43 @@ impl Otlp {
         let Some(waiting) = self.waiting.lock().take() else {
             return;
         };
-        let resource = resource::of(&state);
-        tokio::join!(
-            send_traces(&self.to, &resource, waiting, &ended),
-            send_metrics(&self.to, &resource, &state, &ended),
-        );
+        let end = End {
+            ended,
+            over: CancellationToken::new(),
+        };
+        let clock = async {
+            end.ended.cancelled().await;
+            tokio::time::sleep(LAST_MAX).await;
+            end.over.cancel();
+        };
+        let sending = async {
+            tokio::join!(
+                send_traces(&self.to, &state, waiting, &end),
+                send_metrics(&self.to, &state, &end),
+            )
+        };
+        // Whoever sends ends by itself once the clock has run out.
+        let beside = async {
+            clock.await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            _ = sending => {}
+            () = beside => {}
+        }
     }
 }
 
-async fn send_traces(
-    to: &Collector,
-    resource: &Resource,
-    mut waiting: mpsc::Receiver<Finished>,
-    ended: &CancellationToken,
-) {
+/// The agent's end as those see it who send.
+struct End {
+    /// What is left is sent now.
+    ended: CancellationToken,
+    /// [`LAST_MAX`] after that nothing is sent any more.
+    over: CancellationToken,
+}
+
+async fn send_traces(to: &Collector, state: &State, mut waiting: mpsc::Receiver<Finished>, end: &End) {
+    let ended = &end.ended;
     let mut health = Health::new("traces");
     let mut batch = Vec::with_capacity(TRACES_AT_ONCE);
     loop {
@@ -181,10 +205,13 @@ async fn send_traces(
         }
         if !batch.is_empty() {
             let count = batch.len() as u64;
-            let request = traces::request(resource, std::mem::take(&mut batch));
-            let sent = to.send("v1/traces", request.encode_to_vec(), ended).await;
+            let request = traces::request(&resource::of(state), std::mem::take(&mut batch));
+            let sent = to.send("v1/traces", request.encode_to_vec(), end).await;
             if !health.note(to, sent) {
                 to.metrics.dropped.inc_by(count);
+                if ended.is_cancelled() {
+                    return;
+                }
             }
         }
         if ended.is_cancelled() && waiting.is_empty() {
@@ -196,7 +223,8 @@ async fn send_traces(
     }
 }
 
-async fn send_metrics(to: &Collector, resource: &Resource, state: &State, ended: &CancellationToken) {
+async fn send_metrics(to: &Collector, state: &State, end: &End) {
+    let ended = &end.ended;
     let mut health = Health::new("metrics");
     let every = resource::interval("OTEL_METRIC_EXPORT_INTERVAL").unwrap_or(METRICS_EVERY);
     loop {
@@ -209,10 +237,15 @@ async fn send_metrics(to: &Collector, resource: &Resource, state: &State, ended:
             .metrics()
             .map_err(|error| error.to_string())
             .and_then(|text| {
-                metrics::request(resource, &text, state.started_ms(), state.seams().clock.wall_ms())
+                metrics::request(
+                    &resource::of(state),
+                    &text,
+                    state.started_ms(),
+                    state.seams().clock.wall_ms(),
+                )
             });
         let sent = match request {
-            Ok(request) => to.send("v1/metrics", request.encode_to_vec(), ended).await,
+            Ok(request) => to.send("v1/metrics", request.encode_to_vec(), end).await,
             Err(error) => Err(error),
         };
         health.note(to, sent);
@@ -224,20 +257,16 @@ async fn send_metrics(to: &Collector, resource: &Resource, state: &State, ended:
 
 impl Collector {
     /// Sends one request. The error is what to tell people; it does not repeat the address.
-    async fn send(&self, path: &str, body: Vec<u8>, ended: &CancellationToken) -> Result<(), String> {
+    async fn send(&self, path: &str, body: Vec<u8>, end: &End) -> Result<(), String> {
         let request = self
             .client
             .post(format!("{}/{path}", self.endpoint.expose()))
             .headers(self.headers.clone())
             .header(reqwest::header::CONTENT_TYPE, "application/x-protobuf")
             .body(body);
-        let hurry = async {
-            ended.cancelled().await;
-            tokio::time::sleep(LAST_MAX).await;
-        };
         let answer = tokio::select! {
             answer = request.send() => answer,
-            () = hurry => return Err("the agent ends".to_owned()),
+            () = end.over.cancelled() => return Err("the agent ends".to_owned()),
         };
         match answer {
             Ok(answer) if answer.status().is_success() => Ok(()),
