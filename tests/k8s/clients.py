@@ -54,7 +54,7 @@ class Clients:
         if result is None:
             report.ok(False, f"clients came to their end {during}")
             return
-        seen = (f"{result['acked']} of {result['written']} records acknowledged, {result['read']} read, {result['connections_lost']} connections ended, "
+        seen = (f"{result['acked']} of {result['written']} records acknowledged, {result['read']} read, {result['connections_lost']} failures of connections, "
                 f"longest ack {result['longest_ack_seconds']} s, longest silence of the readers {result['longest_silence_seconds']} s")
         report.ok(not result["errors"] and result["acked"] == result["written"], f"clients saw 0 errors {during}",
                   seen if not result["errors"] else f"{seen}; {result['errors'][:3]}")

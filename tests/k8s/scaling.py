@@ -21,14 +21,14 @@ def by_load(world):
     if code != 0:
         report.note("scaling by load was not tried: this cluster has no metrics API (metrics-server)")
         return
-    # Twenty percent of 100 millicores: a load that clients in one small pod can make.
-    few = {"autoscaling": {"enabled": True, "minReplicas": 1, "maxReplicas": 3, "targetCPUUtilizationPercentage": 20,
+    # Thirty percent of 100 millicores: a load that clients in one small pod can make.
+    few = {"autoscaling": {"enabled": True, "minReplicas": 1, "maxReplicas": 3, "targetCPUUtilizationPercentage": 30,
                            "scaleDownAfterSeconds": 20, "scaleDownPeriodSeconds": 15, "scaleUpPeriodSeconds": 15}}
     code, output = world.install(wait=False, **few)
     report.ok(code == 0, "helm upgrade with an autoscaler", output if code else "STATUS: deployed")
     report.ok(replicas(space) == 3, "which does not begin with another number of agents", replicas(space))
     report.ok(world.wait_agents(1, seconds=240), "without load it leaves one agent of three", scaler(space))
-    with Clients(world, "by-load", rate=6000, size=1000) as clients:
+    with Clients(world, "by-load", rate=8000, size=1000) as clients:
         grown = cluster.wait_until(lambda: len(world.ready_agents()) > 1, seconds=180)
         report.ok(grown, "under load it adds agents", scaler(space))
         grown = cluster.wait_until(lambda: len(world.ready_agents()) == 3, seconds=180)
@@ -37,7 +37,7 @@ def by_load(world):
         report.ok(code == 0 and replicas(space) == 3, "an upgrade of the release leaves the number to the autoscaler", output if code else replicas(space))
     clients.judge("while agents were added")
     with Clients(world, "by-load-down", rate=5) as clients:
-        report.ok(world.wait_agents(1, seconds=300), "without load it takes them away again", scaler(space))
+        report.ok(world.wait_agents(1, seconds=420), "without load it takes them away again", scaler(space))
     clients.judge("while agents were taken away")
     code, output = world.install()
     report.ok(code == 0 and world.wait_agents(3), "without the autoscaler there are three again", output if code else "STATUS: deployed")
