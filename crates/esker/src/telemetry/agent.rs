@@ -31,6 +31,13 @@ struct InfoLabels {
     cluster_id: String,
 }
 
+/// Seconds of waits in the present incarnation, as they were last seen: another one counts anew.
+#[derive(Default)]
+struct Waited {
+    incarnation: Option<IncarnationId>,
+    seconds: BTreeMap<&'static str, f64>,
+}
+
 /// The gauges of the agent. They are brought up to date when somebody asks.
 #[derive(Clone, Default)]
 pub(crate) struct AgentMetrics {
@@ -41,8 +48,7 @@ pub(crate) struct AgentMetrics {
     memory_max: Family<MemoryLabels, Gauge>,
     memory_waits: Family<MemoryLabels, Counter<f64, AtomicU64>>,
     info: Family<InfoLabels, Gauge>,
-    /// What was waited for in the present incarnation, as it was last seen.
-    waited: Arc<Mutex<(Option<IncarnationId>, BTreeMap<&'static str, f64>)>>,
+    waited: Arc<Mutex<Waited>>,
 }
 
 impl AgentMetrics {
@@ -99,14 +105,17 @@ impl AgentMetrics {
         let Some(broker) = state.broker() else { return };
         let mut waited = self.waited.lock();
         let incarnation = broker.membership().incarnation();
-        if waited.0 != Some(incarnation) {
-            *waited = (Some(incarnation), BTreeMap::new());
+        if waited.incarnation != Some(incarnation) {
+            *waited = Waited {
+                incarnation: Some(incarnation),
+                seconds: BTreeMap::new(),
+            };
         }
         for memory in broker.memory() {
             let labels = MemoryLabels { r#use: memory.r#use };
             let most = i64::try_from(memory.max).unwrap_or(i64::MAX);
             self.memory_max.get_or_create(&labels).set(most);
-            let before = waited.1.entry(memory.r#use).or_default();
+            let before = waited.seconds.entry(memory.r#use).or_default();
             let seconds = memory.waited.as_secs_f64().max(*before);
             self.memory_waits.get_or_create(&labels).inc_by(seconds - *before);
             *before = seconds;
