@@ -400,6 +400,13 @@ fn wrong_credentials_and_wrong_places_are_one_line() {
     );
     assert!(init.out.contains("cannot be reached"), "{}", init.out);
 
+    let short = server.init("s3://b1/data", &[]);
+    assert!(
+        short.code == Some(1) && short.out.contains("no bucket can have this name"),
+        "{}",
+        short.out
+    );
+
     let missing = server.check("s3://absent/data");
     let failed: Vec<_> = missing
         .out

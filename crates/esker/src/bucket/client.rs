@@ -170,6 +170,10 @@ where
         (404, "" | "NotFound") => Refusal::NoBucket,
         (403, _) => Refusal::Denied,
         _ => Refusal::Other(match (code, said.message()) {
+            // A HEAD says no more than this.
+            ("", None) if status == 400 => {
+                "HTTP 400: no bucket can have this name, or it is in another region".to_owned()
+            }
             ("", None) => format!("HTTP {status}"),
             (code, None) => format!("HTTP {status}, {code}"),
             (code, Some(message)) => format!("{} ({code})", message.trim().trim_end_matches('.')),
