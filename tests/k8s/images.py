@@ -11,6 +11,7 @@ import pathlib
 import shlex
 import shutil
 import subprocess
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ["ESKER_CACHE"]) / "k8s"
@@ -54,7 +55,8 @@ class Images:
 
     def _pack_esker(self, binary, name):
         """Packs a program as it is shipped: without its symbols."""
-        package = CACHE / f"{name}-package"
+        CACHE.mkdir(parents=True, exist_ok=True)
+        package = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}.", dir=CACHE))
         ran = subprocess.run([ROOT / "scripts/dist", "--binary", binary, "--out", package], capture_output=True, text=True, check=False)
         if ran.returncode != 0:
             raise Missing(ran.stderr.strip())
