@@ -11,7 +11,6 @@ import pathlib
 import shlex
 import shutil
 import subprocess
-import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ["ESKER_CACHE"]) / "k8s"
@@ -55,8 +54,7 @@ class Images:
 
     def _pack_esker(self, binary, name):
         """Packs a program as it is shipped: without its symbols."""
-        CACHE.mkdir(parents=True, exist_ok=True)
-        package = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}.", dir=CACHE))
+        package = CACHE / f"{name}-package"
         ran = subprocess.run([ROOT / "scripts/dist", "--binary", binary, "--out", package], capture_output=True, text=True, check=False)
         if ran.returncode != 0:
             raise Missing(ran.stderr.strip())

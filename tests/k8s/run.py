@@ -20,7 +20,6 @@ failed and ESKER_K8S_KEEP=1.
 The transcript stays in $CARGO_TARGET_DIR/k8s/. Exit code: 0, 1 when an assertion failed, 2 when the tests could not begin.
 """
 import datetime
-import fcntl
 import os
 import shutil
 import sys
@@ -84,13 +83,6 @@ def main():
     code, output = cluster.run(["kubectl", "version"], seconds=20)
     if code != 0:
         return cannot(f"the cluster of KUBECONFIG does not answer: {output.strip()}")
-    # Two runs would take each other's namespace away. The lock goes with the process.
-    images.CACHE.mkdir(parents=True, exist_ok=True)
-    lock = open(images.CACHE / "lock", "w", encoding="utf-8")  # noqa: SIM115
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return cannot("another run of these tests is at work")
     stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
     report = Report(images.TARGET / "k8s" / f"{stamp}.log")
     report.say(" · ".join(output.split("\n")[:3]))
